@@ -1,0 +1,47 @@
+/* JSON: a strict reader over jansson for what comes from outside, and a writer that appends to a
+ * buffer without building a tree, for what we say often. */
+#ifndef GALLEY_BASE_JSON_H
+#define GALLEY_BASE_JSON_H
+
+#include "base/buf.h"
+#include "base/err.h"
+
+#include <jansson.h>
+
+#define JSON_DEPTH_MAX 32
+
+/* Parses a whole text: objects and arrays only at most JSON_DEPTH_MAX deep, no duplicate keys, no
+ * NUL (neither raw nor \u0000), well-formed UTF-8, nothing behind the value. The caller owns *out
+ * (json_decref). ERR_MALFORMED with a sentence in why[why_size]. Threads: any. */
+enum err json_read(struct slice text, json_t **out, char *why, size_t why_size);
+
+/* As json_read for text that we wrote ourselves (records): skips the hostile-input checks. */
+enum err json_read_trusted(struct slice text, json_t **out);
+
+/* Appends the compact text of a tree. */
+void json_append(struct buf *out, const json_t *value);
+
+/* The member's value, or the fallback when it is missing or of another type. Borrowed. */
+int64_t json_int(const json_t *object, const char *key, int64_t fallback);
+const char *json_str(const json_t *object, const char *key, const char *fallback);
+
+/* The writer: commas are its business. Keys are literals of ours and not escaped. */
+struct json_writer {
+    struct buf *out;
+    bool comma; /* a value was written at this level */
+};
+
+void jw_begin(struct json_writer *w, char open);  /* '{' or '[' as a value */
+void jw_end(struct json_writer *w, char close);   /* '}' or ']' */
+void jw_key(struct json_writer *w, const char *key);
+void jw_str(struct json_writer *w, struct slice value); /* escaped; bytes must be UTF-8 */
+void jw_i64(struct json_writer *w, int64_t value);
+void jw_f64(struct json_writer *w, double value); /* shortest that reads back; null if not finite */
+void jw_bool(struct json_writer *w, bool value);
+void jw_null(struct json_writer *w);
+void jw_raw(struct json_writer *w, struct slice json); /* a value that is JSON already */
+
+/* Appends a quoted and escaped JSON string. */
+void json_append_string(struct buf *out, struct slice value);
+
+#endif

@@ -1,0 +1,152 @@
+/* The job queue: persistent, in the same store and the same transactions as the data.
+ *
+ * A job is enqueued inside the caller's transaction: it exists if and only if that commits. Worker
+ * threads lease jobs in batches, durably counting the attempt before the job runs, so that a job
+ * which kills the process cannot do so for ever; run them; and acknowledge a batch and lease the
+ * next in one transaction. Delivery is at least once. Every acknowledgement is fenced by
+ * (job, attempt, lease token): who lost the lease changes nothing. Workers sleep until a commit or
+ * a due time wakes them.
+ *
+ * States in this form: ready, running, retrying (waits for its next attempt), scheduled (waits for
+ * its first), completed, dead (attempts used up). Backoff after attempt n:
+ * n^4 + 15 + rand(10 (n + 1)) seconds.
+ *
+ * Lifetime: create after the store, add queues and handlers, start; stop before the store closes. */
+#ifndef GALLEY_QUEUE_QUEUE_H
+#define GALLEY_QUEUE_QUEUE_H
+
+#include "base/clock.h"
+#include "base/id.h"
+#include "base/ticker.h"
+#include "storage/store.h"
+
+#define QUEUE_NAME_MAX 64
+#define QUEUE_PAYLOAD_MAX (1u << 20)
+#define QUEUES_MAX 32
+
+struct queues;
+
+struct queues_options {
+    struct store *store;
+    struct ticker *ticker;
+    const struct clock *clock;
+    int64_t completed_keep_ms; /* 0: 24 h */
+    int64_t dead_keep_ms;      /* 0: 7 d */
+    unsigned finished_max;     /* completed and dead jobs kept for each queue; 0: 100 000 */
+};
+
+enum err queues_create(const struct queues_options *options, struct queues **out);
+void queues_destroy(struct queues **queues); /* stopped first */
+
+struct queue_options {
+    const char *name;      /* [a-z0-9-]{1,64} */
+    unsigned concurrency;  /* worker threads; 0: 2 */
+    unsigned batch;        /* jobs leased at once by a worker; 0: 256 */
+    unsigned attempts_max; /* of a job that does not say; 0: 25 */
+    int64_t lease_ms;      /* a batch not acknowledged in this time is given to others; 0: 5 min */
+};
+
+enum err queue_add(struct queues *queues, const struct queue_options *options);
+
+struct job {
+    struct id id;
+    const char *queue;
+    const char *type;
+    struct slice payload; /* JSON, as enqueued; valid while run() runs */
+    unsigned attempt;     /* 1 at the first run */
+    unsigned attempts_max;
+    int64_t enqueued_ms;
+};
+
+/* What does a type of job. run() returns ERR_OK when the work is done; any error means again later
+ * (the reason is kept in the record). It may block; it must be idempotent by job id. sync(), if
+ * given, runs once after a batch and before its acknowledgement, and makes the batch's effects
+ * durable; if it fails the whole batch failed. Threads: the queue's workers, several at once. */
+struct job_handler {
+    const char *type;
+    enum err (*run)(const struct job *job, void *arg, char *why, size_t why_size);
+    enum err (*sync)(void *arg);
+    void *arg;
+};
+
+enum err queue_handle(struct queues *queues, const struct job_handler *handler);
+
+/* Gives the jobs that a former process had leased back (dead if their attempts are used up), then
+ * starts the workers. A job whose type has no handler fails its attempt. */
+enum err queues_start(struct queues *queues);
+
+/* Stops leasing, lets running batches finish until deadline_ms from now, then returns; what was not
+ * acknowledged runs again after the next start. */
+void queues_stop(struct queues *queues, int64_t deadline_ms);
+
+struct job_spec {
+    const char *queue;
+    const char *type;
+    struct slice payload; /* JSON, copied */
+    unsigned priority;    /* 0 (first) to 9; jobs of one priority run in order of enqueuing */
+    int64_t delay_ms;     /* 0: at once */
+    unsigned attempts_max; /* 0: the queue's */
+};
+
+/* Adds a job in the caller's write transaction and wakes a worker once that is durable.
+ * ERR_NOT_FOUND: no such queue. `out` may be NULL. */
+enum err queue_enqueue(struct queues *queues, struct txn *txn, const struct job_spec *spec,
+                       struct id *out);
+
+/* ---- Leases by hand: what the workers use, and external workers will. Inside write transactions. */
+
+struct job_lease {
+    struct id job;
+    unsigned attempt;
+    uint64_t token;
+};
+
+/* Leases up to max ready jobs: attempt counted, lease recorded. `each` sees every job inside the
+ * transaction. Returns the number through *count. */
+typedef void (*job_lease_fn)(const struct job *job, const struct job_lease *lease, void *arg);
+enum err queue_lease(struct queues *queues, struct txn *txn, const char *queue, unsigned max,
+                     int64_t lease_ms, job_lease_fn each, void *arg, unsigned *count);
+
+/* ERR_STALE when the lease is not the job's present one; nothing changes then and it is not sticky. */
+enum err queue_ack(struct queues *queues, struct txn *txn, const struct job_lease *lease);
+enum err queue_fail(struct queues *queues, struct txn *txn, const struct job_lease *lease,
+                    struct slice reason);
+
+/* ---- Looking. */
+
+enum job_state { JOB_READY, JOB_SCHEDULED, JOB_RUNNING, JOB_RETRYING, JOB_COMPLETED, JOB_DEAD, JOB_STATES };
+const char *job_state_name(enum job_state state);
+
+struct job_info {
+    struct id id;
+    char queue[QUEUE_NAME_MAX + 1];
+    char type[QUEUE_NAME_MAX + 1];
+    enum job_state state;
+    unsigned priority, attempt, attempts_max;
+    int64_t enqueued_ms, due_ms, finished_ms;
+    struct slice payload; /* borrowed from the transaction */
+    struct slice reason;  /* of the last failure; borrowed */
+};
+
+/* ERR_NOT_FOUND when there is no such job (or no longer). In any transaction. */
+enum err queue_job(struct queues *queues, struct txn *txn, const struct id *id,
+                   struct job_info *out);
+
+struct queue_stats {
+    const char *name;
+    uint64_t jobs[JOB_STATES]; /* now; exact as of the last commit */
+    uint64_t completed, failed, died; /* since start */
+    unsigned workers, workers_busy;
+};
+
+/* How many queues there are, and the i-th one's numbers. Threads: any. */
+unsigned queue_count(const struct queues *queues);
+void queue_stats(struct queues *queues, unsigned i, struct queue_stats *out);
+
+/* Nanoseconds of each job's run. */
+const struct histogram *queue_run_histogram(const struct queues *queues);
+
+/* Blocks until no job is ready or running, at most deadline_ms; true if so. For tests and tools. */
+bool queues_wait_idle(struct queues *queues, int64_t deadline_ms);
+
+#endif

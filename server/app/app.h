@@ -1,0 +1,154 @@
+/* The module API: how business logic is written.
+ *
+ * A module is one C file that defines a struct app_module: its routes, its job handlers, and what to
+ * do at start. A handler gets one struct call. A handler that writes (APP_WRITE) runs inside the
+ * store's write transaction: the documents it changes, the jobs it enqueues and the record of the
+ * request's Idempotency-Key commit together, or not at all, and its answer leaves after they are on
+ * disk. Read shop.c: it is the example. */
+#ifndef GALLEY_SERVER_APP_APP_H
+#define GALLEY_SERVER_APP_APP_H
+
+#include "cache/cache.h"
+#include "queue/queue.h"
+#include "server/config.h"
+#include "server/front/message.h"
+#include "storage/collection.h"
+#include "storage/store.h"
+
+struct app;
+
+struct call {
+    struct app *app;
+    const struct request *request;
+    struct response *response;
+    struct txn *txn; /* APP_READ, APP_WRITE: the transaction; APP_PLAIN: NULL */
+    void *state;     /* what the module's open() made */
+};
+
+/* Returns ERR_OK after answering; any other error aborts the transaction and is answered as such,
+ * unless call_fail has already said it better. */
+typedef enum err (*app_handler)(struct call *call);
+
+enum app_access {
+    APP_PLAIN, /* no transaction; may block */
+    APP_READ,  /* on a snapshot */
+    APP_WRITE, /* in the write transaction: may run twice, must not block */
+};
+
+enum app_who { APP_ANYONE, APP_SIGNED_IN };
+
+struct app_route {
+    enum method method;
+    const char *pattern;
+    enum app_who who;
+    enum app_access access;
+    const char *schema;  /* JSON Schema of the body, or NULL: no body */
+    app_handler handler;
+    app_handler before;  /* runs first, without a transaction; an error ends the call; or NULL */
+};
+
+struct app_module {
+    const char *name; /* also its section in config.ini and its target, app:NAME */
+    const struct app_route *routes;
+    unsigned route_count;
+    const struct job_handler *jobs; /* .arg is replaced by the module's state */
+    unsigned job_count;
+    /* Opens collections, seeds; settings is the module's section, or NULL if it has none. */
+    enum err (*open)(struct app *app, const struct config_section *settings, void **state,
+                     char *why, size_t why_size);
+    void (*close)(void *state);
+};
+
+/* ---- The request. */
+
+struct slice call_param(const struct call *call, const char *name); /* of the path */
+int64_t call_int(const struct call *call, const char *member); /* of the validated body */
+const char *call_str(const struct call *call, const char *member);
+const char *call_user(const struct call *call); /* the id of who is signed in */
+bool call_user_is(const struct call *call, const char *role);
+/* A whole number in the query between min and max; ERR_VALIDATION answered otherwise. */
+enum err call_query_int(struct call *call, const char *name, int64_t min, int64_t max,
+                        int64_t fallback, int64_t *out);
+
+/* ---- The answer. Each returns what the handler returns. */
+
+/* Answers with JSON; takes ownership of `body`. */
+enum err call_answer(struct call *call, int status, json_t *body);
+/* 201 with a Location header. */
+enum err call_created(struct call *call, const char *location, json_t *body);
+/* Answers with an error; `code` NULL: the table's. Returns err. */
+enum err call_fail(struct call *call, enum err err, const char *code, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+
+/* ---- The cache, beside the store. */
+
+/* Makes the value of a key: runs on a snapshot. An error is not cached. */
+typedef enum err (*call_load_fn)(struct txn *txn, struct call *call, struct buf *out);
+
+/* The cached bytes of `key`, loaded and kept for ttl_ms if they are not there. One loader at a time
+ * for each key. The value is never older than an acknowledged write that called call_invalidate.
+ * The caller releases *out (cache_value_release) unless it is handed to call_answer_cached. */
+struct cached {
+    struct slice bytes;
+    struct cache_value *value; /* or NULL: bytes are in `own` */
+    struct buf own;
+};
+enum err call_cached(struct call *call, const char *key, int64_t ttl_ms, call_load_fn load,
+                     struct cached *out);
+void cached_release(struct cached *cached);
+
+/* Answers with cached JSON; takes ownership of what *cached holds. */
+enum err call_answer_cached(struct call *call, int status, struct cached *cached);
+
+/* In a write: drops the key once the transaction is durable, before the answer leaves. */
+void call_invalidate(struct call *call, const char *key);
+
+/* ---- Jobs. */
+
+/* In a write: adds a job that exists if and only if the transaction commits. Takes ownership of
+ * `payload`. */
+enum err call_enqueue(struct call *call, const char *queue, const char *type, json_t *payload);
+
+/* ---- Identity. */
+
+/* A token for the user, valid for the time of [auth] token_ttl, whose seconds go to *expires_in_s. */
+enum err call_issue_token(struct call *call, const struct principal *user, struct buf *out,
+                          int64_t *expires_in_s);
+
+/* ---- The app itself. */
+
+struct app_options {
+    struct store *store;
+    struct cache *cache;
+    struct queues *queues;
+    const struct clock *clock;
+    const struct config *config;
+    const char *data_dir;
+    const struct app_module *const *modules; /* NULL-terminated */
+    enum err (*issue_token)(void *arg, const struct principal *user, struct buf *out,
+                            int64_t *expires_in_s);
+    void *issue_token_arg;
+};
+
+/* Opens every module and hands its job handlers to the queues. Threads: main. */
+enum err app_open(const struct app_options *options, struct app **out, char *why, size_t why_size);
+void app_close(struct app **app);
+
+struct store *app_store(struct app *app);
+const char *app_data_dir(const struct app *app);
+
+/* The routes of all modules, for the gateway: route i's description, its compiled schema (or NULL)
+ * and the argument for app_target. Borrowed for the app's life. */
+unsigned app_route_count(const struct app *app);
+struct app_route_info {
+    const struct app_module *module;
+    const struct app_route *route;
+    const struct schema *schema;
+    void *arg;
+};
+struct app_route_info app_route(const struct app *app, unsigned i);
+
+/* The gateway's target for app routes. Threads: any. */
+void app_target(struct request *request, struct response *response, void *arg);
+
+#endif

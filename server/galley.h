@@ -1,0 +1,24 @@
+/* The process: owns every component, knows the order in which they start and stop. */
+#ifndef GALLEY_SERVER_GALLEY_H
+#define GALLEY_SERVER_GALLEY_H
+
+#include "server/config.h"
+
+#include <stdint.h>
+
+struct galley;
+
+/* Starts everything; on an error stops what was started and says why. Threads: main. */
+enum err galley_start(const struct config *config, struct galley **out, char *why, size_t why_size);
+
+/* Stops accepting, answers what is in flight, finishes running jobs, closes the store; bounded by
+ * server.drain_timeout. Sets NULL. True if nothing had to be cut. */
+bool galley_stop(struct galley **galley);
+
+/* What the banner says. */
+uint16_t galley_port(const struct galley *galley);
+const char *galley_address(const struct galley *galley);  /* "127.0.0.1" */
+/* The path of the one-time link for the first administrator, or NULL if there is one already. */
+const char *galley_setup_path(const struct galley *galley);
+
+#endif

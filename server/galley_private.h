@@ -1,0 +1,43 @@
+/* What the process is made of; for galley.c, routes.c, ops.c and the admin. */
+#ifndef GALLEY_SERVER_GALLEY_PRIVATE_H
+#define GALLEY_SERVER_GALLEY_PRIVATE_H
+
+#include "base/ticker.h"
+#include "cache/cache.h"
+#include "queue/queue.h"
+#include "server/app/app.h"
+#include "server/front/front.h"
+#include "server/galley.h"
+#include "server/gateway/gateway.h"
+#include "storage/store.h"
+
+struct admin;
+
+/* In the order of starting; stopping runs it backwards. */
+struct galley {
+    const struct config *config;
+    char data_dir[4096];
+    struct ticker *ticker;
+    struct store *store;
+    struct cache *cache;
+    struct queues *queues;
+    struct jwt *jwt;
+    struct app *app;
+    struct admin *admin;
+    struct gateway *gateway;
+    struct front *front;
+    char address[64];
+    int64_t started_ns;
+    _Atomic bool draining;
+};
+
+/* routes.c: every route of the process: the operations pages, the admin, the modules' mounted by
+ * [route] sections. Fills the gateway's options and creates it. */
+enum err routes_create(struct galley *galley, char *why, size_t why_size);
+
+/* ops.c: targets, arg is the struct galley. */
+void ops_healthz(struct request *request, struct response *response, void *galley);
+void ops_readyz(struct request *request, struct response *response, void *galley);
+void ops_metrics(struct request *request, struct response *response, void *galley);
+
+#endif

@@ -1,0 +1,61 @@
+/* Collections: JSON documents with versions, by id, with secondary indexes on top-level members.
+ * A document's id is a string of 1 to 200 bytes and is stored in the document as its member "id". */
+#ifndef GALLEY_STORAGE_COLLECTION_H
+#define GALLEY_STORAGE_COLLECTION_H
+
+#include "base/json.h"
+#include "storage/store.h"
+
+#define DOC_ID_MAX 200
+#define COLLECTION_INDEXES_MAX 8
+
+struct collection;
+
+struct index_spec {
+    const char *member; /* a top-level member; documents without it are not in the index */
+    bool unique;        /* a second document with the same value is ERR_EXISTS */
+};
+
+/* Declares a collection; the specs are copied. Before threads start. The indexes of a collection
+ * that has documents are those it was created with: another set is ERR_CONFLICT (rebuilding comes
+ * with the data API). */
+enum err collection_open(struct store *store, const char *name, const struct index_spec *indexes,
+                         unsigned index_count, struct collection **out);
+void collection_close(struct collection **collection);
+
+struct doc {
+    struct slice json; /* compact text, borrowed from the transaction */
+    uint64_t version;
+};
+
+/* ERR_NOT_FOUND if there is none. */
+enum err doc_get(struct txn *txn, const struct collection *c, struct slice id, struct doc *out);
+
+/* doc_get, parsed; the caller owns *out (json_decref). `version` may be NULL. */
+enum err doc_load(struct txn *txn, const struct collection *c, struct slice id, json_t **out,
+                  uint64_t *version);
+
+/* A new document; its "id" member says which. ERR_EXISTS if there is one or a unique index objects.
+ * Does not take ownership. */
+enum err doc_insert(struct txn *txn, const struct collection *c, const json_t *doc);
+
+/* Replaces the document of the same "id" and counts its version up. if_version 0: whatever is
+ * there; else ERR_PRECONDITION when the present version is another. ERR_NOT_FOUND if there is none. */
+enum err doc_replace(struct txn *txn, const struct collection *c, const json_t *doc,
+                     uint64_t if_version);
+
+enum err doc_delete(struct txn *txn, const struct collection *c, struct slice id);
+
+/* Walks documents in the order of ids, or of one index. Return false from `each` to stop. */
+struct doc_scan {
+    const char *index;     /* member of an index, or NULL: by id */
+    const json_t *equal;   /* with index: only documents with this value; then ordered by id */
+    struct slice after;    /* id to begin behind, or empty */
+    bool descending;
+    unsigned limit;
+};
+typedef bool (*doc_fn)(struct slice id, const struct doc *doc, void *arg);
+enum err doc_walk(struct txn *txn, const struct collection *c, const struct doc_scan *scan,
+                  doc_fn each, void *arg);
+
+#endif

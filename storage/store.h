@@ -1,0 +1,144 @@
+/* The database: ordered byte keys in named tables, ACID transactions, group commit.
+ *
+ * store_read runs a function on a snapshot; store_write runs one inside a write transaction and
+ * returns when its effects are on disk: an ERR_OK is a promise that survives kill -9 and a power
+ * cut. Writes of many threads share one commit (group commit): a single writer thread takes all
+ * that wait, runs each in a child transaction, so that a failing one leaves no trace, commits
+ * once, runs the on-commit actions and wakes the waiters.
+ *
+ * A commit that fails for another reason than a full disk is never retried: the store latches
+ * read-only, every write gets ERR_READ_ONLY until a restart re-reads the disk.
+ *
+ * Lifetime: open once per process and directory (an exclusive lock is held on it), close after all
+ * threads that use it have stopped. */
+#ifndef GALLEY_STORAGE_STORE_H
+#define GALLEY_STORAGE_STORE_H
+
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/metrics.h"
+#include "base/slice.h"
+
+#define STORE_KEY_MAX 511                /* bytes */
+#define STORE_VALUE_MAX (16u << 20)      /* bytes, a record's payload */
+#define STORE_TABLES_MAX 16
+
+struct store;
+struct txn;
+
+struct store_options {
+    const char *dir;        /* made (0700) if missing; its parent must exist */
+    uint64_t map_size_bytes; /* the most the file can grow to; 0: 64 GiB */
+    unsigned batch_max;     /* write transactions in one commit; 0: 512 */
+    const struct clock *clock;
+};
+
+/* Opens or creates. On an error *out is NULL and why[why_size] says what and where.
+ * ERR_CONFLICT: another process has it open. ERR_CORRUPT: not ours, damaged, a newer format.
+ * Threads: main. */
+enum err store_open(const struct store_options *options, struct store **out, char *why,
+                    size_t why_size);
+
+/* Commits what waits, stops the writer thread, closes. NULL-safe; sets *store to NULL. */
+void store_close(struct store **store);
+
+/* A table is a named, separate key space. Opened (and created) before the threads start. */
+struct table {
+    unsigned handle;
+};
+enum err store_table(struct store *store, const char *name, struct table *out);
+
+/* ---- Transactions. */
+
+/* What runs inside: returns ERR_OK to commit, anything else to leave no trace. Slices it reads are
+ * valid until it returns. A write function may run twice (after a failed batch it runs again on its
+ * own): it has no effect outside the transaction but through txn_on_commit, and resets what it
+ * writes through `arg`. It neither blocks nor starts another transaction. */
+typedef enum err (*store_fn)(struct txn *txn, void *arg);
+
+/* Runs fn on a snapshot, in the calling thread. Returns fn's result or the transaction's sticky
+ * error. Threads: any. */
+enum err store_read(struct store *store, store_fn fn, void *arg);
+
+/* Runs fn in the writer thread and blocks until its commit is durable. Besides fn's own errors:
+ * ERR_STORE_FULL (map or disk), ERR_READ_ONLY (latched), ERR_DRAINING (closing). Threads: any but
+ * the writer. */
+enum err store_write(struct store *store, store_fn fn, void *arg);
+
+/* Sticky errors: after the first failure every later step on this transaction does nothing and
+ * returns that same error, and the transaction will not commit. ERR_NOT_FOUND is an answer, not a
+ * failure, and does not stick. */
+enum err txn_error(const struct txn *txn);
+enum err txn_fail(struct txn *txn, enum err err); /* sets it, unless one is set; returns it */
+
+struct store *txn_store(const struct txn *txn);
+int64_t txn_now_ms(const struct txn *txn); /* wall time, the same within one transaction */
+
+/* After the transaction is durable, and only then, fn(arg) runs in the writer thread before the
+ * waiter wakes; actions run in the order they were added. It must not block and not write. If the
+ * transaction does not commit, drop(arg) runs instead, if not NULL. Write transactions only. */
+void txn_on_commit(struct txn *txn, void (*fn)(void *arg), void (*drop)(void *arg), void *arg);
+
+/* `size` bytes that live until the transaction has ended and its on-commit actions have run. */
+void *txn_alloc(struct txn *txn, size_t size);
+
+/* ---- Byte keys. Values are borrowed from the map: read-only, valid until the next write to the
+ * transaction or its end. */
+
+enum err txn_get(struct txn *txn, struct table table, struct slice key, struct slice *value);
+enum err txn_put(struct txn *txn, struct table table, struct slice key, struct slice value);
+/* ERR_NOT_FOUND if there is none. */
+enum err txn_del(struct txn *txn, struct table table, struct slice key);
+
+/* A position in a table, on the caller's stack; cursor_close before the transaction ends. Writing to
+ * the table while walking is allowed only by seeking again. */
+struct cursor {
+    void *impl;
+    struct txn *txn;
+    struct slice key, value; /* where it stands, valid as txn_get's */
+};
+
+void cursor_open(struct cursor *cursor, struct txn *txn, struct table table);
+void cursor_close(struct cursor *cursor);
+/* To the first key at or behind `key`; ERR_NOT_FOUND behind the last. */
+enum err cursor_seek(struct cursor *cursor, struct slice key);
+/* To the last key before `key` (an empty key: the last of all). */
+enum err cursor_seek_before(struct cursor *cursor, struct slice key);
+enum err cursor_next(struct cursor *cursor);
+enum err cursor_prev(struct cursor *cursor);
+
+/* ---- Records: a value with a format number, a version and a checksum over key and payload
+ * (docs/format.md). A wrong checksum is ERR_CORRUPT, logged with the record's table and key,
+ * and never data. */
+
+struct record {
+    struct slice payload; /* borrowed as txn_get's */
+    uint64_t version;     /* of the record, 1 at first; the caller's business */
+};
+
+enum err record_get(struct txn *txn, struct table table, struct slice key, struct record *out);
+enum err record_put(struct txn *txn, struct table table, struct slice key, uint64_t version,
+                    struct slice payload);
+/* Checks and unpacks a value that a cursor stands on. */
+enum err record_decode(struct txn *txn, struct table table, struct slice key, struct slice value,
+                       struct record *out);
+
+/* ---- State. */
+
+struct store_stats {
+    uint64_t used_bytes;   /* of the file, in pages that hold data */
+    uint64_t map_bytes;    /* what it may grow to */
+    uint64_t commits, writes, writes_failed, reads;
+    bool read_only;        /* latched */
+    const char *cause;     /* of the latch, "" before; static or for the store's life */
+};
+
+/* Threads: any. */
+void store_stats(struct store *store, struct store_stats *out);
+
+/* Nanoseconds of each commit (its fsync included), and write transactions in each. Borrowed for the
+ * store's life. */
+const struct histogram *store_commit_histogram(const struct store *store);
+const struct histogram *store_batch_histogram(const struct store *store);
+
+#endif
