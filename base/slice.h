@@ -55,4 +55,7 @@ bool slice_to_i64(struct slice s, int64_t *out);
 /* True if the bytes are well-formed UTF-8 (RFC 3629: no overlong form, no surrogate). */
 bool slice_is_utf8(struct slice s);
 
+/* The length, 1 to 4, of the well-formed UTF-8 sequence that s begins with; 0 if it does not. */
+size_t slice_utf8_length(struct slice s);
+
 #endif

@@ -1,0 +1,110 @@
+#include "base/buf.h"
+
+#include "base/mem.h"
+
+#include <assert.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define CAP_MIN 64
+
+void buf_release(struct buf *buf)
+{
+    free(buf->data);
+    *buf = (struct buf)BUF_INIT;
+}
+
+void buf_clear(struct buf *buf)
+{
+    buf->len = 0;
+}
+
+void buf_shrink(struct buf *buf, size_t keep)
+{
+    buf_clear(buf);
+    if (buf->cap <= keep)
+        return;
+    buf_release(buf);
+    if (keep > 0)
+        buf_reserve(buf, keep);
+}
+
+static void grow(struct buf *buf, size_t need)
+{
+    size_t cap = buf->cap < CAP_MIN ? CAP_MIN : buf->cap * 2;
+
+    assert(need >= buf->len && buf->cap <= SIZE_MAX / 2);
+    buf->cap = cap < need ? need : cap;
+    buf->data = mem_realloc(buf->data, buf->cap);
+}
+
+char *buf_reserve(struct buf *buf, size_t more)
+{
+    if (buf->data == NULL || buf->cap - buf->len < more)
+        grow(buf, buf->len + more);
+    return buf->data + buf->len;
+}
+
+void buf_append(struct buf *buf, const void *bytes, size_t len)
+{
+    if (len == 0)
+        return;
+    memcpy(buf_reserve(buf, len), bytes, len);
+    buf->len += len;
+}
+
+void buf_append_slice(struct buf *buf, struct slice s)
+{
+    buf_append(buf, s.ptr, s.len);
+}
+
+void buf_append_str(struct buf *buf, const char *text)
+{
+    buf_append(buf, text, strlen(text));
+}
+
+void buf_append_char(struct buf *buf, char c)
+{
+    *buf_reserve(buf, 1) = c;
+    buf->len++;
+}
+
+void buf_append_i64(struct buf *buf, int64_t value)
+{
+    if (value < 0)
+        buf_append_char(buf, '-');
+    buf_append_u64(buf, value < 0 ? 0 - (uint64_t)value : (uint64_t)value);
+}
+
+void buf_append_u64(struct buf *buf, uint64_t value)
+{
+    char digits[20];
+    size_t at = sizeof digits;
+
+    do {
+        digits[--at] = (char)('0' + value % 10);
+        value /= 10;
+    } while (value > 0);
+    buf_append(buf, digits + at, sizeof digits - at);
+}
+
+void buf_printf(struct buf *buf, const char *format, ...)
+{
+    char *end = buf_reserve(buf, CAP_MIN);
+    size_t room = buf->cap - buf->len;
+    va_list args;
+    int len;
+
+    va_start(args, format);
+    len = vsnprintf(end, room, format, args);
+    va_end(args);
+    assert(len >= 0);
+    if ((size_t)len >= room) {
+        end = buf_reserve(buf, (size_t)len + 1);
+        va_start(args, format);
+        vsnprintf(end, (size_t)len + 1, format, args);
+        va_end(args);
+    }
+    buf->len += (size_t)len;
+}
