@@ -12,7 +12,7 @@ struct id {
 #define ID_TEXT_SIZE 37 /* 36 characters and the NUL */
 
 /* A new id. Ids of one thread are strictly increasing, also within a millisecond and when the
- * clock steps back (method 3 of RFC 9562 section 6.2, rand_a as a counter). Aborts only if the
+ * clock steps back (method 1 of RFC 9562 section 6.2, rand_a as a counter). Aborts only if the
  * kernel has no randomness. Threads: any. */
 struct id id_make(int64_t now_ms);
 
