@@ -1,0 +1,131 @@
+# Galley. `make run` sets up, builds and starts; `make test` sets up and tests. See README.md.
+#
+# Objects of a variant (release, asan, tsan) lie in build/VARIANT; what is downloaded or generated
+# lies in build/. Release objects carry both LTO and native code: the server links with LTO, the
+# unit tests without, which keeps them quick to build.
+
+VARIANT ?= release
+B       := build/$(VARIANT)
+GALLEY  := $(if $(filter release,$(VARIANT)),build/galley,$(B)/galley)
+PREFIX  ?= /usr/local
+CC      ?= gcc
+
+WARN     := -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion -Wstrict-prototypes -Werror
+BASE     := -std=gnu11 -g -pthread -I. -D_GNU_SOURCE -MMD -MP
+HARDEN   := -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fstack-clash-protection -fcf-protection
+release_CFLAGS  := -O2 -flto=auto -ffat-lto-objects -fPIE $(HARDEN)
+release_LDFLAGS := -O2 -flto=auto -pie -Wl,-z,relro,-z,now
+asan_CFLAGS     := -O1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
+asan_LDFLAGS    := -fsanitize=address,undefined
+tsan_CFLAGS     := -O1 -fno-omit-frame-pointer -fsanitize=thread
+tsan_LDFLAGS    := -fsanitize=thread
+CFLAGS_ALL  := $(BASE) $($(VARIANT)_CFLAGS) $(CFLAGS)
+LDFLAGS_ALL := -pthread $($(VARIANT)_LDFLAGS) $(LDFLAGS)
+LIBS        := -llmdb -ljansson -ljwt -lssl -lcrypto -linih -lxxhash -lm
+
+# Only what we use of civetweb, and our limits. Its code is not ours to warn about.
+CIVETWEB := build/civetweb
+CIVET_CFLAGS := -w -DOPENSSL_API_3_0 -DNO_SSL_DL -DNO_CGI -DNO_FILES -DNO_CACHING
+
+SRC  := $(wildcard base/*.c storage/*.c cache/*.c queue/*.c server/*.c server/*/*.c)
+OBJ  := $(patsubst %.c,$(B)/%.o,$(filter-out server/main.c,$(SRC))) $(B)/civetweb.o $(B)/assets.o
+UNIT := $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/*/test_*.c))
+TOOLS := $(patsubst tests/%.c,$(B)/tests/%,$(wildcard tests/*.c))
+API     := $(wildcard tests/api/*.test.mjs)
+CRASH   := $(wildcard tests/crash/*.test.mjs)
+BROWSER := $(wildcard tests/browser/*.test.mjs)
+RUN_TESTS = GALLEY_BIN=$(CURDIR)/$(GALLEY) GALLEY_TOOLS=$(CURDIR)/$(B)/tests tests/run.sh
+
+.PHONY: all run test unit api crash browser bench asan tsan check deps clean install
+.DELETE_ON_ERROR:
+.SECONDARY:
+
+all: $(GALLEY)
+
+run: all
+	@exec $(GALLEY) serve
+
+# ---- Building
+
+$(GALLEY): $(B)/server/main.o $(OBJ)
+	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS)
+
+$(B)/libgalley.a: $(OBJ)
+	@rm -f $@
+	ar rcs $@ $^
+
+$(B)/%.o: %.c | build/.deps-build $(CIVETWEB)/.stamp
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS_ALL) $(WARN) -I$(CIVETWEB)/include -c -o $@ $<
+
+$(B)/civetweb.o: $(CIVETWEB)/.stamp
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS_ALL) $(CIVET_CFLAGS) -I$(CIVETWEB)/include -c -o $@ $(CIVETWEB)/src/civetweb.c
+
+$(B)/assets.o: build/assets.c
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS_ALL) -c -o $@ $<
+
+$(CIVETWEB)/.stamp: tools/civetweb.sh $(wildcard server/front/civetweb/*.patch) | build/.deps-build
+	CIVETWEB_SRC="$(CIVETWEB_SRC)" tools/civetweb.sh $(CIVETWEB)
+
+build/assets.c: tools/embed.sh $(wildcard admin-ui/*.* admin-ui/*/*.*) build/admin-ui/.stamp
+	tools/embed.sh $@
+
+# npm projects keep their node_modules under build/, where their manifests are copied.
+build/%/.stamp: %/package.json %/package-lock.json | build/.deps-build
+	@mkdir -p $(@D)
+	cp $*/package.json $*/package-lock.json $(wildcard $*/.npmrc) $(@D)/
+	npm --prefix $(@D) ci --no-audit --no-fund
+	@touch $@
+
+deps: build/.deps-build build/.deps-test build/.deps-check build/.deps-bench
+
+build/.deps-%: tools/deps.sh
+	@mkdir -p build
+	@tools/deps.sh $*
+	@touch $@
+
+# ---- Testing
+
+$(B)/unit/%: $(B)/tests/unit/%.o $(B)/libgalley.a
+	@mkdir -p $(@D)
+	$(CC) $(filter-out -flto=auto,$(LDFLAGS_ALL)) -fno-lto -o $@ $^ $(LIBS) -lcmocka -ldl
+
+$(B)/tests/%: $(B)/tests/%.o $(B)/libgalley.a
+	$(CC) $(filter-out -flto=auto,$(LDFLAGS_ALL)) -fno-lto -o $@ $^ $(LIBS)
+
+$(UNIT:$(B)/unit/%=$(B)/tests/unit/%.o): | build/.deps-test
+
+test: $(GALLEY) $(UNIT) $(TOOLS) build/tests/browser/.stamp build/.deps-test
+	@$(RUN_TESTS) $(UNIT) -- $(API) $(CRASH) $(BROWSER)
+
+unit: $(UNIT) build/.deps-test
+	@$(RUN_TESTS) $(UNIT) --
+
+api crash: $(GALLEY) $(TOOLS) build/.deps-test
+	@$(RUN_TESTS) -- $(if $(filter api,$@),$(API),$(CRASH))
+
+browser: $(GALLEY) build/tests/browser/.stamp build/.deps-test
+	@$(RUN_TESTS) -- $(BROWSER)
+
+asan tsan:
+	$(MAKE) VARIANT=$@ test
+
+$(B)/cache_bench: bench/cache_bench.c $(filter $(B)/base/% $(B)/cache/%,$(OBJ))
+	$(CC) $(CFLAGS_ALL) $(WARN) $(LDFLAGS_ALL) -o $@ $^ $(LIBS)
+
+bench: $(GALLEY) $(B)/cache_bench build/.deps-bench
+	@CACHE_BENCH=$(B)/cache_bench bench/run.sh $(GALLEY)
+
+# clang-format decides layout; gcc's analyzer, cppcheck and clang-tidy look for bugs.
+check: build/.deps-check build/assets.c
+	tools/check.sh $(SRC)
+
+install: $(GALLEY)
+	install -D -m 755 $(GALLEY) $(DESTDIR)$(PREFIX)/bin/galley
+
+clean:
+	rm -rf build
+
+-include $(shell find $(B) -name '*.d' 2>/dev/null)

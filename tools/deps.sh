@@ -1,0 +1,46 @@
+#!/bin/sh
+# deps.sh SET...   Installs the Debian packages that are missing for: build, test, check, bench.
+# Says what it installs; asks for root only then.
+set -eu
+
+npm_packages() { # nothing where another npm is on the machine already
+    command -v npm >/dev/null 2>&1 || echo nodejs npm
+}
+
+packages() {
+    for set in "$@"; do
+        case $set in
+        build)
+            echo gcc libc6-dev make dpkg-dev patch ca-certificates
+            echo liblmdb-dev libjansson-dev libjwt-dev libssl-dev libinih-dev libxxhash-dev
+            npm_packages
+            ;;
+        test) echo libcmocka-dev chromium strace curl procps ;;
+        check) echo clang-format clang-tidy cppcheck ;;
+        bench) echo wrk curl procps ;;
+        *) echo "deps.sh: unknown set $set" >&2; exit 2 ;;
+        esac
+    done
+}
+
+missing() {
+    for package in $(packages "$@"); do
+        dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null | grep -qx installed || echo "$package"
+    done
+}
+
+if ! command -v dpkg-query >/dev/null 2>&1; then
+    echo "This is not a Debian system: install these yourself, then touch build/.deps-*:" >&2
+    packages "$@" >&2
+    exit 1
+fi
+
+wanted=$(missing "$@" | sort -u | tr '\n' ' ')
+[ -n "${wanted% }" ] || exit 0
+echo "Installing with apt-get: $wanted"
+as_root=
+[ "$(id -u)" = 0 ] || as_root="sudo"
+$as_root env DEBIAN_FRONTEND=noninteractive apt-get -q -o DPkg::Lock::Timeout=300 update
+# shellcheck disable=SC2086
+$as_root env DEBIAN_FRONTEND=noninteractive apt-get -q -y -o DPkg::Lock::Timeout=300 \
+    install --no-install-recommends $wanted
