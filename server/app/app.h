@@ -1,7 +1,7 @@
 /* The module API: how business logic is written.
  *
- * A module is one C file that defines a struct app_module: its routes, its job handlers, and what to
- * do at start. A handler gets one struct call. A handler that writes (APP_WRITE) runs inside the
+ * A module is one C file that defines a struct app_module: its routes, its job handlers, and what
+ * to do at start. A handler gets one struct call. A handler that writes (APP_WRITE) runs inside the
  * store's write transaction: the documents it changes, the jobs it enqueues and the record of the
  * request's Idempotency-Key commit together, or not at all, and its answer leaves after they are on
  * disk. Read shop.c: it is the example. */
@@ -16,6 +16,7 @@
 #include "storage/store.h"
 
 struct app;
+struct app_entry; /* app_private.h */
 
 struct call {
     struct app *app;
@@ -23,6 +24,12 @@ struct call {
     struct response *response;
     struct txn *txn; /* APP_READ, APP_WRITE: the transaction; APP_PLAIN: NULL */
     void *state;     /* what the module's open() made */
+    void *prepared;  /* what the route's before() left for the handler, see call_alloc */
+
+    /* app.c's own */
+    const struct app_entry *entry;
+    enum err failed; /* what call_fail has answered */
+    void *memory;    /* call_alloc's, a list */
 };
 
 /* Returns ERR_OK after answering; any other error aborts the transaction and is answered as such,
@@ -42,9 +49,9 @@ struct app_route {
     const char *pattern;
     enum app_who who;
     enum app_access access;
-    const char *schema;  /* JSON Schema of the body, or NULL: no body */
+    const char *schema; /* JSON Schema of the body, or NULL: no body */
     app_handler handler;
-    app_handler before;  /* runs first, without a transaction; an error ends the call; or NULL */
+    app_handler before; /* runs first, outside the transaction, once; an error ends it; or NULL */
 };
 
 struct app_module {
@@ -56,16 +63,18 @@ struct app_module {
     /* Opens collections, seeds; settings is the module's section, or NULL if it has none. */
     enum err (*open)(struct app *app, const struct config_section *settings, void **state,
                      char *why, size_t why_size);
-    void (*close)(void *state);
+    void (*close)(void *state); /* also after a failed open, with what that had set, or NULL */
 };
 
 /* ---- The request. */
 
 struct slice call_param(const struct call *call, const char *name); /* of the path */
-int64_t call_int(const struct call *call, const char *member); /* of the validated body */
+int64_t call_int(const struct call *call, const char *member);      /* of the validated body */
 const char *call_str(const struct call *call, const char *member);
 const char *call_user(const struct call *call); /* the id of who is signed in */
 bool call_user_is(const struct call *call, const char *role);
+/* `size` zeroed bytes that live until the answer was sent. */
+void *call_alloc(struct call *call, size_t size);
 /* A whole number in the query between min and max; ERR_VALIDATION answered otherwise. */
 enum err call_query_int(struct call *call, const char *name, int64_t min, int64_t max,
                         int64_t fallback, int64_t *out);
@@ -82,8 +91,9 @@ enum err call_fail(struct call *call, enum err err, const char *code, const char
 
 /* ---- The cache, beside the store. */
 
-/* Makes the value of a key: runs on a snapshot. An error is not cached. */
-typedef enum err (*call_load_fn)(struct txn *txn, struct call *call, struct buf *out);
+/* Makes the value of a key, on a snapshot: appends it to out. An error is not cached. */
+typedef enum err (*call_load_fn)(struct txn *txn, struct call *call, const void *arg,
+                                 struct buf *out);
 
 /* The cached bytes of `key`, loaded and kept for ttl_ms if they are not there. One loader at a time
  * for each key. The value is never older than an acknowledged write that called call_invalidate.
@@ -94,7 +104,7 @@ struct cached {
     struct buf own;
 };
 enum err call_cached(struct call *call, const char *key, int64_t ttl_ms, call_load_fn load,
-                     struct cached *out);
+                     const void *arg, struct cached *out);
 void cached_release(struct cached *cached);
 
 /* Answers with cached JSON; takes ownership of what *cached holds. */
@@ -111,7 +121,8 @@ enum err call_enqueue(struct call *call, const char *queue, const char *type, js
 
 /* ---- Identity. */
 
-/* A token for the user, valid for the time of [auth] token_ttl, whose seconds go to *expires_in_s. */
+/* A token for the user, valid for the time of [auth] token_ttl, whose seconds go to *expires_in_s.
+ */
 enum err call_issue_token(struct call *call, const struct principal *user, struct buf *out,
                           int64_t *expires_in_s);
 
@@ -135,6 +146,7 @@ enum err app_open(const struct app_options *options, struct app **out, char *why
 void app_close(struct app **app);
 
 struct store *app_store(struct app *app);
+const struct clock *app_clock(const struct app *app);
 const char *app_data_dir(const struct app *app);
 
 /* The routes of all modules, for the gateway: route i's description, its compiled schema (or NULL)

@@ -1,0 +1,184 @@
+/* Modules: opening them, and running their handlers in the transaction that they ask for. */
+#include "server/app/app_private.h"
+
+#include "base/mem.h"
+#include "base/schema.h"
+
+#include <assert.h>
+#include <stdio.h>
+
+/* ---- Serving */
+
+/* What a transaction runs: the handler, and for a write what the layers above want to commit with
+ * it. It may run twice, so it begins with a clean answer. */
+static enum err run_handler(struct txn *txn, void *arg)
+{
+    struct call *call = arg;
+    const struct app_entry *entry = call->entry;
+    response_reset(call->response);
+    call->failed = ERR_OK;
+    call->txn = txn;
+    enum err err = entry->route->handler(call);
+    if (err == ERR_OK && entry->route->access == APP_WRITE && call->request->before_commit.fn)
+        err =
+            call->request->before_commit.fn(txn, call->response, call->request->before_commit.arg);
+    call->txn = NULL;
+    return err;
+}
+
+static enum err run(struct call *call)
+{
+    const struct app_route *route = call->entry->route;
+    if (route->before) {
+        enum err err = route->before(call);
+        if (err)
+            return err;
+    }
+    switch (route->access) {
+    case APP_PLAIN:
+        return route->handler(call);
+    case APP_READ:
+        return store_read(call->app->options.store, run_handler, call);
+    case APP_WRITE:
+        return store_write(call->app->options.store, run_handler, call);
+    }
+    return ERR_INTERNAL;
+}
+
+void app_target(struct request *request, struct response *response, void *arg)
+{
+    const struct app_entry *entry = arg;
+    struct call call = {.app = entry->app,
+                        .request = request,
+                        .response = response,
+                        .state = *entry->state,
+                        .entry = entry};
+    enum err err = run(&call);
+    if (err && err != call.failed) /* the handler did not say it itself */
+        response_error(response, request, err, NULL, NULL, NULL);
+    assert(response->status != 0);
+    call_release(&call);
+}
+
+/* ---- Opening and closing */
+
+static enum err open_route(struct app *app, struct app_opened *opened,
+                           const struct app_route *route, char *why, size_t why_size)
+{
+    struct app_entry *entry = &app->entries[app->entry_count];
+    *entry = (struct app_entry){
+        .app = app, .module = opened->module, .route = route, .state = &opened->state};
+    if (route->schema) {
+        char reason[256];
+        entry->schema = schema_compile(route->schema, reason, sizeof reason);
+        if (!entry->schema) {
+            snprintf(why, why_size, "module %s, schema of %s %s: %s", opened->module->name,
+                     method_name(route->method), route->pattern, reason);
+            return ERR_INTERNAL;
+        }
+    }
+    app->entry_count++;
+    return ERR_OK;
+}
+
+static enum err open_jobs(struct app *app, struct app_opened *opened, char *why, size_t why_size)
+{
+    for (unsigned i = 0; i < opened->module->job_count; i++) {
+        struct job_handler handler = opened->module->jobs[i];
+        handler.arg = opened->state;
+        enum err err = queue_handle(app->options.queues, &handler);
+        if (err) {
+            snprintf(why, why_size, "module %s: job type %s cannot be added (%s)",
+                     opened->module->name, handler.type, err_code(err));
+            return err;
+        }
+    }
+    return ERR_OK;
+}
+
+static enum err open_module(struct app *app, const struct app_module *module, char *why,
+                            size_t why_size)
+{
+    struct app_opened *opened = &app->modules[app->module_count];
+    *opened = (struct app_opened){.module = module};
+    const struct config_section *settings = config_section(app->options.config, module->name);
+    if (module->open) {
+        enum err err = module->open(app, settings, &opened->state, why, why_size);
+        if (err) {
+            if (module->close)
+                module->close(opened->state);
+            return err;
+        }
+    }
+    app->module_count++;
+    for (unsigned i = 0; i < module->route_count; i++) {
+        enum err err = open_route(app, opened, &module->routes[i], why, why_size);
+        if (err)
+            return err;
+    }
+    return open_jobs(app, opened, why, why_size);
+}
+
+enum err app_open(const struct app_options *options, struct app **out, char *why, size_t why_size)
+{
+    unsigned modules = 0, routes = 0;
+    for (; options->modules[modules]; modules++)
+        routes += options->modules[modules]->route_count;
+    struct app *app = mem_zalloc(sizeof *app);
+    app->options = *options;
+    app->modules = mem_zalloc(modules * sizeof *app->modules);
+    app->entries = mem_zalloc(routes * sizeof *app->entries);
+    enum err err = ERR_OK;
+    for (unsigned i = 0; i < modules && !err; i++)
+        err = open_module(app, options->modules[i], why, why_size);
+    if (err)
+        app_close(&app);
+    *out = app;
+    return err;
+}
+
+void app_close(struct app **app_ptr)
+{
+    struct app *app = *app_ptr;
+    if (!app)
+        return;
+    for (unsigned i = 0; i < app->entry_count; i++)
+        schema_destroy(&app->entries[i].schema);
+    for (unsigned i = app->module_count; i-- > 0;) {
+        if (app->modules[i].module->close)
+            app->modules[i].module->close(app->modules[i].state);
+    }
+    free(app->entries);
+    free(app->modules);
+    free(app);
+    *app_ptr = NULL;
+}
+
+/* ---- Looking */
+
+struct store *app_store(struct app *app)
+{
+    return app->options.store;
+}
+
+const struct clock *app_clock(const struct app *app)
+{
+    return app->options.clock;
+}
+
+const char *app_data_dir(const struct app *app)
+{
+    return app->options.data_dir;
+}
+
+unsigned app_route_count(const struct app *app)
+{
+    return app->entry_count;
+}
+
+struct app_route_info app_route(const struct app *app, unsigned i)
+{
+    assert(i < app->entry_count);
+    struct app_entry *entry = &app->entries[i];
+    return (struct app_route_info){entry->module, entry->route, entry->schema, entry};
+}

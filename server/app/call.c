@@ -1,0 +1,222 @@
+/* What a handler may do: read its request, answer, use the cache, enqueue jobs. */
+#include "server/app/app_private.h"
+
+#include "base/mem.h"
+
+#include <assert.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+/* How long a request waits for another that loads the same key before it loads for itself. */
+#define CACHED_WAIT_MS 1000
+
+/* ---- The request */
+
+struct slice call_param(const struct call *call, const char *name)
+{
+    return request_param(call->request, name);
+}
+
+int64_t call_int(const struct call *call, const char *member)
+{
+    return json_int(call->request->json, member, 0);
+}
+
+const char *call_str(const struct call *call, const char *member)
+{
+    return json_str(call->request->json, member, NULL);
+}
+
+const char *call_user(const struct call *call)
+{
+    return call->request->user.id;
+}
+
+bool call_user_is(const struct call *call, const char *role)
+{
+    return principal_has_role(&call->request->user, role);
+}
+
+struct call_memory {
+    struct call_memory *next;
+    _Alignas(16) char bytes[];
+};
+
+void *call_alloc(struct call *call, size_t size)
+{
+    struct call_memory *memory = mem_zalloc(sizeof *memory + size);
+    memory->next = call->memory;
+    call->memory = memory;
+    return memory->bytes;
+}
+
+void call_release(struct call *call)
+{
+    for (struct call_memory *memory = call->memory, *next; memory; memory = next) {
+        next = memory->next;
+        free(memory);
+    }
+    call->memory = NULL;
+}
+
+static enum err fail_query(struct call *call, const char *name, int64_t min, int64_t max)
+{
+    json_t *details = json_pack("[{s:s, s:s, s:I, s:I}]", "field", name, "reason", "range",
+                                "minimum", (json_int_t)min, "maximum", (json_int_t)max);
+    response_error(call->response, call->request, ERR_VALIDATION, NULL,
+                   "A query parameter is not a whole number of the allowed range.", details);
+    json_decref(details);
+    call->failed = ERR_VALIDATION;
+    return ERR_VALIDATION;
+}
+
+enum err call_query_int(struct call *call, const char *name, int64_t min, int64_t max,
+                        int64_t fallback, int64_t *out)
+{
+    struct buf scratch = BUF_INIT;
+    struct slice text = request_query(call->request, name, &scratch);
+    int64_t value = fallback;
+    bool good = !text.ptr || (slice_to_i64(text, &value) && value >= min && value <= max);
+    buf_release(&scratch);
+    *out = value;
+    return good ? ERR_OK : fail_query(call, name, min, max);
+}
+
+/* ---- The answer */
+
+enum err call_answer(struct call *call, int status, json_t *body)
+{
+    json_append(&call->response->body, body);
+    json_decref(body);
+    response_json(call->response, status);
+    return ERR_OK;
+}
+
+enum err call_created(struct call *call, const char *location, json_t *body)
+{
+    response_header(call->response, "Location", slice_str(location));
+    return call_answer(call, 201, body);
+}
+
+enum err call_fail(struct call *call, enum err err, const char *code, const char *format, ...)
+{
+    char message[256];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(message, sizeof message, format, args);
+    va_end(args);
+    response_error(call->response, call->request, err, code, message, NULL);
+    call->failed = err;
+    return err;
+}
+
+/* ---- The cache */
+
+struct load {
+    struct call *call;
+    call_load_fn fn;
+    const void *arg;
+    struct buf *out;
+};
+
+static enum err run_load(struct txn *txn, void *arg)
+{
+    struct load *load = arg;
+    return load->fn(txn, load->call, load->arg, load->out);
+}
+
+static int64_t mono_ms(const struct call *call)
+{
+    return clock_mono_ns(call->app->options.clock) / 1000000;
+}
+
+enum err call_cached(struct call *call, const char *key, int64_t ttl_ms, call_load_fn load,
+                     const void *arg, struct cached *out)
+{
+    assert(!call->txn); /* loading takes a snapshot of its own */
+    struct cache *cache = call->app->options.cache;
+    struct cache_lease *lease = NULL;
+    *out = (struct cached){0};
+    if (cache_get(cache, slice_str(key), mono_ms(call), CACHED_WAIT_MS, &out->value, &lease) ==
+        CACHE_HIT) {
+        out->bytes = cache_value_bytes(out->value);
+        return ERR_OK;
+    }
+    struct load job = {call, load, arg, &out->own};
+    enum err err = store_read(call->app->options.store, run_load, &job);
+    out->bytes = buf_slice(&out->own);
+    if (err) {
+        cache_lease_release(cache, lease);
+        cached_release(out);
+    } else if (lease) {
+        cache_fill(cache, lease, out->bytes, mono_ms(call), ttl_ms);
+    }
+    return err;
+}
+
+void cached_release(struct cached *cached)
+{
+    cache_value_release(cached->value);
+    buf_release(&cached->own);
+    *cached = (struct cached){0};
+}
+
+static void release_value(void *value)
+{
+    cache_value_release(value);
+}
+
+enum err call_answer_cached(struct call *call, int status, struct cached *cached)
+{
+    if (cached->value) { /* sent from the cache's own memory, which is counted until then */
+        response_borrow(call->response, status, "application/json", cached->bytes, release_value,
+                        cached->value);
+        return ERR_OK;
+    }
+    buf_append_slice(&call->response->body, cached->bytes);
+    response_json(call->response, status);
+    cached_release(cached);
+    return ERR_OK;
+}
+
+struct invalidation {
+    struct cache *cache;
+    size_t len;
+    char key[];
+};
+
+static void invalidate(void *arg)
+{
+    struct invalidation *invalidation = arg;
+    cache_invalidate(invalidation->cache, slice_of(invalidation->key, invalidation->len));
+}
+
+void call_invalidate(struct call *call, const char *key)
+{
+    size_t len = strlen(key);
+    struct invalidation *invalidation = txn_alloc(call->txn, sizeof *invalidation + len);
+    invalidation->cache = call->app->options.cache;
+    invalidation->len = len;
+    memcpy(invalidation->key, key, len);
+    txn_on_commit(call->txn, invalidate, NULL, invalidation);
+}
+
+/* ---- Jobs and identity */
+
+enum err call_enqueue(struct call *call, const char *queue, const char *type, json_t *payload)
+{
+    struct buf text = BUF_INIT;
+    json_append(&text, payload);
+    json_decref(payload);
+    struct job_spec spec = {.queue = queue, .type = type, .payload = buf_slice(&text)};
+    enum err err = queue_enqueue(call->app->options.queues, call->txn, &spec, NULL);
+    buf_release(&text);
+    return err;
+}
+
+enum err call_issue_token(struct call *call, const struct principal *user, struct buf *out,
+                          int64_t *expires_in_s)
+{
+    const struct app_options *options = &call->app->options;
+    return options->issue_token(options->issue_token_arg, user, out, expires_in_s);
+}

@@ -1,0 +1,213 @@
+/* Mail: the job type "send-email" {"to", "subject", "text"}. In development a message goes to the
+ * mail box, DATA/mail/outbox.mbox.
+ *
+ * DESIGN. A job runs at least once, so a message may be there twice; its Message-ID is made from
+ * the job's id, by which a reader tells. Each message is one write at the end of the file, and a
+ * batch of jobs is acknowledged only after an fdatasync. */
+#include "server/app/modules.h"
+
+#include "base/base64.h"
+#include "base/lock.h"
+#include "base/log.h"
+#include "base/mem.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+struct mail {
+    const struct clock *clock;
+    int fd;
+    struct lock lock; /* rank MAIL */
+    off_t size;       /* of whole messages; guarded by lock */
+};
+
+/* ---- Writing a message: RFC 5322, in the mboxrd form (RFC 4155 names the default mbox). */
+
+/* A header's text: as it is if it is plain ASCII, else an encoded word (RFC 2047). Control
+ * characters, which could end the header, become spaces. */
+static void append_header_text(struct buf *out, const char *text)
+{
+    bool plain = true;
+    struct buf clean = BUF_INIT;
+    for (const char *c = text; *c; c++) {
+        bool control = (unsigned char)*c < ' ' || *c == 0x7f;
+        plain = plain && (unsigned char)*c < 0x80;
+        buf_append_char(&clean, control ? ' ' : *c);
+    }
+    if (plain) {
+        buf_append_slice(out, buf_slice(&clean));
+    } else {
+        buf_append_str(out, "=?utf-8?B?");
+        base64_append(out, buf_slice(&clean));
+        buf_append_str(out, "?=");
+    }
+    buf_release(&clean);
+}
+
+static bool is_from_line(struct slice line)
+{
+    while (line.len && *line.ptr == '>')
+        line = slice_of(line.ptr + 1, line.len - 1);
+    return slice_starts(line, slice_str("From "));
+}
+
+/* mboxrd: a line that could be taken for the next message's first gets one more '>'. */
+static void append_body(struct buf *out, struct slice text)
+{
+    while (text.len) {
+        struct slice line = slice_cut(&text, '\n');
+        if (is_from_line(line))
+            buf_append_char(out, '>');
+        buf_append_slice(out, line);
+        buf_append_char(out, '\n');
+    }
+}
+
+static void append_dates(struct buf *out, const char *format, int64_t now_ms)
+{
+    char text[64];
+    struct tm tm;
+    time_t seconds = now_ms / 1000;
+    gmtime_r(&seconds, &tm);
+    strftime(text, sizeof text, format, &tm);
+    buf_append_str(out, text);
+}
+
+static void append_message(struct buf *out, const struct job *job, const json_t *mail,
+                           int64_t now_ms)
+{
+    char id[ID_TEXT_SIZE];
+    id_format(&job->id, id);
+    append_dates(out, "From galley@localhost %a %b %e %H:%M:%S %Y\n", now_ms);
+    append_dates(out, "Date: %a, %d %b %Y %H:%M:%S +0000\n", now_ms);
+    buf_append_str(out, "From: Galley <galley@localhost>\nTo: ");
+    append_header_text(out, json_str(mail, "to", ""));
+    buf_append_str(out, "\nSubject: ");
+    append_header_text(out, json_str(mail, "subject", ""));
+    buf_append_str(out, "\nMessage-ID: <");
+    buf_append_str(out, id);
+    buf_append_str(out, "@galley>\nMIME-Version: 1.0\nContent-Type: text/plain; charset=utf-8\n"
+                        "Content-Transfer-Encoding: 8bit\n\n");
+    append_body(out, slice_str(json_str(mail, "text", "")));
+    buf_append_char(out, '\n');
+}
+
+/* ---- The job */
+
+static enum err write_all(int fd, struct slice bytes)
+{
+    while (bytes.len) {
+        ssize_t written = write(fd, bytes.ptr, bytes.len);
+        if (written < 0 && errno == EINTR)
+            continue;
+        if (written < 0)
+            return ERR_INTERNAL;
+        bytes = slice_of(bytes.ptr + written, bytes.len - (size_t)written);
+    }
+    return ERR_OK;
+}
+
+/* A message that does not fit (the disk is full) leaves nothing behind. */
+static enum err append_to_box(struct mail *mail, struct slice message, char *why, size_t why_size)
+{
+    lock_acquire(&mail->lock);
+    enum err err = write_all(mail->fd, message);
+    if (err) {
+        snprintf(why, why_size, "outbox.mbox: %s", strerror(errno));
+        if (ftruncate(mail->fd, mail->size) != 0)
+            log_write(LOG_ERROR, "mail", "outbox.mbox holds a cut message: %s", strerror(errno));
+    } else {
+        mail->size += (off_t)message.len;
+    }
+    lock_leave(&mail->lock);
+    return err;
+}
+
+static enum err send_email(const struct job *job, void *arg, char *why, size_t why_size)
+{
+    struct mail *mail = arg;
+    json_t *payload;
+    if (json_read_trusted(job->payload, &payload)) {
+        snprintf(why, why_size, "the payload is not JSON");
+        return ERR_MALFORMED;
+    }
+    struct buf message = BUF_INIT;
+    append_message(&message, job, payload, clock_wall_ms(mail->clock));
+    enum err err = append_to_box(mail, buf_slice(&message), why, why_size);
+    buf_release(&message);
+    json_decref(payload);
+    return err;
+}
+
+static enum err sync_mail_box(void *arg)
+{
+    struct mail *mail = arg;
+    if (fdatasync(mail->fd) == 0)
+        return ERR_OK;
+    log_write(LOG_ERROR, "mail", "outbox.mbox cannot be synced: %s", strerror(errno));
+    return ERR_INTERNAL;
+}
+
+/* ---- The module */
+
+/* A crash may have cut the last message: end it, so that the next one begins on a line of its own.
+ */
+static enum err end_last_message(struct mail *mail)
+{
+    char last[2] = "\n\n";
+    mail->size = lseek(mail->fd, 0, SEEK_END);
+    if (mail->size >= 2 && pread(mail->fd, last, 2, mail->size - 2) != 2)
+        return ERR_INTERNAL;
+    if (memcmp(last, "\n\n", 2) == 0)
+        return ERR_OK;
+    mail->size += 2;
+    return write_all(mail->fd, slice_str("\n\n"));
+}
+
+static enum err open_mail(struct app *app, const struct config_section *settings, void **state,
+                          char *why, size_t why_size)
+{
+    (void)settings;
+    struct mail *mail = mem_alloc(sizeof *mail);
+    *state = mail;
+    *mail = (struct mail){.clock = app_clock(app), .fd = -1};
+    lock_init(&mail->lock, LOCK_RANK_MAIL);
+    char path[4096];
+    int len = snprintf(path, sizeof path, "%s/mail", app_data_dir(app));
+    if (mkdir(path, 0700) != 0 && errno != EEXIST)
+        goto fail;
+    snprintf(path + len, sizeof path - (size_t)len, "/outbox.mbox");
+    mail->fd = open(path, O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
+    if (mail->fd >= 0 && end_last_message(mail) == ERR_OK)
+        return ERR_OK;
+fail:
+    snprintf(why, why_size, "%s: %s", path, strerror(errno));
+    return ERR_INTERNAL;
+}
+
+static void close_mail(void *state)
+{
+    struct mail *mail = state;
+    if (!mail)
+        return;
+    if (mail->fd >= 0)
+        close(mail->fd);
+    lock_release(&mail->lock);
+    free(mail);
+}
+
+static const struct job_handler jobs[] = {
+    {.type = "send-email", .run = send_email, .sync = sync_mail_box},
+};
+
+const struct app_module mail_module = {
+    .name = "mail",
+    .jobs = jobs,
+    .job_count = sizeof jobs / sizeof jobs[0],
+    .open = open_mail,
+    .close = close_mail,
+};

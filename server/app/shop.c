@@ -1,0 +1,499 @@
+/* The shop: users, products with stock, orders. The reference module: copy from here.
+ *
+ * Read the table of routes first. A product is read through the cache and sold in a transaction:
+ * the stock, the order and the confirmation e-mail commit together, and the cached product is
+ * dropped before the buyer hears of it. */
+#include "server/app/shop.h"
+
+#include "base/mem.h"
+#include "base/password.h"
+#include "server/app/modules.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+#define HOUR_MS            (3600 * 1000)
+#define PRODUCT_NUMBER_MAX 9999999999 /* ten digits */
+#define PAGE_DEFAULT       30
+#define PAGE_MAX           1000
+#define KEY_SIZE           (CACHE_KEY_MAX + 1)
+
+struct product_ref {
+    char id[SHOP_PRODUCT_ID_SIZE];
+    char key[48]; /* in the cache */
+};
+
+static struct shop *shop_of(const struct call *call)
+{
+    return call->state;
+}
+
+void shop_product_id(int64_t number, char out[SHOP_PRODUCT_ID_SIZE])
+{
+    snprintf(out, SHOP_PRODUCT_ID_SIZE, "%010" PRId64, number % (PRODUCT_NUMBER_MAX + 1));
+}
+
+/* ---- Logging in */
+
+struct login {
+    const struct shop *shop;
+    const char *username;
+    json_t *user; /* or NULL */
+};
+
+static bool take_user(struct slice id, const struct doc *doc, void *arg)
+{
+    (void)id;
+    struct login *login = arg;
+    json_read_trusted(doc->json, &login->user);
+    return false;
+}
+
+static enum err find_user(struct txn *txn, void *arg)
+{
+    struct login *login = arg;
+    json_t *username = json_string(login->username);
+    struct doc_scan scan = {.index = "username", .equal = username, .limit = 1};
+    enum err err = doc_walk(txn, login->shop->users, &scan, take_user, login);
+    json_decref(username);
+    return err;
+}
+
+static enum err answer_token(struct call *call, const json_t *user)
+{
+    struct principal principal = {.role_count = 1};
+    snprintf(principal.id, sizeof principal.id, "%s", json_str(user, "id", ""));
+    snprintf(principal.roles[0], sizeof principal.roles[0], "%s", json_str(user, "role", ""));
+    struct buf token = BUF_INIT;
+    int64_t expires_in_s;
+    enum err err = call_issue_token(call, &principal, &token, &expires_in_s);
+    if (!err)
+        err = call_answer(call, 200,
+                          json_pack("{s:s%, s:I}", "token", token.data, token.len, "expiresIn",
+                                    (json_int_t)expires_in_s));
+    buf_release(&token);
+    return err;
+}
+
+/* The same answer, and the same time, for an unknown user and for a wrong password. */
+static enum err login(struct call *call)
+{
+    struct login login = {.shop = shop_of(call), .username = call_str(call, "username")};
+    enum err err = store_read(app_store(call->app), find_user, &login);
+    if (err)
+        return err;
+    const char *hash = login.user ? json_str(login.user, "passwordHash", NULL) : NULL;
+    if (password_verify(slice_str(call_str(call, "password")), hash))
+        err = answer_token(call, login.user);
+    else
+        err = call_fail(call, ERR_UNAUTHENTICATED, "WRONG_CREDENTIALS",
+                        "The user name or the password is wrong.");
+    json_decref(login.user);
+    return err;
+}
+
+/* ---- Users */
+
+static void user_key(const struct call *call, char out[KEY_SIZE])
+{
+    snprintf(out, KEY_SIZE, "shop:user:%s", call_user(call));
+}
+
+static enum err load_user(struct txn *txn, struct call *call, const void *arg, struct buf *out)
+{
+    (void)arg;
+    json_t *user;
+    enum err err = doc_load(txn, shop_of(call)->users, slice_str(call_user(call)), &user, NULL);
+    if (err)
+        return err;
+    json_object_del(user, "passwordHash");
+    json_append(out, user);
+    json_decref(user);
+    return ERR_OK;
+}
+
+static enum err cached_user(struct call *call, struct cached *out)
+{
+    char key[KEY_SIZE];
+    user_key(call, key);
+    return call_cached(call, key, HOUR_MS, load_user, NULL, out);
+}
+
+static enum err get_me(struct call *call)
+{
+    struct cached user;
+    enum err err = cached_user(call, &user);
+    return err ? err : call_answer_cached(call, 200, &user);
+}
+
+/* One '@' between two non-empty parts, and nothing that could end a mail header. */
+static bool is_email(const char *text)
+{
+    const char *at = strchr(text, '@');
+    if (!at || at == text || !at[1] || strchr(at + 1, '@'))
+        return false;
+    for (const char *c = text; *c; c++) {
+        if ((unsigned char)*c <= ' ' || *c == 0x7f || strchr("<>,;:\"()[]\\", *c))
+            return false;
+    }
+    return true;
+}
+
+static enum err patch_me(struct call *call)
+{
+    const char *name = call_str(call, "name");
+    const char *email = call_str(call, "email");
+    if (email && !is_email(email))
+        return call_fail(call, ERR_VALIDATION, NULL, "This is not an e-mail address.");
+    json_t *user;
+    struct collection *users = shop_of(call)->users;
+    enum err err = doc_load(call->txn, users, slice_str(call_user(call)), &user, NULL);
+    if (err)
+        return err;
+    if (name)
+        json_object_set_new(user, "name", json_string(name));
+    if (email)
+        json_object_set_new(user, "email", json_string(email));
+    err = doc_replace(call->txn, users, user, 0);
+    char key[KEY_SIZE];
+    user_key(call, key);
+    call_invalidate(call, key);
+    json_object_del(user, "passwordHash");
+    if (err)
+        json_decref(user);
+    return err ? err : call_answer(call, 200, user);
+}
+
+/* ---- Products */
+
+/* A product's number from outside; false for what can be none. */
+static bool product_ref(int64_t number, struct product_ref *out)
+{
+    if (number < 1 || number > PRODUCT_NUMBER_MAX)
+        return false;
+    shop_product_id(number, out->id);
+    snprintf(out->key, sizeof out->key, "shop:product:%s", out->id);
+    return true;
+}
+
+/* The stored document as clients see it: its id is a number. */
+static void product_outside(json_t *product)
+{
+    int64_t number = strtoll(json_str(product, "id", "0"), NULL, 10);
+    json_object_set_new(product, "id", json_integer(number));
+}
+
+static enum err load_product(struct txn *txn, struct call *call, const void *arg, struct buf *out)
+{
+    const struct product_ref *ref = arg;
+    json_t *product;
+    enum err err = doc_load(txn, shop_of(call)->products, slice_str(ref->id), &product, NULL);
+    if (err)
+        return err;
+    product_outside(product);
+    json_append(out, product);
+    json_decref(product);
+    return ERR_OK;
+}
+
+static enum err cached_product(struct call *call, const struct product_ref *ref, struct cached *out)
+{
+    enum err err = call_cached(call, ref->key, HOUR_MS, load_product, ref, out);
+    return err == ERR_NOT_FOUND ? call_fail(call, err, NULL, "There is no such product.") : err;
+}
+
+static enum err get_product(struct call *call)
+{
+    int64_t number;
+    struct product_ref ref;
+    if (!slice_to_i64(call_param(call, "id"), &number) || !product_ref(number, &ref))
+        return call_fail(call, ERR_NOT_FOUND, NULL, "There is no such product.");
+    struct cached product;
+    enum err err = cached_product(call, &ref, &product);
+    return err ? err : call_answer_cached(call, 200, &product);
+}
+
+/* ---- Pages of documents */
+
+struct page {
+    json_t *data;
+    int64_t limit;
+    bool more;
+    void (*outside)(json_t *doc); /* or NULL */
+};
+
+static bool take_row(struct slice id, const struct doc *doc, void *arg)
+{
+    (void)id;
+    struct page *page = arg;
+    page->more = json_array_size(page->data) == (size_t)page->limit;
+    json_t *row;
+    if (page->more || json_read_trusted(doc->json, &row))
+        return false;
+    if (page->outside)
+        page->outside(row);
+    json_array_append_new(page->data, row);
+    return true;
+}
+
+/* Answers with up to `limit` documents and the cursor behind the last. */
+static enum err answer_page(struct call *call, const struct collection *collection,
+                            struct doc_scan *scan, struct page *page)
+{
+    page->data = json_array();
+    scan->limit = (unsigned)page->limit + 1; /* one more tells whether there is a next page */
+    enum err err = doc_walk(call->txn, collection, scan, take_row, page);
+    if (err) {
+        json_decref(page->data);
+        return err;
+    }
+    json_t *last = json_array_get(page->data, json_array_size(page->data) - 1);
+    json_t *cursor = page->more ? json_incref(json_object_get(last, "id")) : json_null();
+    return call_answer(call, 200,
+                       json_pack("{s:o, s:{s:I, s:o, s:b}}", "data", page->data, "pagination",
+                                 "limit", (json_int_t)page->limit, "nextCursor", cursor, "hasNext",
+                                 page->more));
+}
+
+static enum err list_products(struct call *call)
+{
+    struct page page = {.outside = product_outside};
+    int64_t after;
+    enum err err = call_query_int(call, "limit", 1, PAGE_MAX, PAGE_DEFAULT, &page.limit);
+    if (!err)
+        err = call_query_int(call, "after", 0, PRODUCT_NUMBER_MAX, 0, &after);
+    if (err)
+        return err;
+    char id[SHOP_PRODUCT_ID_SIZE];
+    shop_product_id(after, id);
+    struct doc_scan scan = {.after = slice_str(id)};
+    return answer_page(call, shop_of(call)->products, &scan, &page);
+}
+
+/* ---- Placing an order */
+
+struct order_plan {
+    struct product_ref product;
+    char email[256];
+    char name[128]; /* of the buyer */
+};
+
+static enum err out_of_stock(struct call *call, int64_t stock)
+{
+    return call_fail(call, ERR_CONFLICT, "OUT_OF_STOCK", "Only %" PRId64 " left in stock.", stock);
+}
+
+/* A product that is unknown or sold out needs no transaction to say so: the cached one is never
+ * older than an acknowledged order. */
+static enum err check_product(struct call *call, const struct product_ref *ref)
+{
+    struct cached cached;
+    enum err err = cached_product(call, ref, &cached);
+    if (err)
+        return err;
+    json_t *product;
+    err = json_read_trusted(cached.bytes, &product);
+    cached_release(&cached);
+    if (err)
+        return err;
+    int64_t stock = json_int(product, "stock", 0);
+    json_decref(product);
+    return stock < call_int(call, "qty") ? out_of_stock(call, stock) : ERR_OK;
+}
+
+static enum err note_buyer(struct call *call, struct order_plan *plan)
+{
+    struct cached cached;
+    json_t *user;
+    enum err err = cached_user(call, &cached);
+    if (err)
+        return err;
+    err = json_read_trusted(cached.bytes, &user);
+    cached_release(&cached);
+    if (err)
+        return err;
+    snprintf(plan->email, sizeof plan->email, "%s", json_str(user, "email", ""));
+    snprintf(plan->name, sizeof plan->name, "%s", json_str(user, "name", ""));
+    json_decref(user);
+    return ERR_OK;
+}
+
+static enum err prepare_order(struct call *call)
+{
+    struct order_plan *plan = call->prepared = call_alloc(call, sizeof *plan);
+    if (!product_ref(call_int(call, "productId"), &plan->product))
+        return call_fail(call, ERR_NOT_FOUND, NULL, "There is no such product.");
+    enum err err = check_product(call, &plan->product);
+    return err ? err : note_buyer(call, plan);
+}
+
+static json_t *new_order(const struct call *call, const json_t *product, int64_t qty)
+{
+    char id[ID_TEXT_SIZE], created[CLOCK_RFC3339_SIZE];
+    int64_t now_ms = txn_now_ms(call->txn);
+    struct id order_id = id_make(now_ms);
+    id_format(&order_id, id);
+    clock_rfc3339(now_ms, created);
+    return json_pack("{s:s, s:s, s:I, s:I, s:I, s:s, s:s}", "id", id, "userId", call_user(call),
+                     "productId", (json_int_t)call_int(call, "productId"), "qty", (json_int_t)qty,
+                     "total", (json_int_t)(json_int(product, "price", 0) * qty), "status", "placed",
+                     "createdAt", created);
+}
+
+static json_t *confirmation(const struct order_plan *plan, const json_t *product,
+                            const json_t *order)
+{
+    char text[768];
+    int64_t total = json_int(order, "total", 0);
+    snprintf(text, sizeof text,
+             "Hello %s,\n\nthank you for your order %s:\n%" PRId64 " x %.200s, %" PRId64
+             ".%02" PRId64 " in total.\n",
+             plan->name, json_str(order, "id", ""), json_int(order, "qty", 0),
+             json_str(product, "name", ""), total / 100, total % 100);
+    return json_pack("{s:s, s:s, s:s}", "to", plan->email, "subject", "Your order", "text", text);
+}
+
+/* The order, the stock and the e-mail commit together. The transaction remembers its first error,
+ * so the steps are taken one after the other and the result is asked for once. */
+static enum err place_order(struct call *call)
+{
+    const struct order_plan *plan = call->prepared;
+    const struct shop *shop = shop_of(call);
+    int64_t qty = call_int(call, "qty");
+    json_t *product;
+    enum err err = doc_load(call->txn, shop->products, slice_str(plan->product.id), &product, NULL);
+    if (err)
+        return err;
+    int64_t stock = json_int(product, "stock", 0);
+    if (stock < qty) {
+        json_decref(product);
+        return out_of_stock(call, stock);
+    }
+    json_t *order = new_order(call, product, qty);
+    json_object_set_new(product, "stock", json_integer(stock - qty));
+    doc_replace(call->txn, shop->products, product, 0);
+    doc_insert(call->txn, shop->orders, order);
+    call_enqueue(call, "mail", "send-email", confirmation(plan, product, order));
+    call_invalidate(call, plan->product.key);
+
+    char location[64];
+    const char *id = json_str(order, "id", "");
+    snprintf(location, sizeof location, "/orders/%s", id);
+    call_created(call, location, json_pack("{s:s, s:s}", "orderId", id, "status", "placed"));
+    json_decref(order);
+    json_decref(product);
+    return txn_error(call->txn);
+}
+
+/* ---- Looking at orders */
+
+static enum err get_order(struct call *call)
+{
+    struct doc doc;
+    json_t *order;
+    enum err err = doc_get(call->txn, shop_of(call)->orders, call_param(call, "id"), &doc);
+    if (!err)
+        err = json_read_trusted(doc.json, &order);
+    if (err == ERR_NOT_FOUND)
+        return call_fail(call, err, NULL, "There is no such order.");
+    if (err)
+        return err;
+    bool allowed =
+        strcmp(json_str(order, "userId", ""), call_user(call)) == 0 || call_user_is(call, "admin");
+    if (allowed)
+        return call_answer(call, 200, order);
+    json_decref(order); /* somebody else's: as if it did not exist */
+    return call_fail(call, ERR_NOT_FOUND, NULL, "There is no such order.");
+}
+
+/* The caller's own, the newest first. */
+static enum err list_orders(struct call *call)
+{
+    struct page page = {0};
+    enum err err = call_query_int(call, "limit", 1, PAGE_MAX, PAGE_DEFAULT, &page.limit);
+    if (err)
+        return err;
+    struct buf scratch = BUF_INIT;
+    json_t *owner = json_string(call_user(call));
+    struct doc_scan scan = {.index = "userId",
+                            .equal = owner,
+                            .after = request_query(call->request, "after", &scratch),
+                            .descending = true};
+    struct id cursor;
+    if (scan.after.ptr && !id_parse(scan.after, &cursor))
+        err = call_fail(call, ERR_VALIDATION, NULL, "The cursor is not one that was handed out.");
+    else
+        err = answer_page(call, shop_of(call)->orders, &scan, &page);
+    json_decref(owner);
+    buf_release(&scratch);
+    return err;
+}
+
+/* ---- The module */
+
+static enum err open_shop(struct app *app, const struct config_section *settings, void **state,
+                          char *why, size_t why_size)
+{
+    struct shop *shop = mem_zalloc(sizeof *shop);
+    *state = shop;
+    struct store *store = app_store(app);
+    struct index_spec by_name = {.member = "username", .unique = true};
+    struct index_spec by_owner = {.member = "userId"};
+    enum err err = collection_open(store, "users", &by_name, 1, &shop->users);
+    if (!err)
+        err = collection_open(store, "products", NULL, 0, &shop->products);
+    if (!err)
+        err = collection_open(store, "orders", &by_owner, 1, &shop->orders);
+    if (!err && config_bool(settings, "seed"))
+        err = shop_seed(store, shop);
+    if (err)
+        snprintf(why, why_size, "the shop's collections cannot be opened (%s)", err_code(err));
+    return err;
+}
+
+static void close_shop(void *state)
+{
+    struct shop *shop = state;
+    if (!shop)
+        return;
+    collection_close(&shop->orders);
+    collection_close(&shop->products);
+    collection_close(&shop->users);
+    free(shop);
+}
+
+#define LOGIN_SCHEMA                                                                               \
+    "{\"type\":\"object\",\"additionalProperties\":false,\"required\":[\"username\",\"password\"]" \
+    ","                                                                                            \
+    "\"properties\":{\"username\":{\"type\":\"string\",\"minLength\":1,\"maxLength\":64},"         \
+    "\"password\":{\"type\":\"string\",\"minLength\":1,\"maxLength\":256}}}"
+
+#define ME_SCHEMA                                                                                  \
+    "{\"type\":\"object\",\"additionalProperties\":false,\"minProperties\":1,"                     \
+    "\"properties\":{\"name\":{\"type\":\"string\",\"minLength\":1,\"maxLength\":100},"            \
+    "\"email\":{\"type\":\"string\",\"minLength\":3,\"maxLength\":200}}}"
+
+#define ORDER_SCHEMA                                                                               \
+    "{\"type\":\"object\",\"additionalProperties\":false,\"required\":[\"productId\",\"qty\"],"    \
+    "\"properties\":{\"productId\":{\"type\":\"integer\",\"minimum\":1,\"maximum\":9999999999},"   \
+    "\"qty\":{\"type\":\"integer\",\"minimum\":1,\"maximum\":1000000000}}}"
+
+static const struct app_route routes[] = {
+    {METHOD_POST, "/auth/login", APP_ANYONE, APP_PLAIN, LOGIN_SCHEMA, login, NULL},
+    {METHOD_GET, "/users/me", APP_SIGNED_IN, APP_PLAIN, NULL, get_me, NULL},
+    {METHOD_PATCH, "/users/me", APP_SIGNED_IN, APP_WRITE, ME_SCHEMA, patch_me, NULL},
+    {METHOD_GET, "/products", APP_ANYONE, APP_READ, NULL, list_products, NULL},
+    {METHOD_GET, "/products/{id}", APP_SIGNED_IN, APP_PLAIN, NULL, get_product, NULL},
+    {METHOD_POST, "/place-order", APP_SIGNED_IN, APP_WRITE, ORDER_SCHEMA, place_order,
+     prepare_order},
+    {METHOD_GET, "/orders", APP_SIGNED_IN, APP_READ, NULL, list_orders, NULL},
+    {METHOD_GET, "/orders/{id}", APP_SIGNED_IN, APP_READ, NULL, get_order, NULL},
+};
+
+const struct app_module shop_module = {
+    .name = "shop",
+    .routes = routes,
+    .route_count = sizeof routes / sizeof routes[0],
+    .open = open_shop,
+    .close = close_shop,
+};
