@@ -17,7 +17,7 @@ bool galley_stop(struct galley **galley);
 
 /* What the banner says. */
 uint16_t galley_port(const struct galley *galley);
-const char *galley_address(const struct galley *galley);  /* "127.0.0.1" */
+const char *galley_address(const struct galley *galley); /* "127.0.0.1" */
 /* The path of the one-time link for the first administrator, or NULL if there is one already. */
 const char *galley_setup_path(const struct galley *galley);
 

@@ -20,15 +20,19 @@ struct galley {
     struct ticker *ticker;
     struct store *store;
     struct cache *cache;
+    struct timer *cache_timer;
     struct queues *queues;
     struct jwt *jwt;
     struct app *app;
     struct admin *admin;
     struct gateway *gateway;
+    struct timer *gateway_timer;
     struct front *front;
-    char address[64];
-    int64_t started_ns;
+    char address[64];   /* that it listens on */
+    int64_t started_ms; /* wall clock */
     _Atomic bool draining;
+    int64_t stop_by_ns;       /* monotonic; set when stopping */
+    unsigned connections_cut; /* by the stop */
 };
 
 /* routes.c: every route of the process: the operations pages, the admin, the modules' mounted by

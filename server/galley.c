@@ -1,0 +1,344 @@
+/* Starting and stopping: each component is a step with its opposite; a failed start undoes the
+ * steps that were taken, a stop undoes them all. */
+#include "server/galley_private.h"
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "server/admin/admin.h"
+#include "server/app/modules.h"
+#include "server/signing_key.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+
+#define CACHE_SWEEP_MS   1000
+#define GATEWAY_SWEEP_MS 10000
+
+/* The modules of this build; a new one is a file in app/ and a line here. */
+static const struct app_module *const modules[] = {&shop_module, &mail_module, NULL};
+
+static int64_t setting(const struct galley *galley, const char *section, const char *key)
+{
+    return config_int(config_section(galley->config, section), key);
+}
+
+/* ---- The data directory */
+
+static enum err open_data_dir(struct galley *galley, char *why, size_t why_size)
+{
+    const char *path = config_text(config_section(galley->config, "server"), "data");
+    if (mkdir(path, 0700) != 0 && errno != EEXIST) {
+        snprintf(why, why_size, "data directory %s: %s", path, strerror(errno));
+        return ERR_INTERNAL;
+    }
+    if (!realpath(path, galley->data_dir)) {
+        snprintf(why, why_size, "data directory %s: %s", path, strerror(errno));
+        return ERR_INTERNAL;
+    }
+    return ERR_OK;
+}
+
+/* ---- Store, cache, queues */
+
+static enum err open_store(struct galley *galley, char *why, size_t why_size)
+{
+    struct store_options options = {.dir = galley->data_dir,
+                                    .map_size_bytes =
+                                        (uint64_t)setting(galley, "storage", "map_size"),
+                                    .batch_max = (unsigned)setting(galley, "storage", "batch_max"),
+                                    .clock = &clock_system};
+    return store_open(&options, &galley->store, why, why_size);
+}
+
+static int64_t sweep_cache(void *arg, int64_t mono_ns)
+{
+    cache_sweep(arg, mono_ns / 1000000);
+    return CACHE_SWEEP_MS;
+}
+
+static enum err open_cache(struct galley *galley, char *why, size_t why_size)
+{
+    (void)why;
+    (void)why_size;
+    struct cache_options options = {.budget_bytes = (size_t)setting(galley, "cache", "size")};
+    galley->cache = cache_create(&options);
+    galley->cache_timer = ticker_add(galley->ticker, sweep_cache, galley->cache, CACHE_SWEEP_MS);
+    return ERR_OK;
+}
+
+static void close_cache(struct galley *galley)
+{
+    if (galley->cache_timer)
+        timer_cancel(galley->cache_timer);
+    cache_destroy(&galley->cache);
+}
+
+static enum err add_queue(struct galley *galley, const struct config_section *section)
+{
+    struct queue_options options = {.name = config_name(section),
+                                    .concurrency = (unsigned)config_int(section, "concurrency"),
+                                    .batch = (unsigned)config_int(section, "batch"),
+                                    .attempts_max = (unsigned)config_int(section, "attempts"),
+                                    .lease_ms = config_int(section, "lease")};
+    return queue_add(galley->queues, &options);
+}
+
+static enum err open_queues(struct galley *galley, char *why, size_t why_size)
+{
+    struct queues_options options = {
+        .store = galley->store, .ticker = galley->ticker, .clock = &clock_system};
+    enum err err = queues_create(&options, &galley->queues);
+    for (unsigned i = 0; !err && i < config_named_count(galley->config, "queue"); i++)
+        err = add_queue(galley, config_named(galley->config, "queue", i));
+    if (err) {
+        queues_destroy(&galley->queues);
+        snprintf(why, why_size, "the queues cannot be opened (%s)", err_code(err));
+    }
+    return err;
+}
+
+/* ---- Tokens */
+
+static enum err open_jwt(struct galley *galley, char *why, size_t why_size)
+{
+    const struct config_section *auth = config_section(galley->config, "auth");
+    struct buf made = BUF_INIT;
+    struct slice key = slice_str(config_text(auth, "key"));
+    if (!key.len) {
+        enum err err = signing_key_load(galley->data_dir, &made, why, why_size);
+        if (err)
+            return err;
+        key = buf_slice(&made);
+    }
+    struct jwt_options options = {.key = key,
+                                  .issuer = config_text(auth, "issuer"),
+                                  .audience = config_text(auth, "audience")};
+    galley->jwt = jwt_create(&options);
+    buf_release(&made);
+    if (galley->jwt)
+        return ERR_OK;
+    snprintf(why, why_size, "[auth] key: a secret of at least 32 bytes is needed, not a PEM file");
+    return ERR_VALIDATION;
+}
+
+static enum err issue_token(void *arg, const struct principal *user, struct buf *out,
+                            int64_t *expires_in_s)
+{
+    struct galley *galley = arg;
+    int64_t ttl_ms = setting(galley, "auth", "token_ttl");
+    *expires_in_s = ttl_ms / 1000;
+    return jwt_issue(galley->jwt, user, clock_wall_ms(&clock_system), ttl_ms, out);
+}
+
+/* ---- App, admin, gateway, front */
+
+static enum err open_app(struct galley *galley, char *why, size_t why_size)
+{
+    struct app_options options = {.store = galley->store,
+                                  .cache = galley->cache,
+                                  .queues = galley->queues,
+                                  .clock = &clock_system,
+                                  .config = galley->config,
+                                  .data_dir = galley->data_dir,
+                                  .modules = modules,
+                                  .issue_token = issue_token,
+                                  .issue_token_arg = galley};
+    return app_open(&options, &galley->app, why, why_size);
+}
+
+static enum err open_admin(struct galley *galley, char *why, size_t why_size)
+{
+    return admin_open(galley, &galley->admin, why, why_size);
+}
+
+static int64_t sweep_gateway(void *arg, int64_t mono_ns)
+{
+    (void)mono_ns;
+    gateway_sweep(arg, clock_wall_ms(&clock_system));
+    return GATEWAY_SWEEP_MS;
+}
+
+static enum err open_gateway(struct galley *galley, char *why, size_t why_size)
+{
+    enum err err = routes_create(galley, why, why_size);
+    if (!err)
+        galley->gateway_timer =
+            ticker_add(galley->ticker, sweep_gateway, galley->gateway, GATEWAY_SWEEP_MS);
+    return err;
+}
+
+static void close_gateway(struct galley *galley)
+{
+    if (galley->gateway_timer)
+        timer_cancel(galley->gateway_timer);
+    gateway_destroy(&galley->gateway);
+}
+
+static enum err start_workers(struct galley *galley, char *why, size_t why_size)
+{
+    enum err err = queues_start(galley->queues);
+    if (err)
+        snprintf(why, why_size, "the queues cannot be started (%s)", err_code(err));
+    return err;
+}
+
+static void handle(struct request *request, struct response *response, void *arg)
+{
+    struct galley *galley = arg;
+    gateway_handle(galley->gateway, request, response);
+}
+
+static void refused(const struct request *request, const struct response *response, void *arg)
+{
+    struct galley *galley = arg;
+    gateway_refused(galley->gateway, request, response);
+}
+
+static enum err open_front(struct galley *galley, char *why, size_t why_size)
+{
+    const struct config_section *server = config_section(galley->config, "server");
+    uint16_t port;
+    bool valid = config_parse_listen(config_text(server, "listen"), galley->address, &port);
+    (void)valid; /* the configuration checked it */
+    struct front_options options = {.address = galley->address,
+                                    .port = port,
+                                    .workers = (unsigned)config_int(server, "workers"),
+                                    .connections_per_address =
+                                        (unsigned)config_int(server, "connections_per_address"),
+                                    .head_timeout_ms = config_int(server, "head_timeout"),
+                                    .body_timeout_ms = config_int(server, "body_timeout"),
+                                    .idle_timeout_ms = config_int(server, "idle_timeout"),
+                                    .body_max_bytes = (size_t)config_int(server, "body_max"),
+                                    .ticker = galley->ticker,
+                                    .clock = &clock_system,
+                                    .handle = handle,
+                                    .refused = refused,
+                                    .arg = galley};
+    enum err err = front_open(&options, &galley->front, why, why_size);
+    if (!err)
+        admin_started(galley->admin);
+    return err;
+}
+
+/* ---- Start and stop */
+
+static void close_store(struct galley *galley)
+{
+    store_close(&galley->store);
+}
+
+static void close_queues(struct galley *galley)
+{
+    queues_destroy(&galley->queues);
+}
+
+static void close_jwt(struct galley *galley)
+{
+    jwt_destroy(&galley->jwt);
+}
+
+static void close_app(struct galley *galley)
+{
+    app_close(&galley->app);
+}
+
+static void close_admin(struct galley *galley)
+{
+    admin_close(&galley->admin);
+}
+
+static int64_t remaining_ms(const struct galley *galley)
+{
+    int64_t left_ms = (galley->stop_by_ns - clock_mono_ns(&clock_system)) / 1000000;
+    return left_ms > 0 ? left_ms : 0;
+}
+
+static void stop_workers(struct galley *galley)
+{
+    queues_stop(galley->queues, remaining_ms(galley));
+}
+
+static void close_front(struct galley *galley)
+{
+    galley->connections_cut = front_drain(galley->front, remaining_ms(galley));
+    front_close(&galley->front);
+}
+
+static const struct step {
+    enum err (*start)(struct galley *galley, char *why, size_t why_size);
+    void (*stop)(struct galley *galley); /* or NULL */
+} steps[] = {
+    {open_data_dir, NULL},       {open_store, close_store},     {open_cache, close_cache},
+    {open_queues, close_queues}, {open_jwt, close_jwt},         {open_app, close_app},
+    {open_admin, close_admin},   {open_gateway, close_gateway}, {start_workers, stop_workers},
+    {open_front, close_front},
+};
+
+#define STEPS (sizeof steps / sizeof steps[0])
+
+static void undo(struct galley *galley, size_t taken)
+{
+    galley->stop_by_ns =
+        clock_mono_ns(&clock_system) + setting(galley, "server", "drain_timeout") * 1000000;
+    while (taken-- > 0) {
+        if (steps[taken].stop)
+            steps[taken].stop(galley);
+    }
+    ticker_destroy(&galley->ticker);
+}
+
+enum err galley_start(const struct config *config, struct galley **out, char *why, size_t why_size)
+{
+    struct galley *galley = mem_zalloc(sizeof *galley);
+    galley->config = config;
+    galley->started_ms = clock_wall_ms(&clock_system);
+    galley->ticker = ticker_create();
+    for (size_t i = 0; i < STEPS; i++) {
+        enum err err = steps[i].start(galley, why, why_size);
+        if (err) {
+            undo(galley, i);
+            free(galley);
+            *out = NULL;
+            return err;
+        }
+    }
+    log_write(LOG_INFO, "galley", "started on %s:%u with %s", galley->address,
+              front_port(galley->front), galley->data_dir);
+    *out = galley;
+    return ERR_OK;
+}
+
+bool galley_stop(struct galley **galley_ptr)
+{
+    struct galley *galley = *galley_ptr;
+    galley->draining = true;
+    log_write(LOG_INFO, "galley", "stopping");
+    undo(galley, STEPS);
+    unsigned cut = galley->connections_cut;
+    if (cut)
+        log_write(LOG_WARN, "galley", "stopped; %u connections had to be cut", cut);
+    else
+        log_write(LOG_INFO, "galley", "stopped");
+    free(galley);
+    *galley_ptr = NULL;
+    return cut == 0;
+}
+
+/* ---- What the banner says */
+
+uint16_t galley_port(const struct galley *galley)
+{
+    return front_port(galley->front);
+}
+
+const char *galley_address(const struct galley *galley)
+{
+    return galley->address;
+}
+
+const char *galley_setup_path(const struct galley *galley)
+{
+    return admin_setup_path(galley->admin);
+}

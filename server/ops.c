@@ -1,0 +1,178 @@
+/* The pages for whoever operates the process: alive, ready, metrics. */
+#include "server/galley_private.h"
+
+#include <dirent.h>
+#include <stdio.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#define SECONDS 1e-9 /* metrics are in base units; we measure nanoseconds */
+
+void ops_healthz(struct request *request, struct response *response, void *galley)
+{
+    (void)request;
+    (void)galley;
+    buf_append_str(&response->body, "{\"status\":\"ok\"}");
+    response_json(response, 200);
+}
+
+static const char *why_not_ready(const struct galley *galley, struct store_stats *store)
+{
+    store_stats(galley->store, store);
+    if (store->read_only)
+        return store->cause;
+    return galley->draining ? "the server is stopping" : NULL;
+}
+
+void ops_readyz(struct request *request, struct response *response, void *arg)
+{
+    (void)request;
+    struct store_stats store;
+    const char *cause = why_not_ready(arg, &store);
+    struct json_writer w = {.out = &response->body};
+    jw_begin(&w, '{');
+    jw_key(&w, "status");
+    jw_str(&w, slice_str(cause ? "unavailable" : "ready"));
+    if (cause) {
+        jw_key(&w, "cause");
+        jw_str(&w, slice_str(cause));
+        response_header(response, "Retry-After", slice_str("1"));
+    }
+    jw_end(&w, '}');
+    response_json(response, cause ? 503 : 200);
+}
+
+/* ---- /metrics */
+
+static void write_one(struct buf *out, const char *name, const char *type, const char *help,
+                      uint64_t value)
+{
+    metrics_write_help(out, name, type, help);
+    metrics_write_u64(out, name, "", value);
+}
+
+static void write_histogram(struct buf *out, const char *name, const char *help,
+                            const struct histogram *histogram, double scale, double lowest)
+{
+    struct histogram_snapshot snapshot;
+    histogram_read(histogram, &snapshot);
+    metrics_write_help(out, name, "histogram", help);
+    metrics_write_histogram(out, name, "", &snapshot, scale, lowest, 14);
+}
+
+static void write_cache(const struct galley *galley, struct buf *out)
+{
+    struct cache_stats stats;
+    cache_stats(galley->cache, &stats);
+    write_one(out, "galley_cache_hits_total", "counter", "Look-ups that found a value.",
+              stats.hits);
+    write_one(out, "galley_cache_misses_total", "counter", "Look-ups that found none.",
+              stats.misses);
+    write_one(out, "galley_cache_evictions_total", "counter", "Values dropped for room.",
+              stats.evictions);
+    write_one(out, "galley_cache_expirations_total", "counter", "Values dropped for age.",
+              stats.expirations);
+    write_one(out, "galley_cache_bytes", "gauge", "Bytes in use.", stats.bytes);
+    write_one(out, "galley_cache_entries", "gauge", "Values held.", stats.entries);
+}
+
+static void write_queues(const struct galley *galley, struct buf *out)
+{
+    metrics_write_help(out, "galley_queue_jobs", "gauge", "Jobs by queue and state.");
+    for (unsigned i = 0; i < queue_count(galley->queues); i++) {
+        struct queue_stats stats;
+        queue_stats(galley->queues, i, &stats);
+        for (enum job_state state = 0; state < JOB_STATES; state++) {
+            char labels[160];
+            snprintf(labels, sizeof labels, "queue=\"%s\",state=\"%s\"", stats.name,
+                     job_state_name(state));
+            metrics_write_u64(out, "galley_queue_jobs", labels, stats.jobs[state]);
+        }
+    }
+    write_histogram(out, "galley_job_duration_seconds", "Time that jobs ran.",
+                    queue_run_histogram(galley->queues), SECONDS, 1e-5);
+}
+
+static void write_store(const struct galley *galley, struct buf *out)
+{
+    struct store_stats stats;
+    store_stats(galley->store, &stats);
+    write_one(out, "galley_store_bytes", "gauge", "Bytes of the file in use.", stats.used_bytes);
+    write_one(out, "galley_store_read_only", "gauge", "1 after a failed commit.", stats.read_only);
+    write_one(out, "galley_store_commits_total", "counter", "Durable commits.", stats.commits);
+    write_one(out, "galley_store_writes_total", "counter", "Write transactions.", stats.writes);
+    write_histogram(out, "galley_store_commit_seconds", "Time of a commit, its fsync included.",
+                    store_commit_histogram(galley->store), SECONDS, 1e-4);
+    write_histogram(out, "galley_store_batch_size", "Write transactions in a commit.",
+                    store_batch_histogram(galley->store), 1, 1);
+}
+
+static void write_front(const struct galley *galley, struct buf *out)
+{
+    struct front_stats stats;
+    front_stats(galley->front, &stats);
+    write_one(out, "galley_workers", "gauge", "Worker threads.", stats.workers);
+    write_one(out, "galley_workers_busy", "gauge", "Worker threads that serve a request.",
+              stats.busy);
+    write_one(out, "galley_connections", "gauge", "Open connections.", stats.connections);
+    write_one(out, "galley_connections_evicted_total", "counter",
+              "Connections closed to make room for others.", stats.evicted);
+}
+
+static uint64_t resident_bytes(void)
+{
+    unsigned long total = 0, resident = 0;
+    FILE *file = fopen("/proc/self/statm", "re");
+    if (!file)
+        return 0;
+    if (fscanf(file, "%lu %lu", &total, &resident) != 2)
+        resident = 0;
+    fclose(file);
+    return (uint64_t)resident * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+static uint64_t open_files(void)
+{
+    uint64_t count = 0;
+    DIR *dir = opendir("/proc/self/fd");
+    if (!dir)
+        return 0;
+    while (readdir(dir))
+        count++;
+    closedir(dir);
+    return count - 3; /* ".", ".." and the directory itself */
+}
+
+static double cpu_seconds(const struct timeval *time)
+{
+    return (double)time->tv_sec + (double)time->tv_usec / 1e6;
+}
+
+static void write_process(const struct galley *galley, struct buf *out)
+{
+    struct rusage usage;
+    getrusage(RUSAGE_SELF, &usage);
+    metrics_write_help(out, "process_cpu_seconds_total", "counter", "User and system time.");
+    metrics_write_f64(out, "process_cpu_seconds_total", "",
+                      cpu_seconds(&usage.ru_utime) + cpu_seconds(&usage.ru_stime));
+    write_one(out, "process_resident_memory_bytes", "gauge", "Resident memory.", resident_bytes());
+    write_one(out, "process_open_fds", "gauge", "Open file descriptors.", open_files());
+    metrics_write_help(out, "process_start_time_seconds", "gauge", "Start, since 1970.");
+    metrics_write_f64(out, "process_start_time_seconds", "", (double)galley->started_ms / 1000);
+}
+
+void ops_metrics(struct request *request, struct response *response, void *arg)
+{
+    (void)request;
+    const struct galley *galley = arg;
+    struct buf *out = &response->body;
+    gateway_metrics(galley->gateway, out);
+    write_cache(galley, out);
+    write_queues(galley, out);
+    write_store(galley, out);
+    write_front(galley, out);
+    write_process(galley, out);
+    response_header(response, "Content-Type",
+                    slice_str("text/plain; version=0.0.4; charset=utf-8"));
+    response->status = 200;
+}
