@@ -1,0 +1,6 @@
+#ifndef GALLEY_SERVER_VERSION_H
+#define GALLEY_SERVER_VERSION_H
+
+#define GALLEY_VERSION "0.1.0"
+
+#endif
