@@ -1,0 +1,37 @@
+/* The commands of the program. Each is a file that defines a struct command; main.c lists them. */
+#ifndef GALLEY_SERVER_CLI_CLI_H
+#define GALLEY_SERVER_CLI_CLI_H
+
+#include <stdbool.h>
+
+#define CLI_USAGE           2 /* exit status: wrong arguments or a wrong configuration */
+#define CLI_CONFIG_FALLBACK "config.ini"
+
+struct command {
+    const char *name;
+    const char *usage; /* "galley serve [-c FILE] ..." */
+    const char *help;  /* what it does, in lines */
+    int (*run)(int argc,
+               char **argv); /* the arguments behind the command; returns the exit status */
+};
+
+extern const struct command command_serve, command_check, command_version, command_help;
+
+/* NULL-terminated. */
+extern const struct command *const commands[];
+
+/* NULL, and a line on standard error, if there is no such command. */
+const struct command *command_find(const char *name);
+
+/* An option that takes a value: "-c FILE", "--listen ADDR:PORT" or "--listen=ADDR:PORT". */
+struct cli_option {
+    const char *name;
+    const char **value; /* keeps what it was when the option is not given */
+};
+
+/* Reads all arguments; false, and lines on standard error, when one is not right. `options` ends
+ * with a NULL name. */
+bool cli_read(const struct command *command, const struct cli_option *options, int argc,
+              char **argv);
+
+#endif

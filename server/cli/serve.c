@@ -1,0 +1,167 @@
+#include "base/log.h"
+#include "server/cli/cli.h"
+#include "server/galley.h"
+#include "server/version.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- Signals. */
+
+/* The threads that are started later inherit the mask, so that these signals are the main thread's
+ * alone. A client that goes away and a file that may not grow are errors of a call, not our end. */
+static void take_signals(sigset_t *stops)
+{
+    sigemptyset(stops);
+    sigaddset(stops, SIGTERM);
+    sigaddset(stops, SIGINT);
+    sigaddset(stops, SIGHUP);
+    pthread_sigmask(SIG_BLOCK, stops, NULL);
+    signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN);
+}
+
+/* Gives the signals back their default: whoever sends a second one is not willing to wait. What was
+ * acknowledged is on disk already. */
+static void wait_for_stop(const sigset_t *stops)
+{
+    int number;
+    sigwait(stops, &number);
+    log_write(LOG_INFO, "galley", "%s received", strsignal(number));
+    pthread_sigmask(SIG_UNBLOCK, stops, NULL);
+}
+
+/* ---- What is printed at the start. */
+
+/* Lines to paste into a shell, in this order. */
+static void print_examples(const char *url)
+{
+    static const char bearer[] = "-H \"Authorization: Bearer $TOKEN\"";
+    static const char json[] = "-H 'Content-Type: application/json'";
+    printf("\ntry it:\n");
+    printf("TOKEN=$(curl -s %s/auth/login %s -d '{\"username\":\"alice\",\"password\":\"secret\"}'"
+           " | sed 's/.*\"token\":\"\\([^\"]*\\)\".*/\\1/')\n",
+           url, json);
+    printf("curl -s %s/products/17 %s; echo\n", url, bearer);
+    printf("curl -s %s/place-order %s %s -H \"Idempotency-Key: order-$(date +%%s)\""
+           " -d '{\"productId\":17,\"qty\":2}'; echo\n",
+           url, bearer, json);
+}
+
+static void print_banner(const struct config *config, const struct galley *galley)
+{
+    char url[96];
+    const char *address = galley_address(galley);
+    bool v6 = strchr(address, ':') != NULL;
+    snprintf(url, sizeof(url), "http://%s%s%s:%u", v6 ? "[" : "", address, v6 ? "]" : "",
+             galley_port(galley));
+    const char *setup = galley_setup_path(galley);
+    char *data = realpath(config_text(config_section(config, "server"), "data"), NULL);
+    printf("galley " GALLEY_VERSION "\n");
+    printf("listening on %s\n", url);
+    printf("admin        %s%s%s\n", url, setup ? setup : "/_/",
+           setup ? "  (once: makes the first administrator)" : "");
+    printf("data         %s\n", data ? data : strerror(errno));
+    printf("durability   every answer after fsync\n");
+    if (config_bool(config_section(config, "shop"), "seed"))
+        print_examples(url);
+    fflush(stdout);
+    free(data);
+}
+
+/* ---- The command. */
+
+/* The place of a word in a list that ends with NULL; the configuration knows no others. */
+static int place_of(const char *word, const char *const *words)
+{
+    int place = 0;
+    while (words[place] != NULL && strcmp(words[place], word) != 0)
+        place++;
+    return place;
+}
+
+static bool open_log(const struct config *config)
+{
+    static const char *const levels[] = {
+        [LOG_DEBUG] = "debug", [LOG_INFO] = "info", [LOG_WARN] = "warn",
+        [LOG_ERROR] = "error", [LOG_OFF] = "off",   NULL,
+    };
+    static const char *const formats[] = {
+        [LOG_AUTO] = "auto",
+        [LOG_JSON] = "json",
+        [LOG_TEXT] = "text",
+        NULL,
+    };
+    const struct config_section *section = config_section(config, "log");
+    struct log_options options = {
+        .path = config_text(section, "file"),
+        .level = (enum log_level)place_of(config_text(section, "level"), levels),
+        .format = (enum log_format)place_of(config_text(section, "format"), formats),
+        .access = config_bool(section, "access"),
+    };
+    if (log_open(&options))
+        return true;
+    fprintf(stderr, "galley: the log %s cannot be opened: %s\n", options.path, strerror(errno));
+    return false;
+}
+
+/* From the first thread to the last. Returns the exit status. */
+static int serve(const struct config *config)
+{
+    sigset_t stops;
+    take_signals(&stops);
+    if (!open_log(config))
+        return EXIT_FAILURE;
+    struct galley *galley;
+    char why[600] = "";
+    bool clean = false;
+    if (galley_start(config, &galley, why, sizeof(why)) == ERR_OK) {
+        print_banner(config, galley);
+        wait_for_stop(&stops);
+        clean = galley_stop(&galley);
+    }
+    log_close();
+    if (why[0] != '\0')
+        fprintf(stderr, "galley: cannot start: %s\n", why);
+    return clean ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+static int serve_run(int argc, char **argv)
+{
+    const char *path = CLI_CONFIG_FALLBACK;
+    struct config_overrides overrides = {NULL, NULL};
+    const struct cli_option options[] = {
+        {"-c", &path},
+        {"--listen", &overrides.listen},
+        {"--data", &overrides.data},
+        {NULL, NULL},
+    };
+    if (!cli_read(&command_serve, options, argc, argv))
+        return CLI_USAGE;
+    struct config *config;
+    struct buf errors = BUF_INIT;
+    int status = CLI_USAGE;
+    if (config_load(path, &overrides, &config, &errors) == ERR_OK)
+        status = serve(config);
+    else
+        fprintf(stderr, "%.*s", SLICE_ARG(buf_slice(&errors)));
+    config_destroy(&config);
+    buf_release(&errors);
+    return status;
+}
+
+const struct command command_serve = {
+    .name = "serve",
+    .usage = "galley serve [-c FILE] [--listen ADDR:PORT] [--data DIR]",
+    .help =
+        "Runs the server until SIGTERM, SIGINT or SIGHUP, then answers what is in flight; a "
+        "second\n"
+        "signal ends it at once. The configuration is config.ini unless -c names another; "
+        "--listen\n"
+        "and --data win over it. Port 0 picks a free one. Exit status 0 after a clean stop, 1 if\n"
+        "it could not start or something was cut, 2 for wrong arguments or configuration.",
+    .run = serve_run,
+};
