@@ -7,7 +7,7 @@
 void base64_append(struct buf *out, struct slice bytes);
 void base64url_append(struct buf *out, struct slice bytes);
 
-/* Strict: no white space, no padding for url, no stray bits. False and nothing appended otherwise. */
+/* Strict: no white space, no padding for url, no stray bits; else false and nothing is appended. */
 bool base64_decode(struct slice text, struct buf *out);
 bool base64url_decode(struct slice text, struct buf *out);
 

@@ -19,7 +19,8 @@ ERR_ROW(MEDIA_TYPE, 415, "UNSUPPORTED_MEDIA_TYPE", "The content type is not supp
 ERR_ROW(VALIDATION, 422, "VALIDATION_ERROR", "The request violates its schema.")
 ERR_ROW(KEY_REUSED, 422, "IDEMPOTENCY_KEY_REUSED", "The key belongs to another request.")
 ERR_ROW(LIMITED, 429, "RATE_LIMITED", "Too many requests.")
-ERR_ROW(HEADER_TOO_LARGE, 431, "HEADER_TOO_LARGE", "The header is too large or has too many fields.")
+ERR_ROW(HEADER_TOO_LARGE, 431, "HEADER_TOO_LARGE",
+        "The header is too large or has too many fields.")
 ERR_ROW(INTERNAL, 500, "INTERNAL_ERROR", "Something failed inside.")
 ERR_ROW(CORRUPT, 500, "INTERNAL_ERROR", "Something failed inside.")
 ERR_ROW(NOT_IMPLEMENTED, 501, "NOT_IMPLEMENTED", "This is not implemented.")

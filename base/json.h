@@ -31,8 +31,8 @@ struct json_writer {
     bool comma; /* a value was written at this level */
 };
 
-void jw_begin(struct json_writer *w, char open);  /* '{' or '[' as a value */
-void jw_end(struct json_writer *w, char close);   /* '}' or ']' */
+void jw_begin(struct json_writer *w, char open); /* '{' or '[' as a value */
+void jw_end(struct json_writer *w, char close);  /* '}' or ']' */
 void jw_key(struct json_writer *w, const char *key);
 void jw_str(struct json_writer *w, struct slice value); /* escaped; bytes must be UTF-8 */
 void jw_i64(struct json_writer *w, int64_t value);

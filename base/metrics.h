@@ -52,7 +52,7 @@ void metrics_write_f64(struct buf *out, const char *name, const char *labels, do
 /* _bucket (a fixed set of bounds from `lowest` on, doubling `steps` times, +Inf), _sum and _count;
  * recorded values are multiplied by `scale` (1e-9 turns nanoseconds into seconds). */
 void metrics_write_histogram(struct buf *out, const char *name, const char *labels,
-                             const struct histogram_snapshot *snapshot, double scale,
-                             double lowest, int steps);
+                             const struct histogram_snapshot *snapshot, double scale, double lowest,
+                             int steps);
 
 #endif

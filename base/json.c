@@ -1,0 +1,159 @@
+#include "base/json.h"
+
+#include <assert.h>
+#include <stdio.h>
+
+/* The index behind the string whose opening quote is at `i`. */
+static size_t skip_string(struct slice text, size_t i)
+{
+    for (i++; i < text.len && text.ptr[i] != '"'; i++) {
+        if (text.ptr[i] == '\\')
+            i++;
+    }
+    return i + 1;
+}
+
+/* Before jansson looks at the text, because it recurses. Need not be right about broken texts. */
+static bool too_deep(struct slice text)
+{
+    int depth = 0;
+
+    for (size_t i = 0; i < text.len;) {
+        char c = text.ptr[i];
+
+        if (c == '"') {
+            i = skip_string(text, i);
+            continue;
+        }
+        if ((c == '{' || c == '[') && ++depth > JSON_DEPTH_MAX)
+            return true;
+        if (c == '}' || c == ']')
+            depth--;
+        i++;
+    }
+    return false;
+}
+
+/* jansson's own sentences quote the text and speak of its options. */
+static const char *explain(const json_error_t *error)
+{
+    switch (json_error_code(error)) {
+    case json_error_premature_end_of_input:
+        return "The JSON text ends too early";
+    case json_error_end_of_input_expected:
+        return "Something follows the JSON value";
+    case json_error_invalid_utf8:
+        return "The JSON text is not UTF-8";
+    case json_error_null_character:
+    case json_error_null_byte_in_key:
+        return "A JSON string holds a NUL character";
+    case json_error_duplicate_key:
+        return "A JSON object has the same member twice";
+    case json_error_numeric_overflow:
+        return "A JSON number is too large";
+    default:
+        return "The JSON text is malformed";
+    }
+}
+
+enum err json_read(struct slice text, json_t **out, char *why, size_t why_size)
+{
+    json_error_t error;
+
+    *out = NULL;
+    if (text.len == 0) {
+        snprintf(why, why_size, "The JSON text is empty.");
+        return ERR_MALFORMED;
+    }
+    if (too_deep(text)) {
+        snprintf(why, why_size, "The JSON text is nested more than %d deep.", JSON_DEPTH_MAX);
+        return ERR_MALFORMED;
+    }
+    *out = json_loadb(text.ptr, text.len, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &error);
+    if (*out != NULL)
+        return ERR_OK;
+    snprintf(why, why_size, "%s (line %d, column %d).", explain(&error), error.line, error.column);
+    return ERR_MALFORMED;
+}
+
+enum err json_read_trusted(struct slice text, json_t **out)
+{
+    *out = text.len == 0 ? NULL : json_loadb(text.ptr, text.len, JSON_DECODE_ANY, NULL);
+    return *out != NULL ? ERR_OK : ERR_CORRUPT;
+}
+
+int64_t json_int(const json_t *object, const char *key, int64_t fallback)
+{
+    const json_t *value = json_object_get(object, key);
+
+    return json_is_integer(value) ? json_integer_value(value) : fallback;
+}
+
+const char *json_str(const json_t *object, const char *key, const char *fallback)
+{
+    const json_t *value = json_object_get(object, key);
+
+    return json_is_string(value) ? json_string_value(value) : fallback;
+}
+
+static void append_object(struct json_writer *w, const json_t *object);
+
+/* As deep as the tree: what json_read made is bounded, what we made is shallow. */
+static void append_value(struct json_writer *w, const json_t *value)
+{
+    switch (json_typeof(value)) {
+    case JSON_OBJECT:
+        append_object(w, value);
+        break;
+    case JSON_ARRAY:
+        jw_begin(w, '[');
+        for (size_t i = 0; i < json_array_size(value); i++)
+            append_value(w, json_array_get(value, i));
+        jw_end(w, ']');
+        break;
+    case JSON_STRING:
+        jw_str(w, slice_of(json_string_value(value), json_string_length(value)));
+        break;
+    case JSON_INTEGER:
+        jw_i64(w, json_integer_value(value));
+        break;
+    case JSON_REAL:
+        jw_f64(w, json_real_value(value));
+        break;
+    case JSON_TRUE:
+    case JSON_FALSE:
+        jw_bool(w, json_is_true(value));
+        break;
+    case JSON_NULL:
+        jw_null(w);
+        break;
+    }
+}
+
+static void append_object(struct json_writer *w, const json_t *object)
+{
+    /* The iterator does not write to the object; the library only lacks the const. */
+    json_t *members = (json_t *)(uintptr_t)object;
+
+    jw_begin(w, '{');
+    for (void *at = json_object_iter(members); at != NULL;
+         at = json_object_iter_next(members, at)) {
+        const char *key = json_object_iter_key(at);
+
+        if (w->comma)
+            buf_append_char(w->out, ',');
+        json_append_string(w->out, slice_str(key));
+        buf_append_char(w->out, ':');
+        w->comma = false;
+        append_value(w, json_object_iter_value(at));
+    }
+    jw_end(w, '}');
+}
+
+void json_append(struct buf *out, const json_t *value)
+{
+    struct json_writer w = {.out = out};
+
+    assert(value != NULL);
+    append_value(&w, value);
+}

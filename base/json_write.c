@@ -1,0 +1,139 @@
+#include "base/json.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+/* Before and after every value: the comma that separates it from the one before. */
+static void separate(struct json_writer *w)
+{
+    if (w->comma)
+        buf_append_char(w->out, ',');
+    w->comma = true;
+}
+
+void jw_begin(struct json_writer *w, char open)
+{
+    separate(w);
+    buf_append_char(w->out, open);
+    w->comma = false;
+}
+
+void jw_end(struct json_writer *w, char close)
+{
+    buf_append_char(w->out, close);
+    w->comma = true;
+}
+
+void jw_key(struct json_writer *w, const char *key)
+{
+    separate(w);
+    buf_append_char(w->out, '"');
+    buf_append_str(w->out, key);
+    buf_append(w->out, "\":", 2);
+    w->comma = false;
+}
+
+void jw_str(struct json_writer *w, struct slice value)
+{
+    separate(w);
+    json_append_string(w->out, value);
+}
+
+void jw_i64(struct json_writer *w, int64_t value)
+{
+    separate(w);
+    buf_append_i64(w->out, value);
+}
+
+/* A real number stays one: 2.0 is not written as the integer 2. */
+void jw_f64(struct json_writer *w, double value)
+{
+    char text[32];
+
+    if (!isfinite(value)) {
+        jw_null(w);
+        return;
+    }
+    for (int digits = 15; digits <= 17; digits++) {
+        snprintf(text, sizeof text, "%.*g", digits, value);
+        if (strtod(text, NULL) == value)
+            break;
+    }
+    separate(w);
+    buf_append_str(w->out, text);
+    if (strpbrk(text, ".e") == NULL)
+        buf_append(w->out, ".0", 2);
+}
+
+void jw_bool(struct json_writer *w, bool value)
+{
+    separate(w);
+    buf_append_str(w->out, value ? "true" : "false");
+}
+
+void jw_null(struct json_writer *w)
+{
+    separate(w);
+    buf_append(w->out, "null", 4);
+}
+
+void jw_raw(struct json_writer *w, struct slice json)
+{
+    separate(w);
+    buf_append_slice(w->out, json);
+}
+
+static bool plain(char c)
+{
+    return (unsigned char)c >= 0x20 && (unsigned char)c < 0x80 && c != '"' && c != '\\';
+}
+
+static void append_escape(struct buf *out, char c)
+{
+    static const char from[] = "\"\\\b\f\n\r\t";
+    static const char to[] = "\"\\bfnrt";
+    const char *at = c == '\0' ? NULL : strchr(from, c);
+
+    if (at == NULL) {
+        buf_printf(out, "\\u%04x", (unsigned char)c);
+        return;
+    }
+    buf_append_char(out, '\\');
+    buf_append_char(out, to[at - from]);
+}
+
+/* Appends what s begins with, which is not plain; returns how much of it that was. */
+static size_t append_special(struct buf *out, struct slice s)
+{
+    size_t len = slice_utf8_length(s);
+
+    if (len == 0) {
+        buf_append_str(out, "\xEF\xBF\xBD"); /* U+FFFD */
+        return 1;
+    }
+    if (len == 1)
+        append_escape(out, s.ptr[0]);
+    else
+        buf_append(out, s.ptr, len);
+    return len;
+}
+
+void json_append_string(struct buf *out, struct slice value)
+{
+    size_t done = 0;
+
+    buf_reserve(out, value.len + 2);
+    buf_append_char(out, '"');
+    while (done < value.len) {
+        size_t end = done;
+
+        while (end < value.len && plain(value.ptr[end]))
+            end++;
+        buf_append(out, value.ptr + done, end - done);
+        done = end;
+        if (done < value.len)
+            done += append_special(out, slice_of(value.ptr + done, value.len - done));
+    }
+    buf_append_char(out, '"');
+}
