@@ -35,11 +35,17 @@ struct lock {
     enum lock_rank outer; /* the holder's highest rank before this lock; guarded by the lock */
 };
 
+/* For locks in static storage. */
+#define LOCK_INIT(rank)                                                                            \
+    {                                                                                              \
+        PTHREAD_MUTEX_INITIALIZER, 0, rank, 0                                                      \
+    }
+
 void lock_init(struct lock *lock, enum lock_rank rank);
 void lock_release(struct lock *lock); /* destroys it; not held by anyone */
 
 void lock_acquire(struct lock *lock);
-void lock_leave(struct lock *lock); /* locks are left in the reverse order of taking */
+void lock_leave(struct lock *lock);      /* locks are left in the reverse order of taking */
 bool lock_held(const struct lock *lock); /* by the calling thread */
 void lock_assert_held(const struct lock *lock);
 

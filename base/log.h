@@ -22,7 +22,7 @@ struct log_options {
 /* Starts the writer thread. False with errno when the file cannot be opened. Threads: main. */
 bool log_open(const struct log_options *options);
 
-/* Writes everything that is in the ring, then stops. Threads: main. */
+/* Writes everything that is in the ring, then stops. Nothing if it is not open. Threads: main. */
 void log_close(void);
 
 /* `component` is a static word ("store"); `format` makes one sentence of at most 400 bytes, longer

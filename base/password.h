@@ -7,7 +7,7 @@
 #include "base/slice.h"
 
 #define PASSWORD_HASH_SIZE 128
-#define PASSWORD_MAX 256 /* bytes; longer ones are refused before hashing */
+#define PASSWORD_MAX       256 /* bytes; longer ones are refused before hashing */
 
 /* "scrypt$14$8$5$<salt, base64>$<hash, base64>" with a new random salt. Blocks for about a fifth
  * of a second. Threads: any. */

@@ -1,0 +1,161 @@
+#include "base/log_private.h"
+
+#include "base/json.h"
+
+#include <unistd.h>
+
+static const struct {
+    const char *name;
+    const char *padded;
+    const char *colour;
+} levels[] = {
+    [LOG_DEBUG] = {"debug", "DEBUG ", "\033[2m"},
+    [LOG_INFO] = {"info", "INFO  ", "\033[32m"},
+    [LOG_WARN] = {"warn", "WARN  ", "\033[33m"},
+    [LOG_ERROR] = {"error", "ERROR ", "\033[31m"},
+};
+
+void log_style_init(struct log_style *style, enum log_format format, int fd)
+{
+    bool terminal = isatty(fd) == 1;
+
+    *style = (struct log_style){
+        .text = format == LOG_TEXT || (format == LOG_AUTO && terminal),
+        .colour = terminal,
+        .second_ms = INT64_MIN,
+    };
+}
+
+static struct slice stamp(struct log_style *style, int64_t wall_ms)
+{
+    int64_t ms = wall_ms % 1000;
+
+    if (wall_ms - ms != style->second_ms) {
+        clock_rfc3339(wall_ms, style->stamp);
+        style->second_ms = wall_ms - ms;
+    }
+    style->stamp[20] = (char)('0' + ms / 100);
+    style->stamp[21] = (char)('0' + ms / 10 % 10);
+    style->stamp[22] = (char)('0' + ms % 10);
+    return slice_of(style->stamp, CLOCK_RFC3339_SIZE - 1);
+}
+
+/* Milliseconds with three decimals. */
+static void append_duration(struct buf *out, uint64_t duration_ns)
+{
+    unsigned us = (unsigned)(duration_ns / 1000 % 1000);
+    char decimals[] = {'.', (char)('0' + us / 100), (char)('0' + us / 10 % 10),
+                       (char)('0' + us % 10)};
+
+    buf_append_u64(out, duration_ns / 1000000);
+    buf_append(out, decimals, sizeof decimals);
+}
+
+static void json_member(struct json_writer *w, const char *key, struct slice value)
+{
+    jw_key(w, key);
+    jw_str(w, value);
+}
+
+static void json_access(struct json_writer *w, const struct log_line *line)
+{
+    const struct log_facts *facts = &line->facts;
+
+    json_member(w, "requestId", line->texts[LOG_REQUEST_ID]);
+    json_member(w, "method", line->texts[LOG_METHOD]);
+    json_member(w, "path", line->texts[LOG_PATH]);
+    json_member(w, "route", slice_str(facts->route));
+    jw_key(w, "status");
+    jw_i64(w, facts->status);
+    jw_key(w, "durationMs");
+    append_duration(w->out, facts->duration_ns);
+    w->comma = true;
+    jw_key(w, "bytes");
+    jw_i64(w, (int64_t)facts->bytes_out);
+    json_member(w, "user", line->texts[LOG_USER]);
+    json_member(w, "address", line->texts[LOG_ADDRESS]);
+}
+
+static void format_json(struct buf *out, struct log_style *style, const struct log_line *line)
+{
+    struct json_writer w = {.out = out};
+
+    jw_begin(&w, '{');
+    json_member(&w, "time", stamp(style, line->facts.wall_ms));
+    json_member(&w, "level", slice_str(levels[line->facts.level].name));
+    json_member(&w, "component", slice_str(line->facts.component));
+    if (line->facts.route != NULL)
+        json_access(&w, line);
+    else
+        json_member(&w, "message", line->texts[LOG_MESSAGE]);
+    jw_end(&w, '}');
+}
+
+/* A request may not move the reader's cursor or break the line: C0 and C1 controls and what is not
+ * UTF-8 become question marks. */
+static void append_visible(struct buf *out, struct slice s)
+{
+    while (s.len > 0) {
+        size_t len = slice_utf8_length(s);
+        bool c0 = len == 1 && ((unsigned char)s.ptr[0] < 0x20 || s.ptr[0] == 0x7F);
+        bool c1 = len == 2 && memcmp(s.ptr, "\xC2\xA0", 2) < 0;
+
+        if (len == 0 || c0 || c1)
+            buf_append_char(out, '?');
+        else
+            buf_append(out, s.ptr, len);
+        len = len == 0 ? 1 : len;
+        s = slice_of(s.ptr + len, s.len - len);
+    }
+}
+
+static void append_column(struct buf *out, struct slice value, size_t width)
+{
+    append_visible(out, value);
+    for (size_t i = value.len; i < width; i++)
+        buf_append_char(out, ' ');
+    buf_append_char(out, ' ');
+}
+
+static void text_access(struct buf *out, const struct log_line *line)
+{
+    append_column(out, line->texts[LOG_METHOD], 6);
+    append_column(out, line->texts[LOG_PATH], 28);
+    buf_append_i64(out, line->facts.status);
+    buf_append_char(out, ' ');
+    append_duration(out, line->facts.duration_ns);
+    buf_append_str(out, " ms ");
+    buf_append_u64(out, line->facts.bytes_out);
+    buf_append_str(out, " B ");
+    append_visible(out, line->texts[LOG_USER].len > 0 ? line->texts[LOG_USER] : slice_str("-"));
+    buf_append_char(out, ' ');
+    append_column(out, line->texts[LOG_ADDRESS], 0);
+    append_visible(out, line->texts[LOG_REQUEST_ID]);
+}
+
+static void format_text(struct buf *out, struct log_style *style, const struct log_line *line)
+{
+    enum log_level level = line->facts.level;
+
+    buf_append_slice(out, stamp(style, line->facts.wall_ms));
+    buf_append_char(out, ' ');
+    if (style->colour)
+        buf_append_str(out, levels[level].colour);
+    buf_append_str(out, levels[level].padded);
+    if (style->colour)
+        buf_append_str(out, "\033[0m");
+    append_column(out, slice_str(line->facts.component), 8);
+    if (line->facts.route != NULL)
+        text_access(out, line);
+    else
+        append_visible(out, line->texts[LOG_MESSAGE]);
+}
+
+void log_format_line(struct buf *out, struct log_style *style, const struct log_line *line)
+{
+    if (style->text)
+        format_text(out, style, line);
+    else
+        format_json(out, style, line);
+    buf_append_char(out, '\n');
+}
