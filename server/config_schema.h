@@ -16,7 +16,7 @@ enum config_type {
     CONFIG_LISTEN,   /* "127.0.0.1:8080", "[::1]:0" */
     CONFIG_RATE,     /* what rate_limit_parse reads; empty: none */
     CONFIG_PATTERN,  /* of a path; "/orders/{id}", "/files/ *" (without the blank) */
-    CONFIG_METHODS,  /* one or several methods, blanks between; empty: all */
+    CONFIG_METHODS,  /* one or several methods, "GET, POST"; empty: all */
     CONFIG_TARGET,   /* "app:MODULE" */
 };
 

@@ -182,22 +182,27 @@ static bool parse_pattern(const struct config_key *key, const char *text, struct
     return false;
 }
 
-static bool parse_methods(const struct config_key *key, const char *text, struct config_value *out,
-                          struct buf *allowed)
+static bool methods_ok(const char *text)
 {
-    (void)key, (void)out;
     struct slice rest = slice_str(text);
     bool ok = true;
     while (rest.len > 0 && ok) {
         enum method method;
-        ok = method_parse(slice_cut(&rest, ' '), &method);
-    }
-    if (!ok) {
-        buf_append_str(allowed, "one or several of");
-        for (int method = 0; method < METHOD_COUNT; method++)
-            buf_printf(allowed, " %s", method_name((enum method)method));
+        ok = method_parse(slice_trim(slice_cut(&rest, ',')), &method);
     }
     return ok;
+}
+
+static bool parse_methods(const struct config_key *key, const char *text, struct config_value *out,
+                          struct buf *allowed)
+{
+    (void)key, (void)out;
+    if (methods_ok(text))
+        return true;
+    buf_append_str(allowed, "one or several, with commas between, of");
+    for (int method = 0; method < METHOD_COUNT; method++)
+        buf_printf(allowed, " %s", method_name((enum method)method));
+    return false;
 }
 
 static bool parse_target(const struct config_key *key, const char *text, struct config_value *out,

@@ -153,14 +153,14 @@ static void test_config_named_sections_keep_the_order_of_the_file(void **state)
     struct fixture *f = *state;
     assert_loads(f,
                  "[queue mail]\nconcurrency = 3\n[route b]\npath=/b\ntarget=app:shop\n"
-                 "[queue  slow-work ]\n[route a]\npath=/a/*\ntarget=app:shop\nmethod=GET POST\n");
+                 "[queue  slow-work ]\n[route a]\npath=/a/*\ntarget=app:shop\nmethod=GET, POST\n");
     assert_int_equal(config_named_count(f->config, "queue"), 2);
     assert_string_equal(config_name(config_named(f->config, "queue", 0)), "mail");
     assert_int_equal(config_int(config_named(f->config, "queue", 0), "concurrency"), 3);
     assert_string_equal(config_name(config_named(f->config, "queue", 1)), "slow-work");
     assert_int_equal(config_int(config_named(f->config, "queue", 1), "concurrency"), 2);
     assert_string_equal(config_name(config_named(f->config, "route", 0)), "b");
-    assert_string_equal(config_text(config_named(f->config, "route", 1), "method"), "GET POST");
+    assert_string_equal(config_text(config_named(f->config, "route", 1), "method"), "GET, POST");
 }
 
 static void test_config_replaces_names_from_the_environment(void **state)
@@ -344,8 +344,9 @@ static void test_config_tells_named_sections_apart(void **state)
 static void test_config_refuses_routes_that_lead_nowhere(void **state)
 {
     struct fixture *f = *state;
-    static const char text[] = "[route x]\npath = no/slash\ntarget = app:shoe\nmethod = GET FETCH\n"
-                               "rate_limit = many\n";
+    static const char text[] =
+        "[route x]\npath = no/slash\ntarget = app:shoe\nmethod = GET, FETCH\n"
+        "rate_limit = many\n";
     assert_int_equal(load_with(f, slice_str(text), NULL), ERR_VALIDATION);
     const char *errors = errors_of(f);
     assert_non_null(
@@ -354,7 +355,7 @@ static void test_config_refuses_routes_that_lead_nowhere(void **state)
                            "config.ini:3: [route x] target: read \"app:shoe\"; allowed: one "
                            "of: app:shop\n"));
     assert_non_null(
-        strstr(errors, "config.ini:4: [route x] method: read \"GET FETCH\"; allowed: "));
+        strstr(errors, "config.ini:4: [route x] method: read \"GET, FETCH\"; allowed: "));
     assert_non_null(strstr(errors, "config.ini:5: [route x] rate_limit: read \"many\"; allowed: "));
 }
 
