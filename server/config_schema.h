@@ -15,7 +15,7 @@ enum config_type {
     CONFIG_CHOICE,   /* one of the words of `choices` */
     CONFIG_LISTEN,   /* "127.0.0.1:8080", "[::1]:0" */
     CONFIG_RATE,     /* what rate_limit_parse reads; empty: none */
-    CONFIG_PATTERN,  /* of a path; "/orders/{id}", "/files/ *" (without the blank) */
+    CONFIG_PATTERN,  /* of a path: "/orders/{id}", or all below with a final star */
     CONFIG_METHODS,  /* one or several methods, "GET, POST"; empty: all */
     CONFIG_TARGET,   /* "app:MODULE" */
 };

@@ -1,0 +1,65 @@
+#!/bin/bash
+# Includes run one way only. Prints every one that does not, as file:line, and fails if there is any.
+# Usage: tools/check_includes.sh [ROOT]
+set -eu
+cd "${1:-$(dirname "$0")/..}"
+
+find base storage cache queue server -name '*.[ch]' -print0 2>/dev/null | sort -z |
+    xargs -0 -r grep -nHE '^[[:space:]]*#[[:space:]]*include' | awk '
+BEGIN {
+    # What each folder may include of ours: folders and single headers. "*" is everything.
+    may["base"] = "base/"
+    may["storage"] = "storage/ base/"
+    may["cache"] = "cache/ base/"
+    may["queue"] = "queue/ storage/ base/"
+    may["server/front"] = "server/front/ base/"
+    may["server/gateway"] = "server/gateway/ server/front/message.h cache/ storage/ base/"
+    may["server/app"] = "server/app/ server/front/message.h server/config.h queue/ cache/ storage/ base/"
+    may["server/admin"] = may["server/cli"] = may["server"] = "*"
+
+    # Libraries that stay behind one folder, so that they can be replaced there.
+    home["civetweb.h"] = "server/front"
+    home["lmdb.h"] = "storage"
+    home["jwt.h"] = "server/gateway"
+    home["ini.h"] = "server"
+    home["xxhash.h"] = "base"
+    home["curl/curl.h"] = "none yet"
+}
+
+function offence(why) {
+    print file ":" line ": " header ": " why
+    found = 1
+}
+
+function folder_of(path) {
+    sub(/\/[^\/]*$/, "", path)
+    return path
+}
+
+function is_allowed(list,    i, count, item) {
+    count = split(list, item, " ")
+    for (i = 1; i <= count; i++)
+        if (item[i] == "*" || item[i] == header || (item[i] ~ /\/$/ && index(header, item[i]) == 1))
+            return 1
+    return 0
+}
+
+{
+    split($0, part, ":")
+    file = part[1]; line = part[2]; folder = folder_of(file)
+    header = $0
+    sub(/^[^"<]*["<]/, "", header)
+    sub(/[">].*/, "", header)
+
+    if (header in home) {
+        if (home[header] != folder) offence("belongs to " home[header])
+    } else if ($0 ~ /include[[:space:]]*"/) {
+        if (!(folder in may)) offence(folder " is a folder without a rule in tools/check_includes.sh")
+        else if (header !~ /\//) offence("is not written from the root of the repository")
+        else if (!is_allowed(may[folder])) offence("is not for " folder)
+        else if (header ~ /_private\.h$/ && folder != folder_of(header) && may[folder] != "*")
+            offence("is private to " folder_of(header))
+    }
+}
+
+END { exit found }'
