@@ -11,18 +11,20 @@
  * its first), completed, dead (attempts used up). Backoff after attempt n:
  * n^4 + 15 + rand(10 (n + 1)) seconds.
  *
- * Lifetime: create after the store, add queues and handlers, start; stop before the store closes. */
+ * Lifetime: create after the store, add queues and handlers, start, stop, destroy, and only then
+ * close the store. */
 #ifndef GALLEY_QUEUE_QUEUE_H
 #define GALLEY_QUEUE_QUEUE_H
 
 #include "base/clock.h"
 #include "base/id.h"
+#include "base/metrics.h"
 #include "base/ticker.h"
 #include "storage/store.h"
 
-#define QUEUE_NAME_MAX 64
+#define QUEUE_NAME_MAX    64
 #define QUEUE_PAYLOAD_MAX (1u << 20)
-#define QUEUES_MAX 32
+#define QUEUES_MAX        32
 
 struct queues;
 
@@ -46,6 +48,7 @@ struct queue_options {
     int64_t lease_ms;      /* a batch not acknowledged in this time is given to others; 0: 5 min */
 };
 
+/* ERR_VALIDATION: name or numbers out of bounds; ERR_EXISTS. Before the start. */
 enum err queue_add(struct queues *queues, const struct queue_options *options);
 
 struct job {
@@ -75,25 +78,28 @@ enum err queue_handle(struct queues *queues, const struct job_handler *handler);
  * starts the workers. A job whose type has no handler fails its attempt. */
 enum err queues_start(struct queues *queues);
 
-/* Stops leasing, lets running batches finish until deadline_ms from now, then returns; what was not
+/* Stops leasing, lets running jobs finish until deadline_ms from now, then returns: true if all
+ * workers have ended, false if some still run a job. They cannot be ended from outside: the caller
+ * then neither destroys the queues nor closes the store, but leaves the process; what was not
  * acknowledged runs again after the next start. */
-void queues_stop(struct queues *queues, int64_t deadline_ms);
+bool queues_stop(struct queues *queues, int64_t deadline_ms);
 
 struct job_spec {
     const char *queue;
     const char *type;
-    struct slice payload; /* JSON, copied */
-    unsigned priority;    /* 0 (first) to 9; jobs of one priority run in order of enqueuing */
-    int64_t delay_ms;     /* 0: at once */
+    struct slice payload;  /* JSON, copied */
+    unsigned priority;     /* 0 (first) to 9; jobs of one priority run in order of enqueuing */
+    int64_t delay_ms;      /* 0: at once */
     unsigned attempts_max; /* 0: the queue's */
 };
 
 /* Adds a job in the caller's write transaction and wakes a worker once that is durable.
- * ERR_NOT_FOUND: no such queue. `out` may be NULL. */
+ * ERR_NOT_FOUND: no such queue; ERR_BODY_TOO_LARGE, ERR_VALIDATION: the spec. All of them stick to
+ * the transaction: data does not commit without its job. `out` may be NULL. */
 enum err queue_enqueue(struct queues *queues, struct txn *txn, const struct job_spec *spec,
                        struct id *out);
 
-/* ---- Leases by hand: what the workers use, and external workers will. Inside write transactions. */
+/* ---- Leases by hand, for workers outside. Inside write transactions. */
 
 struct job_lease {
     struct id job;
@@ -102,19 +108,30 @@ struct job_lease {
 };
 
 /* Leases up to max ready jobs: attempt counted, lease recorded. `each` sees every job inside the
- * transaction. Returns the number through *count. */
+ * transaction. Returns the number through *count; fewer than there are when payloads are large. A
+ * job whose last attempt was lost (its worker vanished) comes alone. */
 typedef void (*job_lease_fn)(const struct job *job, const struct job_lease *lease, void *arg);
 enum err queue_lease(struct queues *queues, struct txn *txn, const char *queue, unsigned max,
                      int64_t lease_ms, job_lease_fn each, void *arg, unsigned *count);
 
-/* ERR_STALE when the lease is not the job's present one; nothing changes then and it is not sticky. */
+/* ERR_STALE when the lease is not the job's present one; nothing changes then and it is not sticky.
+ */
 enum err queue_ack(struct queues *queues, struct txn *txn, const struct job_lease *lease);
 enum err queue_fail(struct queues *queues, struct txn *txn, const struct job_lease *lease,
                     struct slice reason);
 
 /* ---- Looking. */
 
-enum job_state { JOB_READY, JOB_SCHEDULED, JOB_RUNNING, JOB_RETRYING, JOB_COMPLETED, JOB_DEAD, JOB_STATES };
+/* The numbers are on the disk: never change one. */
+enum job_state {
+    JOB_READY,
+    JOB_SCHEDULED,
+    JOB_RUNNING,
+    JOB_RETRYING,
+    JOB_COMPLETED,
+    JOB_DEAD,
+    JOB_STATES
+};
 const char *job_state_name(enum job_state state);
 
 struct job_info {
@@ -134,7 +151,7 @@ enum err queue_job(struct queues *queues, struct txn *txn, const struct id *id,
 
 struct queue_stats {
     const char *name;
-    uint64_t jobs[JOB_STATES]; /* now; exact as of the last commit */
+    uint64_t jobs[JOB_STATES];        /* now; exact as of the last commit */
     uint64_t completed, failed, died; /* since start */
     unsigned workers, workers_busy;
 };
