@@ -1,11 +1,25 @@
 /* One request on its way through the stages: what they know in common. Lives on the worker's stack
- * for the time of one gateway_handle. */
+ * for the time of one gateway_handle.
+ *
+ * A stage that wants a header on every answer, also on errors and replays, adds it in its _end
+ * function: an error answer drops what was in the response before it. */
 #ifndef GALLEY_SERVER_GATEWAY_EXCHANGE_H
 #define GALLEY_SERVER_GATEWAY_EXCHANGE_H
 
 #include "server/gateway/gateway.h"
 
+#define DIGEST_SIZE 32 /* bytes of a SHA-256 */
+
 struct route; /* route_table.h */
+
+/* A request with an Idempotency-Key; a member of the set of those in flight while `held`. */
+struct keyed_request {
+    struct keyed_request *next; /* in the set; guarded by its lock */
+    bool held;
+    uint8_t scope[DIGEST_SIZE]; /* of route, user and key */
+    uint8_t print[DIGEST_SIZE]; /* of the request */
+    int64_t expired_ms;         /* time of an expired answer that ours replaces, or 0 */
+};
 
 struct exchange {
     struct gateway *gateway;
@@ -13,12 +27,11 @@ struct exchange {
     struct response *response;
     const struct route *route; /* NULL until matched */
 
-    /* idempotency.c */
-    struct {
-        bool held;         /* our key is marked as in flight */
-        uint64_t scope[2]; /* hash of route, user and key */
-        uint64_t print;    /* hash of the request */
-    } idempotency;
+    struct {        /* rate_limit.c */
+        bool taken; /* the route has a limit and the verdict is in */
+        struct rate_verdict verdict;
+    } rate;
+    struct keyed_request keyed; /* idempotency.c */
 };
 
 enum stage_result { STAGE_NEXT, STAGE_ANSWERED };
@@ -38,6 +51,7 @@ enum stage_result stage_target(struct exchange *exchange);       /* target.c */
 
 /* Run for every exchange after its answer stands, in this order. */
 void stage_idempotency_end(struct exchange *exchange);
+void stage_rate_limit_end(struct exchange *exchange);
 void stage_observe(struct exchange *exchange); /* observe.c: access log and metrics */
 
 #endif

@@ -19,7 +19,7 @@ struct gateway;
 typedef void (*target_fn)(struct request *request, struct response *response, void *arg);
 
 struct route_spec {
-    enum method method; /* HEAD is answered by GET's routes */
+    enum method method;  /* HEAD is answered by GET's routes */
     const char *pattern; /* "/users/{id}", "/files/" and a final "*" for the rest; copied */
     bool signed_in;      /* a verified token is required */
     bool idempotent_key; /* Idempotency-Key is honoured: the route writes in a transaction */

@@ -1,8 +1,8 @@
 /* JSON Web Tokens: issuing and checking, HS256 (libjwt), with one key.
  *
  * libjwt accepts more than it should (docs/decisions.md), so the header and every claim are checked
- * here before and after it. Tokens that passed are remembered, whole, until they expire: checking one
- * again is a look-up. Threads: any, after creating. */
+ * here before and after it. Tokens that passed are remembered, whole, until they expire: checking
+ * one again is a look-up. Threads: any, after creating. */
 #ifndef GALLEY_SERVER_GATEWAY_JWT_H
 #define GALLEY_SERVER_GATEWAY_JWT_H
 
@@ -27,8 +27,8 @@ enum err jwt_issue(struct jwt *jwt, const struct principal *user, int64_t now_ms
                    struct buf *out);
 
 /* ERR_UNAUTHENTICATED unless everything holds: three parts; header exactly alg HS256, typ absent or
- * JWT, known kid, no crit, jku, jwk, x5u, x5c, b64; signature; exp present and nbf within 60 s; iss,
- * aud; sub a string of 1 to 128 bytes; roles absent or strings. Fills *user. */
+ * JWT, known kid, no crit, jku, jwk, x5u, x5c, b64; signature; exp present and nbf within 60 s;
+ * iss, aud; sub a string of 1 to 128 bytes; roles absent or strings. Fills *user. */
 enum err jwt_check(struct jwt *jwt, struct slice token, int64_t now_ms, struct principal *user);
 
 #endif

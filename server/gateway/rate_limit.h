@@ -25,9 +25,9 @@ void rate_table_destroy(struct rate_table **table);
 
 struct rate_verdict {
     bool allowed;
-    uint32_t remaining;    /* requests that would pass at once now */
+    uint32_t remaining;     /* requests that would pass at once now */
     uint32_t retry_after_s; /* rounded up; 0 when allowed */
-    uint32_t reset_s;      /* until the bucket is full again, rounded up */
+    uint32_t reset_s;       /* until the bucket is full again, rounded up */
 };
 
 /* Takes one token of the bucket (scope, key). scope tells limits apart. Threads: any. */

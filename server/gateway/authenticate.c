@@ -1,0 +1,37 @@
+#include "server/gateway/exchange.h"
+#include "server/gateway/gateway_private.h"
+#include "server/gateway/route_table.h"
+
+static enum stage_result challenge(struct exchange *exchange, const char *message,
+                                   const char *parameters)
+{
+    exchange_refuse(exchange, ERR_UNAUTHENTICATED, message);
+    response_header(exchange->response, "WWW-Authenticate", slice_str(parameters));
+    return STAGE_ANSWERED;
+}
+
+/* The credentials of "Bearer <token>"; false for another scheme. */
+static bool bearer_token(struct slice authorization, struct slice *token)
+{
+    *token = authorization;
+    struct slice scheme = slice_cut(token, ' ');
+    *token = slice_trim(*token);
+    return slice_eq_nocase(scheme, slice_str("Bearer"));
+}
+
+/* Looks at credentials only where a route asks for them (RFC 6750 says what it answers). */
+enum stage_result stage_authenticate(struct exchange *exchange)
+{
+    struct request *request = exchange->request;
+    if (!exchange->route->spec.signed_in)
+        return STAGE_NEXT;
+    struct slice token;
+    unsigned count = request_header_count(request, "Authorization");
+    if (count == 0 || !bearer_token(request_header(request, "Authorization"), &token))
+        return challenge(exchange, "A bearer token is required.", "Bearer realm=\"galley\"");
+    if (count > 1 ||
+        jwt_check(exchange->gateway->jwt, token, request->received_ms, &request->user) != ERR_OK)
+        return challenge(exchange, "The token is not valid, or not any more.",
+                         "Bearer realm=\"galley\", error=\"invalid_token\"");
+    return STAGE_NEXT;
+}

@@ -1,0 +1,90 @@
+/* DESIGN. One exchange walks the table of stages until one of them answers; then, whoever answered,
+ * the closing stages run. To add a stage, add its file, its line in exchange.h and its row here. */
+#include "server/gateway/exchange.h"
+#include "server/gateway/gateway_private.h"
+#include "server/gateway/route_table.h"
+
+#include "base/log.h"
+#include "base/mem.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+static const stage_fn stages[] = {
+    stage_request_id, stage_route,       stage_authenticate, stage_rate_limit,
+    stage_validate,   stage_idempotency, stage_target,
+};
+
+static void (*const closing_stages[])(struct exchange *exchange) = {
+    stage_idempotency_end,
+    stage_rate_limit_end,
+    stage_observe,
+};
+
+#define COUNT_OF(array) (sizeof(array) / sizeof *(array))
+
+enum err gateway_create(const struct gateway_options *options, struct gateway **out, char *why,
+                        size_t why_size)
+{
+    struct gateway *gateway = mem_zalloc(sizeof *gateway);
+    gateway->clock = options->clock;
+    gateway->jwt = options->jwt;
+    *out = NULL;
+    enum err err =
+        route_table_create(options->routes, options->route_count, &gateway->routes, why, why_size);
+    if (err)
+        goto out;
+    err = answer_records_open(options->store, &gateway->answers);
+    if (err) {
+        snprintf(why, why_size, "the table of idempotency records: %s", err_text(err));
+        goto out;
+    }
+    gateway->rates = rate_table_create();
+    gateway->in_flight = keys_in_flight_create();
+    gateway->traffic = traffic_create(options->route_count);
+    *out = gateway;
+    return ERR_OK;
+out:
+    gateway_destroy(&gateway);
+    return err;
+}
+
+void gateway_destroy(struct gateway **gateway)
+{
+    if (!*gateway)
+        return;
+    traffic_destroy(&(*gateway)->traffic);
+    keys_in_flight_destroy(&(*gateway)->in_flight);
+    rate_table_destroy(&(*gateway)->rates);
+    route_table_destroy(&(*gateway)->routes);
+    free(*gateway);
+    *gateway = NULL;
+}
+
+void gateway_handle(struct gateway *gateway, struct request *request, struct response *response)
+{
+    struct exchange exchange = {.gateway = gateway, .request = request, .response = response};
+    enum stage_result result = STAGE_NEXT;
+    for (size_t i = 0; result == STAGE_NEXT; i++) {
+        assert(i < COUNT_OF(stages)); /* the last one answers */
+        result = stages[i](&exchange);
+    }
+    for (size_t i = 0; i < COUNT_OF(closing_stages); i++)
+        closing_stages[i](&exchange);
+    json_decref(request->json);
+    request->json = NULL;
+}
+
+enum stage_result exchange_refuse(struct exchange *exchange, enum err err, const char *message)
+{
+    response_error(exchange->response, exchange->request, err, NULL, message, NULL);
+    return STAGE_ANSWERED;
+}
+
+void gateway_sweep(struct gateway *gateway, int64_t now_ms)
+{
+    enum err err = answer_records_sweep(&gateway->answers, now_ms);
+    if (err)
+        log_write(LOG_WARN, "gateway", "cannot drop old idempotency records: %s", err_text(err));
+}

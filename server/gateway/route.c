@@ -1,0 +1,50 @@
+#include "server/gateway/exchange.h"
+#include "server/gateway/gateway_private.h"
+#include "server/gateway/route_table.h"
+
+/* HEAD is answered by GET's route, and every path answers OPTIONS. */
+static bool is_allowed(const struct route_set *routes, enum method method)
+{
+    return routes->by_method[method] || method == METHOD_OPTIONS ||
+           (method == METHOD_HEAD && routes->by_method[METHOD_GET]);
+}
+
+static void add_allow(struct response *response, const struct route_set *routes)
+{
+    struct buf allowed = BUF_INIT;
+    for (enum method method = 0; method < METHOD_COUNT; method++) {
+        if (!is_allowed(routes, method))
+            continue;
+        if (allowed.len > 0)
+            buf_append_str(&allowed, ", ");
+        buf_append_str(&allowed, method_name(method));
+    }
+    response_header(response, "Allow", buf_slice(&allowed));
+    buf_release(&allowed);
+}
+
+static enum stage_result answer_without_route(struct exchange *exchange,
+                                              const struct route_set *routes)
+{
+    if (exchange->request->method == METHOD_OPTIONS)
+        exchange->response->status = 204;
+    else
+        exchange_refuse(exchange, ERR_METHOD, NULL);
+    add_allow(exchange->response, routes);
+    return STAGE_ANSWERED;
+}
+
+enum stage_result stage_route(struct exchange *exchange)
+{
+    struct request *request = exchange->request;
+    const struct route_set *routes = route_table_find(exchange->gateway->routes, request->path);
+    if (!routes)
+        return exchange_refuse(exchange, ERR_NOT_FOUND, "There is nothing at this path.");
+    exchange->route = routes->by_method[request->method];
+    if (!exchange->route && request->method == METHOD_HEAD)
+        exchange->route = routes->by_method[METHOD_GET];
+    if (!exchange->route)
+        return answer_without_route(exchange, routes);
+    route_bind_params(exchange->route, request);
+    return STAGE_NEXT;
+}

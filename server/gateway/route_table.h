@@ -1,0 +1,36 @@
+/* The routes, compiled into a trie over path segments. Immutable after creating. Threads: any. */
+#ifndef GALLEY_SERVER_GATEWAY_ROUTE_TABLE_H
+#define GALLEY_SERVER_GATEWAY_ROUTE_TABLE_H
+
+#include "server/gateway/gateway.h"
+
+struct route {
+    struct route_spec spec; /* spec.pattern is a copy that lives as long as the process */
+    unsigned index;         /* 0 to route_count - 1, in the order of the specs */
+    struct buf limit_head;  /* rate_limit.c: the part of the limit's headers that never changes */
+};
+
+/* The routes of one path pattern, by method. */
+struct route_set {
+    const struct route *by_method[METHOD_COUNT];
+};
+
+struct route_table;
+
+/* ERR_VALIDATION for a pattern that is none, ERR_EXISTS for two routes of one method and shape;
+ * why[why_size] names the pattern. */
+enum err route_table_create(const struct route_spec *specs, unsigned count,
+                            struct route_table **out, char *why, size_t why_size);
+void route_table_destroy(struct route_table **table);
+
+unsigned route_table_count(const struct route_table *table);
+const struct route *route_table_at(const struct route_table *table, unsigned index);
+
+/* The routes whose pattern fits the path best, or NULL if none fits. */
+const struct route_set *route_table_find(const struct route_table *table, struct slice path);
+
+/* Fills the request's params from its path, which fits the route's pattern. The rest that a final
+ * "*" stands for is the parameter "*". */
+void route_bind_params(const struct route *route, struct request *request);
+
+#endif
