@@ -56,17 +56,24 @@ static const char *explain(const json_error_t *error)
     }
 }
 
+/* What must not reach jansson, or what it lets pass (a NUL behind the value); NULL if nothing. */
+static const char *refuse_early(struct slice text)
+{
+    if (text.len == 0)
+        return "The JSON text is empty.";
+    if (memchr(text.ptr, '\0', text.len) != NULL)
+        return "The JSON text holds a NUL byte.";
+    return too_deep(text) ? "The JSON text is nested too deep." : NULL;
+}
+
 enum err json_read(struct slice text, json_t **out, char *why, size_t why_size)
 {
+    const char *refused = refuse_early(text);
     json_error_t error;
 
     *out = NULL;
-    if (text.len == 0) {
-        snprintf(why, why_size, "The JSON text is empty.");
-        return ERR_MALFORMED;
-    }
-    if (too_deep(text)) {
-        snprintf(why, why_size, "The JSON text is nested more than %d deep.", JSON_DEPTH_MAX);
+    if (refused != NULL) {
+        snprintf(why, why_size, "%s", refused);
         return ERR_MALFORMED;
     }
     *out = json_loadb(text.ptr, text.len, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &error);
