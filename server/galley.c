@@ -262,6 +262,7 @@ static void stop_workers(struct galley *galley)
 
 static void close_front(struct galley *galley)
 {
+    admin_stopping(galley->admin);
     galley->connections_cut = front_drain(galley->front, remaining_ms(galley));
     front_close(&galley->front);
 }

@@ -9,8 +9,9 @@
 enum err admin_open(struct galley *galley, struct admin **out, char *why, size_t why_size);
 void admin_close(struct admin **admin);
 
-/* Samples begin once the front listens. Threads: main. */
+/* Samples begin once the front listens, and end before it is torn down. Threads: main. */
 void admin_started(struct admin *admin);
+void admin_stopping(struct admin *admin); /* NULL-safe; also without admin_started */
 
 /* "/_/setup?token=..." or NULL when an administrator exists. Valid until admin_close. */
 const char *admin_setup_path(const struct admin *admin);

@@ -1,0 +1,70 @@
+/* DESIGN. Two walls against other sites' pages. The cookie is SameSite=Strict, so that a browser
+ * does not send it with their requests; and every POST shows that it comes from our own page: by
+ * the headers that only the browser can set, and within a session by the token that only our page
+ * could read. A client that is no browser sends none of these headers and has no ambient cookie. */
+#include "server/admin/admin_private.h"
+
+#define COOKIE "galley_admin"
+
+static struct slice cookie_value(const struct request *request, const char *name)
+{
+    struct slice rest = request_header(request, "Cookie");
+    while (rest.ptr != NULL) {
+        struct slice value = slice_trim(slice_cut(&rest, ';'));
+        struct slice key = slice_cut(&value, '=');
+        if (slice_is(key, name))
+            return value;
+    }
+    return (struct slice){NULL, 0};
+}
+
+void access_identify(struct visit *visit)
+{
+    int64_t now_ms = visit->request->started_ns / 1000000;
+    visit->token = cookie_value(visit->request, COOKIE);
+    visit->signed_in = visit->token.ptr != NULL &&
+                       sessions_use(visit->admin->sessions, visit->token, now_ms, &visit->session);
+}
+
+/* Origin is "scheme://host[:port]", or "null"; the part behind "//" must be our Host. */
+static bool origin_is_ours(const struct request *request, struct slice origin)
+{
+    slice_cut(&origin, ':');
+    if (!slice_starts(origin, slice_str("//")))
+        return false;
+    struct slice host = slice_of(origin.ptr + 2, origin.len - 2);
+    return slice_eq_nocase(host, request_header(request, "Host"));
+}
+
+bool access_from_our_page(const struct request *request)
+{
+    struct slice site = request_header(request, "Sec-Fetch-Site");
+    struct slice origin = request_header(request, "Origin");
+    if (site.ptr != NULL)
+        return slice_is(site, "same-origin");
+    return origin.ptr == NULL || origin_is_ours(request, origin);
+}
+
+bool access_has_csrf_token(const struct visit *visit)
+{
+    struct slice token = request_header(visit->request, "X-CSRF-Token");
+    return token.ptr != NULL && session_token_is(token, visit->session.csrf);
+}
+
+static void set_cookie(struct visit *visit, const char *token, const char *attributes)
+{
+    struct buf line = BUF_INIT;
+    buf_printf(&line, COOKIE "=%s; Path=/_/; HttpOnly; SameSite=Strict%s", token, attributes);
+    response_header(visit->response, "Set-Cookie", buf_slice(&line));
+    buf_release(&line);
+}
+
+void access_set_cookie(struct visit *visit, const char *token)
+{
+    set_cookie(visit, token, "");
+}
+
+void access_clear_cookie(struct visit *visit)
+{
+    set_cookie(visit, "", "; Max-Age=0");
+}

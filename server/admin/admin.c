@@ -1,0 +1,185 @@
+/* DESIGN. Everything below /_/ comes in through admin_target and is served by one table. A row says
+ * whether a session is needed; pages without one lead to the login, API calls get 401. */
+#include "server/admin/admin_private.h"
+
+#include "base/mem.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#define SAMPLE_NS 1000000000LL
+
+/* No inline script or style, nothing from elsewhere, in nobody's frame. */
+#define CONTENT_SECURITY_POLICY                                                                    \
+    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "                \
+    "img-src 'self' data:; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+
+enum audience { ANYONE, ADMINISTRATOR };
+
+struct admin_route {
+    enum method method;
+    const char *path; /* a final '*' stands for any rest */
+    enum audience audience;
+    void (*serve)(struct visit *visit);
+    const char *cache_control;
+};
+
+static const struct admin_route routes[] = {
+    {METHOD_GET, "/_/", ADMINISTRATOR, serve_dashboard, "no-store"},
+    {METHOD_GET, "/_/login", ANYONE, serve_login_page, "no-store"},
+    {METHOD_GET, "/_/setup", ANYONE, serve_setup_page, "no-store"},
+    {METHOD_GET, "/_/assets/*", ANYONE, serve_asset, "no-cache"},
+    {METHOD_GET, "/_/api/session", ANYONE, serve_session, "no-store"},
+    {METHOD_POST, "/_/api/setup", ANYONE, serve_setup, "no-store"},
+    {METHOD_POST, "/_/api/login", ANYONE, serve_login, "no-store"},
+    {METHOD_POST, "/_/api/logout", ADMINISTRATOR, serve_logout, "no-store"},
+    {METHOD_GET, "/_/api/live", ADMINISTRATOR, serve_live, "no-store"},
+};
+
+static bool path_matches(struct slice path, const char *pattern)
+{
+    size_t len = strlen(pattern);
+    if (pattern[len - 1] == '*')
+        return slice_starts(path, slice_of(pattern, len - 1));
+    return slice_is(path, pattern);
+}
+
+/* ERR_NOT_FOUND, or ERR_METHOD with the row that has the path. */
+static enum err route_find(const struct request *request, const struct admin_route **out)
+{
+    enum method method = request->method == METHOD_HEAD ? METHOD_GET : request->method;
+    *out = NULL;
+    for (size_t i = 0; i < sizeof routes / sizeof routes[0]; i++) {
+        if (!path_matches(request->path, routes[i].path))
+            continue;
+        *out = &routes[i];
+        if (routes[i].method == method)
+            return ERR_OK;
+    }
+    return *out == NULL ? ERR_NOT_FOUND : ERR_METHOD;
+}
+
+static void refuse(struct visit *visit, enum err err)
+{
+    response_error(visit->response, visit->request, err, NULL, NULL, NULL);
+}
+
+static enum err check_access(const struct visit *visit, const struct admin_route *route)
+{
+    bool post = route->method == METHOD_POST;
+    if (post && !access_from_our_page(visit->request))
+        return ERR_FORBIDDEN;
+    if (route->audience == ANYONE)
+        return ERR_OK;
+    if (!visit->signed_in)
+        return ERR_UNAUTHENTICATED;
+    return post && !access_has_csrf_token(visit) ? ERR_FORBIDDEN : ERR_OK;
+}
+
+static void serve_route(struct visit *visit, const struct admin_route *route)
+{
+    bool page = !slice_starts(visit->request->path, slice_str("/_/api/"));
+    enum err err = check_access(visit, route);
+    if (err == ERR_UNAUTHENTICATED && page)
+        serve_redirect(visit, "/_/login");
+    else if (err != ERR_OK)
+        refuse(visit, err);
+    else
+        route->serve(visit);
+}
+
+void admin_target(struct request *request, struct response *response, void *arg)
+{
+    struct visit visit = {.admin = arg, .request = request, .response = response};
+    const struct admin_route *route;
+    enum err err = route_find(request, &route);
+    access_identify(&visit);
+    if (err == ERR_OK)
+        serve_route(&visit, route);
+    else
+        refuse(&visit, err);
+    if (err == ERR_METHOD)
+        response_header(response, "Allow", slice_str(method_name(route->method)));
+
+    const char *cache_control = err == ERR_OK ? route->cache_control : "no-store";
+    response_header(response, "Cache-Control", slice_str(cache_control));
+    response_header(response, "Content-Security-Policy", slice_str(CONTENT_SECURITY_POLICY));
+}
+
+/* ---- Opening and closing. */
+
+static struct schema *own_schema(const char *text)
+{
+    char why[128];
+    struct schema *schema = schema_compile(text, why, sizeof why);
+    assert(schema != NULL);
+    return schema;
+}
+
+enum err admin_open(struct galley *galley, struct admin **out, char *why, size_t why_size)
+{
+    struct admin *admin = mem_zalloc(sizeof *admin);
+    admin->galley = galley;
+    admin->sessions = sessions_create();
+    admin->attempts = rate_table_create();
+    admin->history = history_create();
+    admin->login_schema = own_schema(login_schema_text);
+    admin->setup_schema = own_schema(setup_schema_text);
+
+    enum err err = administrators_open(admin, why, why_size);
+    if (err == ERR_OK)
+        err = setup_open(admin);
+    if (err != ERR_OK)
+        admin_close(&admin);
+    *out = admin;
+    return err;
+}
+
+void admin_close(struct admin **out)
+{
+    struct admin *admin = *out;
+    if (admin == NULL)
+        return;
+    assert(admin->timer == NULL);
+    if (admin->administrators != NULL)
+        collection_close(&admin->administrators);
+    history_destroy(&admin->history);
+    sessions_destroy(&admin->sessions);
+    rate_table_destroy(&admin->attempts);
+    schema_destroy(&admin->login_schema);
+    schema_destroy(&admin->setup_schema);
+    free(admin);
+    *out = NULL;
+}
+
+/* On the second, so that a chart's points are evenly apart; starts afresh after a long pause. */
+static int64_t sample_tick(void *arg, int64_t mono_ns)
+{
+    struct admin *admin = arg;
+    sampler_run(admin->sampler);
+    admin->sample_due_ns += SAMPLE_NS;
+    if (admin->sample_due_ns <= mono_ns)
+        admin->sample_due_ns = mono_ns + SAMPLE_NS;
+    return (admin->sample_due_ns - mono_ns + 999999) / 1000000;
+}
+
+void admin_started(struct admin *admin)
+{
+    admin->sampler = sampler_create(admin->galley, admin->history);
+    admin->sample_due_ns = clock_mono_ns(&clock_system) + SAMPLE_NS;
+    admin->timer = ticker_add(admin->galley->ticker, sample_tick, admin, SAMPLE_NS / 1000000);
+}
+
+void admin_stopping(struct admin *admin)
+{
+    if (admin == NULL || admin->timer == NULL)
+        return;
+    timer_cancel(admin->timer);
+    admin->timer = NULL;
+    sampler_destroy(&admin->sampler);
+}
+
+const char *admin_setup_path(const struct admin *admin)
+{
+    return admin->setup_open ? admin->setup_path : NULL;
+}

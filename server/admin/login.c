@@ -1,0 +1,156 @@
+#include "base/log.h"
+#include "server/admin/admin_private.h"
+#include "server/version.h"
+
+#include <stdio.h>
+
+const char login_schema_text[] =
+    "{\"type\": \"object\","
+    " \"properties\": {"
+    "  \"username\": {\"type\": \"string\", \"minLength\": 1, \"maxLength\": 64},"
+    "  \"password\": {\"type\": \"string\", \"minLength\": 1, \"maxLength\": 64}},"
+    " \"required\": [\"username\", \"password\"], \"additionalProperties\": false}";
+
+static const struct rate_limit attempt_limit = {
+    .count = 10, .window_s = 60, .burst = 10, .by = RATE_BY_IP};
+
+bool take_attempt(struct visit *visit)
+{
+    struct rate_verdict verdict =
+        rate_table_take(visit->admin->attempts, &attempt_limit, 0, visit->request->address,
+                        visit->request->started_ns);
+    if (verdict.allowed)
+        return true;
+
+    char retry_after[16];
+    snprintf(retry_after, sizeof retry_after, "%u", verdict.retry_after_s);
+    response_error(visit->response, visit->request, ERR_LIMITED, NULL, NULL, NULL);
+    response_header(visit->response, "Retry-After", slice_str(retry_after));
+    return false;
+}
+
+static bool is_json(const struct request *request)
+{
+    struct slice type = request_header(request, "Content-Type");
+    return slice_eq_nocase(slice_trim(slice_cut(&type, ';')), slice_str("application/json"));
+}
+
+bool read_body(struct visit *visit, const struct schema *schema, json_t **out)
+{
+    char why[128] = "";
+    json_t *details = NULL;
+    enum err err = ERR_MEDIA_TYPE;
+    *out = NULL;
+    if (is_json(visit->request))
+        err = json_read(visit->request->body, out, why, sizeof why);
+    if (err == ERR_OK)
+        err = schema_check(schema, *out, &details);
+    if (err == ERR_OK)
+        return true;
+
+    response_error(visit->response, visit->request, err, NULL, why[0] != '\0' ? why : NULL,
+                   details);
+    json_decref(details);
+    json_decref(*out);
+    *out = NULL;
+    return false;
+}
+
+static void append_process(struct json_writer *w, const struct galley *galley)
+{
+    char address[96];
+    snprintf(address, sizeof address, strchr(galley->address, ':') ? "[%s]:%u" : "%s:%u",
+             galley->address, front_port(galley->front));
+    jw_key(w, "address");
+    jw_str(w, slice_str(address));
+    jw_key(w, "uptimeMs");
+    jw_i64(w, clock_wall_ms(&clock_system) - galley->started_ms);
+    jw_key(w, "version");
+    jw_str(w, slice_str(GALLEY_VERSION));
+    jw_key(w, "durability");
+    jw_str(w, slice_str("commit"));
+}
+
+static void append_session(struct visit *visit, const struct session *session)
+{
+    struct json_writer w = {.out = &visit->response->body};
+    jw_begin(&w, '{');
+    jw_key(&w, "signedIn");
+    jw_bool(&w, session != NULL);
+    jw_key(&w, "setupOpen");
+    jw_bool(&w, visit->admin->setup_open);
+    if (session != NULL) {
+        jw_key(&w, "user");
+        jw_str(&w, slice_str(session->user));
+        jw_key(&w, "csrf");
+        jw_str(&w, slice_str(session->csrf));
+        append_process(&w, visit->admin->galley);
+    }
+    jw_end(&w, '}');
+}
+
+/* What a page asks first: who am I, and where. */
+void serve_session(struct visit *visit)
+{
+    append_session(visit, visit->signed_in ? &visit->session : NULL);
+    response_json(visit->response, 200);
+}
+
+void answer_signed_in(struct visit *visit, const char *user)
+{
+    char token[SESSION_TOKEN_SIZE];
+    struct session session;
+    int64_t now_ms = visit->request->started_ns / 1000000;
+    sessions_begin(visit->admin->sessions, slice_str(user), now_ms, token);
+    sessions_use(visit->admin->sessions, slice_str(token), now_ms, &session);
+    access_set_cookie(visit, token);
+    append_session(visit, &session);
+    response_json(visit->response, 200);
+}
+
+void serve_login_page(struct visit *visit)
+{
+    if (visit->signed_in)
+        serve_redirect(visit, "/_/");
+    else
+        serve_page(visit, "login.html");
+}
+
+/* The same answer after the same time for an unknown name and for a wrong password. */
+static enum err check_password(struct admin *admin, const char *name, const char *password)
+{
+    char hash[PASSWORD_HASH_SIZE];
+    enum err err = administrators_password_hash(admin, name, hash);
+    if (err != ERR_OK && err != ERR_NOT_FOUND)
+        return err;
+    bool right = password_verify(slice_str(password), err == ERR_OK ? hash : NULL);
+    return right ? ERR_OK : ERR_UNAUTHENTICATED;
+}
+
+void serve_login(struct visit *visit)
+{
+    json_t *body = NULL;
+    if (!take_attempt(visit) || !read_body(visit, visit->admin->login_schema, &body))
+        return;
+    const char *name = json_str(body, "username", "");
+    enum err err = check_password(visit->admin, name, json_str(body, "password", ""));
+    if (err == ERR_OK) {
+        answer_signed_in(visit, name);
+        log_write(LOG_INFO, "admin", "%s signed in from %.*s", name,
+                  SLICE_ARG(visit->request->address));
+    } else {
+        response_error(visit->response, visit->request, err, NULL,
+                       err == ERR_UNAUTHENTICATED ? "The name or the password is wrong." : NULL,
+                       NULL);
+        log_write(LOG_WARN, "admin", "a sign-in from %.*s failed: %s",
+                  SLICE_ARG(visit->request->address), err_code(err));
+    }
+    json_decref(body);
+}
+
+void serve_logout(struct visit *visit)
+{
+    sessions_end(visit->admin->sessions, visit->token);
+    access_clear_cookie(visit);
+    visit->response->status = 204;
+}

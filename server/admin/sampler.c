@@ -1,0 +1,188 @@
+/* DESIGN. Components only ever count up; a sample is the difference of two readings, histograms
+ * included, so nothing in the path of a request knows that somebody looks. The two readings are
+ * kept in place and take turns: sampling allocates nothing. */
+#include "server/admin/sampler.h"
+
+#include "base/mem.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+struct sampler {
+    struct galley *galley;
+    struct history *history;
+    struct reading readings[2];
+    unsigned latest; /* index of the last one taken */
+    struct histogram_snapshot scratch;
+    unsigned workers;
+    uint64_t *busy_ns; /* of each worker, at the last reading */
+    struct buf load;
+};
+
+/* Cuts digits that nobody reads and every viewer would be sent. */
+static double rounded(double value, double steps)
+{
+    return round(value * steps) / steps;
+}
+
+static double rate(uint64_t before, uint64_t now, double seconds)
+{
+    return rounded((double)(now - before) / seconds, 10);
+}
+
+static double ratio(uint64_t part, uint64_t whole)
+{
+    return whole == 0 ? NAN : rounded((double)part / (double)whole, 10000);
+}
+
+static double quantile_ms(const struct histogram_snapshot *snapshot, double q)
+{
+    if (snapshot->count == 0)
+        return NAN;
+    return rounded((double)histogram_quantile(snapshot, q) / 1e6, 1000);
+}
+
+static void requests_between(const struct reading *before, const struct reading *now,
+                             double seconds, struct histogram_snapshot *scratch, double *values)
+{
+    const uint64_t *was = before->gateway.by_class, *is = now->gateway.by_class;
+    values[SERIES_2XX] = rate(was[1] + was[2], is[1] + is[2], seconds);
+    values[SERIES_3XX] = rate(was[3], is[3], seconds);
+    values[SERIES_4XX] = rate(was[4], is[4], seconds);
+    values[SERIES_5XX] = rate(was[5], is[5], seconds);
+
+    *scratch = now->gateway.duration;
+    histogram_subtract(scratch, &before->gateway.duration);
+    values[SERIES_P50] = quantile_ms(scratch, 0.50);
+    values[SERIES_P95] = quantile_ms(scratch, 0.95);
+    values[SERIES_P99] = quantile_ms(scratch, 0.99);
+    values[SERIES_BUSY] = now->front.busy;
+    values[SERIES_CONNECTIONS] = now->front.connections;
+}
+
+static void cache_between(const struct reading *before, const struct reading *now, double seconds,
+                          double *values)
+{
+    uint64_t hits = now->cache.hits - before->cache.hits;
+    uint64_t lookups = hits + now->cache.misses - before->cache.misses;
+    values[SERIES_LOOKUPS] = rate(0, lookups, seconds);
+    values[SERIES_HIT_RATIO] = ratio(hits, lookups);
+    values[SERIES_CACHE_BYTES] = (double)now->cache.bytes;
+}
+
+static void jobs_between(const struct reading *before, const struct reading *now, double seconds,
+                         double *values)
+{
+    values[SERIES_READY] = (double)now->jobs[JOB_READY];
+    values[SERIES_SCHEDULED] = (double)now->jobs[JOB_SCHEDULED];
+    values[SERIES_RUNNING] = (double)now->jobs[JOB_RUNNING];
+    values[SERIES_RETRYING] = (double)now->jobs[JOB_RETRYING];
+    values[SERIES_DEAD] = (double)now->jobs[JOB_DEAD];
+    values[SERIES_DONE] = rate(before->jobs_done, now->jobs_done, seconds);
+}
+
+static void store_between(const struct reading *before, const struct reading *now, double seconds,
+                          struct histogram_snapshot *scratch, double *values)
+{
+    values[SERIES_WRITES] = rate(before->store.writes, now->store.writes, seconds);
+    values[SERIES_STORE_BYTES] = (double)now->store.used_bytes;
+
+    *scratch = now->commit_ns;
+    histogram_subtract(scratch, &before->commit_ns);
+    values[SERIES_COMMIT_P50] = quantile_ms(scratch, 0.50);
+    values[SERIES_COMMIT_P99] = quantile_ms(scratch, 0.99);
+
+    uint64_t commits = now->batch.count - before->batch.count;
+    uint64_t writes = now->batch.sum - before->batch.sum;
+    values[SERIES_BATCH] = commits == 0 ? NAN : rounded((double)writes / (double)commits, 10);
+}
+
+void sample_between(const struct reading *before, const struct reading *now,
+                    struct histogram_snapshot *scratch, struct sample *out)
+{
+    double seconds = (double)(now->mono_ns - before->mono_ns) / 1e9;
+    out->values[SERIES_TIME] = (double)now->wall_ms;
+    requests_between(before, now, seconds, scratch, out->values);
+    cache_between(before, now, seconds, out->values);
+    jobs_between(before, now, seconds, out->values);
+    store_between(before, now, seconds, scratch, out->values);
+}
+
+char sample_load_digit(uint64_t busy_ns, int64_t interval_ns)
+{
+    if (busy_ns == 0)
+        return '0';
+    double tenths = ceil((double)busy_ns * 9 / (double)interval_ns);
+    return (char)('0' + (int)fmin(tenths, 9));
+}
+
+static void read_jobs(struct queues *queues, struct reading *out)
+{
+    memset(out->jobs, 0, sizeof out->jobs);
+    out->jobs_done = 0;
+    for (unsigned i = 0; i < queue_count(queues); i++) {
+        struct queue_stats stats;
+        queue_stats(queues, i, &stats);
+        out->jobs_done += stats.completed;
+        for (unsigned state = 0; state < JOB_STATES; state++)
+            out->jobs[state] += stats.jobs[state];
+    }
+}
+
+static void read_all(struct galley *galley, struct reading *out)
+{
+    out->wall_ms = clock_wall_ms(&clock_system);
+    out->mono_ns = clock_mono_ns(&clock_system);
+    gateway_stats(galley->gateway, &out->gateway);
+    cache_stats(galley->cache, &out->cache);
+    store_stats(galley->store, &out->store);
+    front_stats(galley->front, &out->front);
+    read_jobs(galley->queues, out);
+    histogram_read(store_commit_histogram(galley->store), &out->commit_ns);
+    histogram_read(store_batch_histogram(galley->store), &out->batch);
+}
+
+/* Each worker's digit for the interval, into sampler->load. */
+static void read_load(struct sampler *sampler, int64_t interval_ns)
+{
+    buf_clear(&sampler->load);
+    for (unsigned i = 0; i < sampler->workers; i++) {
+        uint64_t busy_ns = front_worker_busy_ns(sampler->galley->front, i);
+        char digit = sample_load_digit(busy_ns - sampler->busy_ns[i], interval_ns);
+        sampler->busy_ns[i] = busy_ns;
+        buf_append_char(&sampler->load, digit);
+    }
+}
+
+struct sampler *sampler_create(struct galley *galley, struct history *history)
+{
+    struct sampler *sampler = mem_zalloc(sizeof *sampler);
+    sampler->galley = galley;
+    sampler->history = history;
+    read_all(galley, &sampler->readings[0]);
+    sampler->workers = sampler->readings[0].front.workers;
+    sampler->busy_ns = mem_zalloc(sampler->workers * sizeof *sampler->busy_ns);
+    return sampler;
+}
+
+void sampler_destroy(struct sampler **sampler)
+{
+    if (*sampler == NULL)
+        return;
+    free((*sampler)->busy_ns);
+    buf_release(&(*sampler)->load);
+    free(*sampler);
+    *sampler = NULL;
+}
+
+void sampler_run(struct sampler *sampler)
+{
+    const struct reading *before = &sampler->readings[sampler->latest];
+    struct reading *now = &sampler->readings[!sampler->latest];
+    struct sample sample;
+    read_all(sampler->galley, now);
+    read_load(sampler, now->mono_ns - before->mono_ns);
+    sample_between(before, now, &sampler->scratch, &sample);
+    history_push(sampler->history, &sample, buf_slice(&sampler->load), now->mono_ns);
+    sampler->latest = !sampler->latest;
+}
