@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 /* ---- Signals. */
 
@@ -32,6 +33,17 @@ static void wait_for_stop(const sigset_t *stops)
     sigwait(stops, &number);
     log_write(LOG_INFO, "galley", "%s received", strsignal(number));
     pthread_sigmask(SIG_UNBLOCK, stops, NULL);
+}
+
+/* Each connection is a file, and the default of 1024 is below [server] workers. More than the hard
+ * limit is not ours to take. */
+static void raise_file_limit(void)
+{
+    struct rlimit files;
+    if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
+        files.rlim_cur = files.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &files);
+    }
 }
 
 /* ---- What is printed at the start. */
@@ -113,6 +125,7 @@ static int serve(const struct config *config)
 {
     sigset_t stops;
     take_signals(&stops);
+    raise_file_limit();
     if (!open_log(config))
         return EXIT_FAILURE;
     struct galley *galley;
