@@ -1,0 +1,451 @@
+/* The target of these tests counts its executions in the store, within the transaction that also
+ * takes the answer's record, as the app layer does. */
+#include "gateway_fixture.h"
+
+#include <pthread.h>
+
+#include "server/gateway/idempotency_private.h"
+
+/* ---- The target. */
+
+/* What the next executions shall do. Threads: the test's. */
+static enum err next_result;
+static void (*within)(struct fixture *f); /* runs before the transaction */
+
+struct placing {
+    struct fixture *f;
+    struct request *request;
+    struct response *response;
+};
+
+static uint64_t read_number(struct txn *txn, struct table table)
+{
+    struct slice value;
+    uint64_t number = 0;
+    if (txn_get(txn, table, slice_str("orders"), &value) == ERR_OK)
+        memcpy(&number, value.ptr, sizeof number);
+    return number;
+}
+
+static enum err place(struct txn *txn, void *arg)
+{
+    struct placing *p = arg;
+    response_reset(p->response);
+    uint64_t number = read_number(txn, p->f->table) + 1;
+    txn_put(txn, p->f->table, slice_str("orders"), slice_of(&number, sizeof number));
+    if (next_result != ERR_OK)
+        return next_result;
+    response_json(p->response, 201);
+    response_header(p->response, "Location", slice_str("/orders/7"));
+    buf_printf(&p->response->body, "{\"order\":%llu}", (unsigned long long)number);
+    const struct commit_hook *hook = &p->request->before_commit;
+    return hook->fn ? hook->fn(txn, p->response, hook->arg) : ERR_OK;
+}
+
+static void target_place(struct request *request, struct response *response, void *arg)
+{
+    struct placing p = {*(struct fixture **)arg, request, response};
+    if (within)
+        within(p.f);
+    enum err err = store_write(p.f->store, place, &p);
+    if (err != ERR_OK)
+        response_error(response, request, err, NULL, NULL, NULL);
+}
+
+/* ---- The fixture. */
+
+static struct fixture *current;
+
+static const struct route_spec routes[3] = {
+    {.method = METHOD_POST,
+     .pattern = "/orders",
+     .signed_in = true,
+     .idempotent_key = true,
+     .target = target_place,
+     .arg = &current},
+    {.method = METHOD_POST,
+     .pattern = "/gifts",
+     .signed_in = true,
+     .idempotent_key = true,
+     .target = target_place,
+     .arg = &current},
+    {.method = METHOD_POST,
+     .pattern = "/plain",
+     .signed_in = true,
+     .target = target_place,
+     .arg = &current},
+};
+
+static int setup(void **state)
+{
+    current = fixture_create();
+    fixture_open_gateway(current, routes, 3);
+    next_result = ERR_OK;
+    within = NULL;
+    *state = current;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    fixture_destroy(*state);
+    return 0;
+}
+
+static enum err count_orders(struct txn *txn, void *arg)
+{
+    *(uint64_t *)arg = read_number(txn, current->table);
+    return ERR_OK;
+}
+
+static uint64_t orders(struct fixture *f)
+{
+    uint64_t number;
+    assert_int_equal(store_read(f->store, count_orders, &number), ERR_OK);
+    return number;
+}
+
+static enum err count_records(struct txn *txn, void *arg)
+{
+    struct table table;
+    struct cursor cursor;
+    unsigned *count = arg;
+    *count = 0;
+    store_table(txn_store(txn), "idempotency", &table);
+    cursor_open(&cursor, txn, table);
+    for (enum err e = cursor_seek(&cursor, slice_of("", 0)); e == ERR_OK; e = cursor_next(&cursor))
+        ++*count;
+    cursor_close(&cursor);
+    return ERR_OK;
+}
+
+static unsigned records(struct fixture *f)
+{
+    unsigned count;
+    assert_int_equal(store_read(f->store, count_records, &count), ERR_OK);
+    return count;
+}
+
+/* One request of a user: what was asked, what came back. */
+struct attempt {
+    const char *path, *query, *body, *key;
+    struct buf *token;
+    char answer[256];
+    char replayed[256];
+    char location[256];
+};
+
+static int send(struct fixture *f, struct attempt *attempt)
+{
+    struct buf authorization = BUF_INIT;
+    struct call call;
+    call_init(&call, METHOD_POST, attempt->path ? attempt->path : "/orders");
+    call_as_alice(&call, f, &authorization);
+    if (attempt->token)
+        call.headers[0].value = buf_slice(attempt->token);
+    if (attempt->key)
+        call_header(&call, "Idempotency-Key", attempt->key);
+    call.request.query = slice_str(attempt->query ? attempt->query : "");
+    call.request.body = slice_str(attempt->body ? attempt->body : "{}");
+    int status = call_send(&call, f);
+    struct slice body = buf_slice(&call.response.body);
+    snprintf(attempt->answer, sizeof attempt->answer, "%.*s", SLICE_ARG(body));
+    attempt->replayed[0] = attempt->location[0] = '\0';
+    answer_header(&call, "Idempotency-Replayed", attempt->replayed);
+    answer_header(&call, "Location", attempt->location);
+    assert_null(call.request.before_commit.fn);
+    call_release(&call);
+    buf_release(&authorization);
+    return status;
+}
+
+static int post(struct fixture *f, const char *key)
+{
+    return send(f, &(struct attempt){.key = key});
+}
+
+/* ---- Replays. */
+
+static void test_idempotency_executes_a_repeated_request_once(void **state)
+{
+    assert_int_equal(post(*state, "k"), 201);
+    assert_int_equal(post(*state, "k"), 201);
+    assert_int_equal(post(*state, "k"), 201);
+    assert_int_equal(orders(*state), 1);
+}
+
+static void test_idempotency_replays_the_whole_answer_and_says_so(void **state)
+{
+    struct attempt first = {.key = "k"}, again = {.key = "k"};
+    send(*state, &first);
+    send(*state, &again);
+    assert_string_equal(first.replayed, "");
+    assert_string_equal(again.replayed, "true");
+    assert_string_equal(again.answer, "{\"order\":1}");
+    assert_string_equal(again.answer, first.answer);
+    assert_string_equal(again.location, "/orders/7");
+}
+
+static void test_idempotency_executes_requests_without_a_key_each_time(void **state)
+{
+    assert_int_equal(post(*state, NULL), 201);
+    assert_int_equal(post(*state, NULL), 201);
+    assert_int_equal(orders(*state), 2);
+    assert_int_equal(records(*state), 0);
+}
+
+static void test_idempotency_executes_other_keys(void **state)
+{
+    post(*state, "k");
+    post(*state, "K");
+    assert_int_equal(orders(*state), 2);
+}
+
+static void test_idempotency_ignores_the_key_where_the_route_does_not_honour_it(void **state)
+{
+    struct attempt attempt = {.key = "k", .path = "/plain"};
+    send(*state, &attempt);
+    send(*state, &attempt);
+    assert_int_equal(orders(*state), 2);
+}
+
+static void test_idempotency_keeps_routes_apart(void **state)
+{
+    send(*state, &(struct attempt){.key = "k", .path = "/orders"});
+    send(*state, &(struct attempt){.key = "k", .path = "/gifts"});
+    assert_int_equal(orders(*state), 2);
+}
+
+static void test_idempotency_keeps_users_apart(void **state)
+{
+    struct fixture *f = *state;
+    struct principal bob = {.id = "bob"};
+    struct buf token = BUF_INIT;
+    buf_append_str(&token, "Bearer ");
+    jwt_issue(f->jwt, &bob, NOW_MS, HOUR_MS, &token);
+    struct attempt of_bob = {.key = "k", .token = &token};
+    post(f, "k");
+    assert_int_equal(send(f, &of_bob), 201);
+    assert_string_equal(of_bob.replayed, "");
+    assert_int_equal(orders(f), 2);
+    buf_release(&token);
+}
+
+static void test_idempotency_replays_after_a_restart(void **state)
+{
+    struct fixture *f = *state;
+    post(f, "k");
+    gateway_destroy(&f->gateway);
+    store_close(&f->store);
+    fixture_open_store(f);
+    fixture_open_gateway(f, routes, 3);
+    struct attempt again = {.key = "k"};
+    assert_int_equal(send(f, &again), 201);
+    assert_string_equal(again.replayed, "true");
+    assert_int_equal(orders(f), 1);
+}
+
+/* ---- Refusals. */
+
+static void test_idempotency_refuses_the_key_of_another_request(void **state)
+{
+    struct attempt other_body = {.key = "k", .body = "{\"qty\":2}"};
+    struct attempt other_query = {.key = "k", .query = "a=1"};
+    post(*state, "k");
+    assert_int_equal(send(*state, &other_body), 422);
+    assert_non_null(strstr(other_body.answer, "IDEMPOTENCY_KEY_REUSED"));
+    assert_int_equal(send(*state, &other_query), 422);
+    assert_int_equal(post(*state, "k"), 201);
+    assert_int_equal(orders(*state), 1);
+}
+
+static void test_idempotency_refuses_a_malformed_key(void **state)
+{
+    char longest[257];
+    memset(longest, 'k', 256);
+    longest[256] = '\0';
+    assert_int_equal(post(*state, ""), 400);
+    assert_int_equal(post(*state, "a b"), 400);
+    assert_int_equal(post(*state, "a\tb"), 400);
+    assert_int_equal(post(*state, "\xc3\xa4"), 400);
+    assert_int_equal(post(*state, longest), 400);
+    assert_int_equal(post(*state, longest + 1), 201);
+}
+
+static void test_idempotency_refuses_two_keys(void **state)
+{
+    struct fixture *f = *state;
+    struct buf authorization = BUF_INIT;
+    struct call call;
+    call_init(&call, METHOD_POST, "/orders");
+    call_as_alice(&call, f, &authorization);
+    call_header(&call, "Idempotency-Key", "a");
+    call_header(&call, "Idempotency-Key", "b");
+    assert_int_equal(call_send(&call, f), 400);
+    call_release(&call);
+    buf_release(&authorization);
+}
+
+static int status_within;
+
+static void post_within(struct fixture *f)
+{
+    within = NULL;
+    status_within = post(f, "k");
+}
+
+static void test_idempotency_refuses_a_key_in_flight(void **state)
+{
+    within = post_within;
+    assert_int_equal(post(*state, "k"), 201);
+    assert_int_equal(status_within, 409);
+    assert_int_equal(post(*state, "k"), 201);
+    assert_int_equal(orders(*state), 1);
+}
+
+static void post_other_within(struct fixture *f)
+{
+    within = NULL;
+    status_within = post(f, "other");
+}
+
+static void test_idempotency_executes_other_keys_meanwhile(void **state)
+{
+    within = post_other_within;
+    assert_int_equal(post(*state, "k"), 201);
+    assert_int_equal(status_within, 201);
+    assert_int_equal(orders(*state), 2);
+}
+
+static void *post_k(void *f)
+{
+    return (void *)(intptr_t)post(f, "k");
+}
+
+static void test_idempotency_executes_once_however_many_ask_at_once(void **state)
+{
+    pthread_t threads[8];
+    for (int i = 0; i < 8; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, post_k, *state), 0);
+    for (int i = 0; i < 8; i++) {
+        void *status;
+        pthread_join(threads[i], &status);
+        if ((intptr_t)status != 409)
+            assert_int_equal((intptr_t)status, 201);
+    }
+    assert_int_equal(orders(*state), 1);
+}
+
+/* ---- What is not remembered. */
+
+static void test_idempotency_forgets_what_did_not_commit(void **state)
+{
+    next_result = ERR_CONFLICT;
+    assert_int_equal(post(*state, "k"), 409);
+    assert_int_equal(records(*state), 0);
+    next_result = ERR_OK;
+    struct attempt again = {.key = "k"};
+    assert_int_equal(send(*state, &again), 201);
+    assert_string_equal(again.replayed, "");
+    assert_int_equal(orders(*state), 1);
+}
+
+static void test_idempotency_forgets_after_24_hours(void **state)
+{
+    struct fixture *f = *state;
+    post(f, "k");
+    clock_fake_advance(&f->time, 24 * HOUR_MS - 1);
+    post(f, "k");
+    assert_int_equal(orders(f), 1);
+    clock_fake_advance(&f->time, 1);
+    struct attempt again = {.key = "k"};
+    assert_int_equal(send(f, &again), 201);
+    assert_string_equal(again.replayed, "");
+    assert_int_equal(orders(f), 2);
+}
+
+static void test_idempotency_keeps_one_record_of_a_key_that_is_used_again(void **state)
+{
+    struct fixture *f = *state;
+    post(f, "k");
+    unsigned once = records(f);
+    clock_fake_advance(&f->time, 24 * HOUR_MS);
+    post(f, "k");
+    assert_int_equal(records(f), once);
+}
+
+static void test_idempotency_sweep_drops_what_has_expired_and_nothing_else(void **state)
+{
+    struct fixture *f = *state;
+    post(f, "old");
+    clock_fake_advance(&f->time, HOUR_MS);
+    post(f, "young");
+    clock_fake_advance(&f->time, 23 * HOUR_MS);
+    unsigned both = records(f);
+    gateway_sweep(f->gateway, clock_wall_ms(&f->time.clock));
+    assert_int_equal(records(f), both / 2);
+    struct attempt young = {.key = "young"};
+    send(f, &young);
+    assert_string_equal(young.replayed, "true");
+}
+
+static void test_idempotency_sweep_without_work_writes_nothing(void **state)
+{
+    struct fixture *f = *state;
+    struct store_stats before, after;
+    post(f, "k");
+    store_stats(f->store, &before);
+    gateway_sweep(f->gateway, NOW_MS);
+    store_stats(f->store, &after);
+    assert_int_equal(after.commits, before.commits);
+}
+
+/* More answers than a sweep drops in one transaction. */
+static enum err put_many(struct txn *txn, void *arg)
+{
+    struct keyed_request keyed = {0};
+    struct response response = {.status = 201};
+    for (uint16_t i = 0; i < 600; i++) {
+        memcpy(keyed.scope, &i, sizeof i);
+        answer_records_put(txn, arg, &keyed, &response);
+    }
+    return txn_error(txn);
+}
+
+static void test_idempotency_sweep_drops_many_at_once(void **state)
+{
+    struct fixture *f = *state;
+    struct answer_records answers;
+    assert_int_equal(answer_records_open(f->store, &answers), ERR_OK);
+    assert_int_equal(store_write(f->store, put_many, &answers), ERR_OK);
+    assert_int_not_equal(records(f), 0);
+    gateway_sweep(f->gateway, NOW_MS + 25 * HOUR_MS);
+    assert_int_equal(records(f), 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        CLAIM(test_idempotency_executes_a_repeated_request_once),
+        CLAIM(test_idempotency_replays_the_whole_answer_and_says_so),
+        CLAIM(test_idempotency_executes_requests_without_a_key_each_time),
+        CLAIM(test_idempotency_executes_other_keys),
+        CLAIM(test_idempotency_ignores_the_key_where_the_route_does_not_honour_it),
+        CLAIM(test_idempotency_keeps_routes_apart),
+        CLAIM(test_idempotency_keeps_users_apart),
+        CLAIM(test_idempotency_replays_after_a_restart),
+        CLAIM(test_idempotency_refuses_the_key_of_another_request),
+        CLAIM(test_idempotency_refuses_a_malformed_key),
+        CLAIM(test_idempotency_refuses_two_keys),
+        CLAIM(test_idempotency_refuses_a_key_in_flight),
+        CLAIM(test_idempotency_executes_other_keys_meanwhile),
+        CLAIM(test_idempotency_executes_once_however_many_ask_at_once),
+        CLAIM(test_idempotency_forgets_what_did_not_commit),
+        CLAIM(test_idempotency_forgets_after_24_hours),
+        CLAIM(test_idempotency_keeps_one_record_of_a_key_that_is_used_again),
+        CLAIM(test_idempotency_sweep_drops_what_has_expired_and_nothing_else),
+        CLAIM(test_idempotency_sweep_without_work_writes_nothing),
+        CLAIM(test_idempotency_sweep_drops_many_at_once),
+    };
+    return cmocka_run_group_tests_name("idempotency", tests, NULL, NULL);
+}
