@@ -18,10 +18,11 @@ content_type() {
 
 # The lines "path file" of the manifest, without comments and empty lines.
 entries() {
-    sed 's/#.*//' $manifest | awk 'NF { print $1, NF > 1 ? $2 : "admin-ui/" $1 }'
+    sed 's/#.*//' $manifest | awk 'NF { print $1, (NF > 1 ? $2 : "admin-ui/" $1) }'
 }
 
 bytes_of() {
+    [ -s "$1" ] || { echo "embed.sh: $1 is missing or empty" >&2 && exit 1; }
     od -An -v -tx1 "$1" | sed 's/ \(..\)/0x\1,/g'
 }
 
