@@ -18,6 +18,7 @@ import { RawConnection } from './raw.mjs';
 export const binary = path.resolve(process.env.GALLEY_BIN ?? 'build/galley');
 
 const PATIENCE_MS = 60_000; // nothing here takes long; sanitizers and busy machines do
+const LOG_SHOWN = 5_000; // characters, the last ones
 const SANITIZER = /ERROR: AddressSanitizer|ERROR: LeakSanitizer|runtime error:|WARNING: ThreadSanitizer/;
 
 // The known signing key lets tests make tokens of their own (jwt.mjs).
@@ -172,7 +173,9 @@ class Galley {
     }
 
     #fail(what) {
-        assert.fail(`the server ${what}\n--- stdout\n${this.stdout}\n--- stderr\n${this.stderr}`);
+        const report = this.stderr.search(SANITIZER);
+        const log = this.stderr.slice(report >= 0 ? report : -LOG_SHOWN);
+        assert.fail(`the server ${what}\n--- stdout\n${this.stdout}\n--- stderr\n${log}`);
     }
 
     // ---- Talking to it

@@ -1,5 +1,5 @@
 // Tokens made by hand, right and wrong.
-import { createHmac } from 'node:crypto';
+import { createHash, createHmac } from 'node:crypto';
 
 import { SIGNING_KEY } from './galley.mjs';
 
@@ -11,7 +11,12 @@ export function claims(changes = {}) {
     return { sub: 'alice', roles: ['customer'], iss: 'galley', aud: 'galley', iat: now, exp: now + 600, ...changes };
 }
 
-export function makeToken(payload = claims(), { header = { alg: 'HS256', typ: 'JWT' }, key = SIGNING_KEY, hash = 'sha256' } = {}) {
-    const signed = `${encode(header)}.${encode(payload)}`;
+// The name of a key: the beginning of its hash.
+export const keyId = (key) => createHash('sha256').update(key).digest().subarray(0, 8).toString('base64url');
+
+export const header = (changes = {}) => ({ alg: 'HS256', typ: 'JWT', kid: keyId(SIGNING_KEY), ...changes });
+
+export function makeToken(payload = claims(), head = header(), { key = SIGNING_KEY, hash = 'sha256' } = {}) {
+    const signed = `${encode(head)}.${encode(payload)}`;
     return `${signed}.${createHmac(hash, key).update(signed).digest('base64url')}`;
 }
