@@ -34,18 +34,18 @@ enum err gateway_create(const struct gateway_options *options, struct gateway **
     enum err err =
         route_table_create(options->routes, options->route_count, &gateway->routes, why, why_size);
     if (err)
-        goto out;
+        goto failed;
     err = answer_records_open(options->store, &gateway->answers);
     if (err) {
         snprintf(why, why_size, "the table of idempotency records: %s", err_text(err));
-        goto out;
+        goto failed;
     }
     gateway->rates = rate_table_create();
     gateway->in_flight = keys_in_flight_create();
     gateway->traffic = traffic_create(options->route_count);
     *out = gateway;
     return ERR_OK;
-out:
+failed:
     gateway_destroy(&gateway);
     return err;
 }
@@ -62,10 +62,21 @@ void gateway_destroy(struct gateway **gateway)
     *gateway = NULL;
 }
 
+/* Nothing of the request before on the same connection may show through. */
+static void clear_findings(struct request *request)
+{
+    request->param_count = 0;
+    request->user.id[0] = '\0';
+    request->user.role_count = 0;
+    request->json = NULL;
+    request->before_commit = (struct commit_hook){0};
+}
+
 void gateway_handle(struct gateway *gateway, struct request *request, struct response *response)
 {
     struct exchange exchange = {.gateway = gateway, .request = request, .response = response};
     enum stage_result result = STAGE_NEXT;
+    clear_findings(request);
     for (size_t i = 0; result == STAGE_NEXT; i++) {
         assert(i < COUNT_OF(stages)); /* the last one answers */
         result = stages[i](&exchange);

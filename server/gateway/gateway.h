@@ -1,6 +1,6 @@
 /* The gateway: every request passes its stages, in order, until one answers.
  *
- * The stages are a table in gateway.c; each is one function in one file (stages.h). The routes
+ * The stages are a table in gateway.c; each is one function in one file (exchange.h). The routes
  * compile into an immutable snapshot at start. Threads: gateway_handle any; the rest main. */
 #ifndef GALLEY_SERVER_GATEWAY_GATEWAY_H
 #define GALLEY_SERVER_GATEWAY_GATEWAY_H

@@ -78,8 +78,10 @@ static enum stage_result replay_or_execute(struct exchange *exchange)
 enum stage_result stage_idempotency(struct exchange *exchange)
 {
     const struct request *request = exchange->request;
+    if (!exchange->route->spec.idempotent_key)
+        return STAGE_NEXT;
     unsigned count = request_header_count(request, "Idempotency-Key");
-    if (!exchange->route->spec.idempotent_key || count == 0)
+    if (count == 0)
         return STAGE_NEXT;
     struct slice key = request_header(request, "Idempotency-Key");
     if (count > 1 || !key_is_formed(key))

@@ -185,6 +185,7 @@ enum err route_table_create(const struct route_spec *specs, unsigned count,
     for (unsigned i = 0; i < count; i++) {
         struct route *route = &table->routes[i];
         *route = (struct route){.spec = specs[i], .index = i};
+        assert(route->spec.limit.count == 0 || route->spec.limit.burst > 0);
         route->spec.pattern = keep_pattern(specs[i].pattern);
         rate_limit_write_head(&route->spec.limit, &route->limit_head);
         table->count++;

@@ -277,6 +277,22 @@ static void test_gateway_does_not_look_at_tokens_on_public_routes(void **state)
     call_release(&call);
 }
 
+static void test_gateway_forgets_who_asked_before_on_the_same_connection(void **state)
+{
+    struct fixture *f = *state;
+    struct buf buffer = BUF_INIT;
+    struct call call;
+    call_init(&call, METHOD_GET, "/me");
+    call_as_alice(&call, f, &buffer);
+    assert_int_equal(call_send(&call, f), 200);
+    response_reset(&call.response);
+    call.request.path = slice_str("/who");
+    assert_int_equal(call_send(&call, f), 200);
+    assert_answer_body(&call, "");
+    call_release(&call);
+    buf_release(&buffer);
+}
+
 /* ---- Rate limits. */
 
 static int get(struct fixture *f, struct call *call, const char *path)
@@ -526,6 +542,7 @@ int main(void)
         CLAIM(test_gateway_refuses_two_authorization_headers),
         CLAIM(test_gateway_refuses_a_token_that_has_expired),
         CLAIM(test_gateway_does_not_look_at_tokens_on_public_routes),
+        CLAIM(test_gateway_forgets_who_asked_before_on_the_same_connection),
         CLAIM(test_gateway_tells_the_limit_on_every_answer),
         CLAIM(test_gateway_tells_the_limit_on_errors_too),
         CLAIM(test_gateway_tells_no_limit_where_there_is_none),
