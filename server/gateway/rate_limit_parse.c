@@ -3,8 +3,9 @@
 
 #include <stdio.h>
 
-#define COUNT_MAX    1000000
-#define REFILL_S_MAX (366 * 86400) /* both bounds keep the arithmetic of rate_table.c in range */
+#define COUNT_MAX 1000000
+#define REFILL_S_MAX                                                                               \
+    (UINT64_C(366) * 86400) /* both bounds keep the arithmetic of rate_table.c in range */
 
 static bool parse_count(struct slice text, uint32_t *out)
 {

@@ -118,9 +118,9 @@ static struct node *literal_child(struct node *node, struct slice segment)
         return node->literals[at];
     struct node *child = mem_zalloc(sizeof *child);
     child->segment = segment;
-    node->literals = mem_realloc(node->literals, (node->literal_count + 1) * sizeof child);
+    node->literals = mem_realloc(node->literals, (node->literal_count + 1) * sizeof(struct node *));
     memmove(node->literals + at + 1, node->literals + at,
-            (node->literal_count - at) * sizeof child);
+            (node->literal_count - at) * sizeof(struct node *));
     node->literals[at] = child;
     node->literal_count++;
     return child;
