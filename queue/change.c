@@ -2,8 +2,6 @@
 #include "base/log.h"
 #include "queue/queue_private.h"
 
-#include <assert.h>
-
 struct change *change_begin(struct queue *queue, struct txn *txn)
 {
     struct change *change = txn_alloc(txn, sizeof *change);
@@ -43,8 +41,7 @@ static void publish(void *arg)
         lock_cond_broadcast(&queues->news);
     lock_leave(&queues->lock);
     if (change->died > 0)
-        log_write(LOG_WARN, "queue", "Jobs of %s that used up their attempts: %u", queue->name,
-                  change->died);
+        log_write(LOG_WARN, "queue", "Jobs of %s that have died: %u.", queue->name, change->died);
 }
 
 void change_end(struct change *change)
@@ -99,12 +96,33 @@ void job_move(struct change *change, const struct id *id, const struct index_ent
     wants_tending(change, due_ms(change, &to));
 }
 
+void change_damaged(struct change *change, const struct index_entry *entry)
+{
+    if (txn_fail(change->txn, ERR_CORRUPT) == ERR_CORRUPT && !change->damage.found)
+        change->damage = (struct damage){true, *entry};
+}
+
+void change_bury(struct change *change, const struct damage *damage)
+{
+    const struct index_entry *entry = &damage->entry;
+    if (!damage->found || !index_has(change->queue, change->txn, entry))
+        return;
+    struct job_live live = {
+        .state = JOB_DEAD,
+        .when_ms = txn_now_ms(change->txn),
+        .reason = "its record is damaged",
+    };
+    strcpy(live.queue, change->queue->name);
+    job_move(change, &entry->id, entry, &live);
+    change->died++;
+}
+
 /* The delay is over. */
 static void become_ready(struct change *change, const struct index_entry *entry)
 {
     struct job_live live;
     if (live_get(change->queue->queues, change->txn, &entry->id, &live) != ERR_OK) {
-        txn_fail(change->txn, ERR_CORRUPT);
+        change_damaged(change, entry);
         return;
     }
     live.state = JOB_READY;
@@ -148,7 +166,8 @@ static int64_t apply(struct change *change, const struct rule *rule, unsigned *b
 
 void change_tend(struct change *change)
 {
-    unsigned budget = TEND_STEP;
+    /* More than a turn can finish, so that retention keeps up with any load. */
+    unsigned budget = change->queue->batch + TEND_STEP;
     change->tended = true;
     change->tend_ms = NEVER_MS;
     for (size_t i = 0; i < sizeof rules / sizeof rules[0]; i++)

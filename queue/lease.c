@@ -28,7 +28,8 @@ static void set_reason(struct job_live *live, struct slice reason)
 {
     size_t len = reason.len < REASON_MAX ? reason.len : REASON_MAX;
     memset(live->reason, 0, sizeof live->reason);
-    memcpy(live->reason, reason.ptr, len);
+    if (len > 0)
+        memcpy(live->reason, reason.ptr, len);
     for (size_t cut = 0; cut < 4 && cut <= len; cut++)
         if (slice_is_utf8(slice_of(live->reason, len - cut))) {
             live->reason[len - cut] = '\0';
@@ -79,7 +80,7 @@ void lease_lose(struct change *change, const struct index_entry *entry)
 {
     struct job_live live;
     if (live_get(change->queue->queues, change->txn, &entry->id, &live) != ERR_OK) {
-        txn_fail(change->txn, ERR_CORRUPT);
+        change_damaged(change, entry);
         return;
     }
     set_reason(&live, slice_str("its worker vanished or the lease ran out"));
@@ -94,11 +95,14 @@ static enum err first_ready(struct change *change, struct index_entry *entry,
 {
     struct queues *queues = change->queue->queues;
     enum err err = index_first(change->queue, change->txn, JOB_READY, entry);
-    if (err == ERR_OK)
-        err = job_get(queues, change->txn, &entry->id, job);
     if (err != ERR_OK)
-        return txn_fail(change->txn, ERR_CORRUPT);
-    return live_load(queues, change->txn, &entry->id, job, live);
+        return err;
+    err = job_get(queues, change->txn, &entry->id, job);
+    if (err == ERR_OK)
+        err = live_load(queues, change->txn, &entry->id, job, live);
+    if (err != ERR_OK)
+        change_damaged(change, entry);
+    return err;
 }
 
 static void show(const struct index_entry *entry, const struct job_record *record,
@@ -154,6 +158,8 @@ enum err queue_lease(struct queues *queues, struct txn *txn, const char *name, u
     struct queue *queue = queue_find(queues, name);
     if (!queue)
         return ERR_NOT_FOUND;
+    if (lease_ms <= 0 || lease_ms > LEASE_MAX_MS)
+        return ERR_VALIDATION;
     struct change *change = change_begin(queue, txn);
     change_tend(change);
     *count = lease_take(change, max, lease_ms, each, arg);

@@ -100,7 +100,8 @@ enum err queue_add(struct queues *queues, const struct queue_options *options)
     assert(!queues->started);
     if (!is_name(options->name) || queues->count == QUEUES_MAX ||
         options->concurrency > CONCURRENCY_MAX || options->batch > BATCH_MAX ||
-        options->attempts_max > ATTEMPTS_LIMIT || options->lease_ms < 0)
+        options->attempts_max > ATTEMPTS_LIMIT || options->lease_ms < 0 ||
+        options->lease_ms > LEASE_MAX_MS)
         return ERR_VALIDATION;
     if (queue_find(queues, options->name))
         return ERR_EXISTS;
@@ -141,7 +142,8 @@ static enum err check_spec(const struct queue *queue, const struct job_spec *spe
     if (spec->payload.len > QUEUE_PAYLOAD_MAX)
         return ERR_BODY_TOO_LARGE;
     size_t type_len = strlen(spec->type);
-    bool valid = type_len >= 1 && type_len <= QUEUE_NAME_MAX && spec->priority <= 9 &&
+    bool valid = type_len >= 1 && type_len <= QUEUE_NAME_MAX &&
+                 slice_is_utf8(slice_of(spec->type, type_len)) && spec->priority <= 9 &&
                  spec->delay_ms <= DELAY_MAX_MS && spec->attempts_max <= ATTEMPTS_LIMIT;
     return valid ? ERR_OK : ERR_VALIDATION;
 }

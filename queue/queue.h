@@ -64,7 +64,8 @@ struct job {
 /* What does a type of job. run() returns ERR_OK when the work is done; any error means again later
  * (the reason is kept in the record). It may block; it must be idempotent by job id. sync(), if
  * given, runs once after a batch and before its acknowledgement, and makes the batch's effects
- * durable; if it fails the whole batch failed. Threads: the queue's workers, several at once. */
+ * durable; if it fails, so have all jobs of this type in the batch. Threads: the queue's workers,
+ * several at once. */
 struct job_handler {
     const char *type;
     enum err (*run)(const struct job *job, void *arg, char *why, size_t why_size);
@@ -109,13 +110,13 @@ struct job_lease {
 
 /* Leases up to max ready jobs: attempt counted, lease recorded. `each` sees every job inside the
  * transaction. Returns the number through *count; fewer than there are when payloads are large. A
- * job whose last attempt was lost (its worker vanished) comes alone. */
+ * job whose last attempt was lost (its worker vanished) comes alone. ERR_NOT_FOUND: no such queue;
+ * ERR_VALIDATION: lease_ms is not within 1 ms and 7 days. */
 typedef void (*job_lease_fn)(const struct job *job, const struct job_lease *lease, void *arg);
 enum err queue_lease(struct queues *queues, struct txn *txn, const char *queue, unsigned max,
                      int64_t lease_ms, job_lease_fn each, void *arg, unsigned *count);
 
-/* ERR_STALE when the lease is not the job's present one; nothing changes then and it is not sticky.
- */
+/* ERR_STALE when the lease is not the job's present one: nothing changes, and it does not stick. */
 enum err queue_ack(struct queues *queues, struct txn *txn, const struct job_lease *lease);
 enum err queue_fail(struct queues *queues, struct txn *txn, const struct job_lease *lease,
                     struct slice reason);

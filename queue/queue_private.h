@@ -26,8 +26,9 @@
 #define REASON_MAX      200
 #define ATTEMPTS_LIMIT  1000 /* keeps attempt^4 seconds far below an int64 of ms */
 #define DELAY_MAX_MS    (10LL * 365 * 86400000)
+#define LEASE_MAX_MS    (7LL * 86400000)
 #define LEASE_BYTES_MAX (4u << 20) /* of payloads in one lease, but for its last job */
-#define TEND_STEP       512        /* jobs moved by themselves in one transaction */
+#define TEND_STEP       512        /* jobs that move by themselves in one transaction */
 #define NEVER_MS        INT64_MAX
 
 struct counts {
@@ -129,11 +130,18 @@ struct index_entry {
 struct index_entry index_entry_of(const struct job_live *live, const struct id *id);
 void index_put(struct queue *queue, struct txn *txn, const struct index_entry *entry);
 void index_del(struct queue *queue, struct txn *txn, const struct index_entry *entry);
+bool index_has(struct queue *queue, struct txn *txn, const struct index_entry *entry);
 /* The first entry of a state that has one; the transaction fails if it has none. */
 enum err index_first(struct queue *queue, struct txn *txn, enum job_state state,
                      struct index_entry *out);
 
 /* ---- change.c: one queue's change by one transaction. */
+
+/* A job whose records cannot be read, if one was met. */
+struct damage {
+    bool found;
+    struct index_entry entry;
+};
 
 struct change {
     struct queue *queue;
@@ -142,6 +150,7 @@ struct change {
     bool tended;     /* tend_ms replaces the queue's; else it only brings it forward */
     int64_t tend_ms; /* the earliest time at which this change wants to be tended */
     unsigned completed, failed, died;
+    struct damage damage; /* why the transaction failed */
 };
 
 /* Between the two, nothing else changes the queue. What is changed becomes visible, and wakes whom
@@ -156,7 +165,12 @@ void change_add(struct change *change, const struct id *id, const struct job_liv
 void job_move(struct change *change, const struct id *id, const struct index_entry *from,
               const struct job_live *live);
 
-/* Does what is due, at most TEND_STEP jobs of it. */
+/* Fails the transaction because of a job that cannot be read; the next one is to bury it, so that
+ * it does not stand in the way of the others. */
+void change_damaged(struct change *change, const struct index_entry *entry);
+void change_bury(struct change *change, const struct damage *damage);
+
+/* Does what is due, a bounded number of jobs of it. */
 void change_tend(struct change *change);
 
 /* Every lease's job gets ready again or dies, at most TEND_STEP of them. */
@@ -180,8 +194,8 @@ int64_t job_backoff_ms(unsigned attempt);
 
 /* ---- worker.c */
 
-/* Wakes workers for at most `work` jobs. Threads: holds queues->lock. */
-void queue_rouse(struct queue *queue, uint64_t work);
+/* Wakes at most so many resting workers. Threads: holds queues->lock. */
+void queue_rouse(struct queue *queue, uint64_t workers);
 
 /* Wakes a worker of each queue whose due time has come, as the timer does; tests call it after they
  * have moved their clock. Returns the milliseconds until it wants to be called again. */

@@ -54,7 +54,7 @@ static enum err unreadable(struct txn *txn, const char *what, const struct id *i
 {
     char text[ID_TEXT_SIZE];
     id_format(id, text);
-    log_write(LOG_ERROR, "queue", "the %s of job %s is missing or of an unknown format", what,
+    log_write(LOG_ERROR, "queue", "The %s of job %s is missing or of an unknown format.", what,
               text);
     return txn_fail(txn, ERR_CORRUPT);
 }
@@ -186,10 +186,8 @@ enum err live_load(struct queues *queues, struct txn *txn, const struct id *id,
 void job_erase(struct queues *queues, struct txn *txn, const struct id *id)
 {
     struct key key = id_key(id);
-    if (txn_del(txn, queues->states, key_slice(&key)) == ERR_NOT_FOUND)
-        unreadable(txn, "state", id);
-    if (txn_del(txn, queues->jobs, key_slice(&key)) == ERR_NOT_FOUND)
-        unreadable(txn, "record", id);
+    txn_del(txn, queues->states, key_slice(&key));
+    txn_del(txn, queues->jobs, key_slice(&key));
 }
 
 static struct key counts_key(const struct queue *queue)
@@ -209,7 +207,7 @@ void counts_get(struct queue *queue, struct txn *txn, struct counts *out)
         return; /* a new queue */
     struct counts_body body;
     if (record.payload.len != sizeof body) {
-        log_write(LOG_ERROR, "queue", "the counts of %s are of an unknown format", queue->name);
+        log_write(LOG_ERROR, "queue", "The counts of %s are of an unknown format.", queue->name);
         txn_fail(txn, ERR_CORRUPT);
         return;
     }
@@ -263,6 +261,13 @@ void index_del(struct queue *queue, struct txn *txn, const struct index_entry *e
         unreadable(txn, "index entry", &entry->id);
 }
 
+bool index_has(struct queue *queue, struct txn *txn, const struct index_entry *entry)
+{
+    struct key key = index_key(queue, entry);
+    struct slice value;
+    return txn_get(txn, queue->queues->index, key_slice(&key), &value) == ERR_OK;
+}
+
 enum err index_first(struct queue *queue, struct txn *txn, enum job_state state,
                      struct index_entry *out)
 {
@@ -281,7 +286,7 @@ enum err index_first(struct queue *queue, struct txn *txn, enum job_state state,
     if (found)
         return ERR_OK;
     if (txn_error(txn) == ERR_OK)
-        log_write(LOG_ERROR, "queue", "%s has fewer %s jobs in its index than it counts",
+        log_write(LOG_ERROR, "queue", "%s has fewer %s jobs in its index than it counts.",
                   queue->name, job_state_name(state));
     return txn_fail(txn, ERR_CORRUPT);
 }

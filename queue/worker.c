@@ -40,6 +40,8 @@ struct worker {
     struct batch *run;  /* the one to settle */
     struct batch *next; /* the one to lease into */
     bool settle_only;   /* the last turn failed: the leasing may have been the cause */
+    struct damage met;  /* by the last turn */
+    struct damage bury; /* in the next turn */
 };
 
 /* ---- Batches. */
@@ -85,7 +87,7 @@ static void batch_settle(const struct batch *batch, struct change *change)
         const struct leased *leased = &batch->jobs[i];
         struct job_live live;
         if (lease_check(change->queue->queues, change->txn, &leased->lease, &live) != ERR_OK)
-            continue; /* the lease ran out: whoever has the job now speaks for it */
+            continue; /* it ran out: whoever has the job now speaks for it */
         lease_settle(change, &leased->lease, &live, leased->outcome,
                      slice_str(leased->why ? leased->why : ""));
     }
@@ -157,10 +159,10 @@ static void run_batch(struct queue *queue, struct batch *batch)
     set_busy(queue, 1);
     for (unsigned i = 0; i < batch->count; i++) {
         struct leased *leased = &batch->jobs[i];
+        bool in_time = i == 0 || clock_mono_ns(queues->clock) < until_ns;
         leased->outcome = OUTCOME_UNSTARTED;
-        if (i == 0 || clock_mono_ns(queues->clock) < until_ns)
-            if (!queues->stopping)
-                run_job(queues, leased);
+        if (in_time && !queues->stopping)
+            run_job(queues, leased);
     }
     for (unsigned i = 0; i < queues->handlers_count; i++)
         sync_handler(batch, &queues->handlers[i]);
@@ -182,6 +184,7 @@ static enum err turn(struct txn *txn, void *arg)
     struct queue *queue = worker->queue;
     struct change *change = change_begin(queue, txn);
     batch_clear(worker->next);
+    change_bury(change, &worker->bury);
     batch_settle(worker->run, change);
     if (!worker->settle_only)
         change_tend(change);
@@ -189,6 +192,7 @@ static enum err turn(struct txn *txn, void *arg)
         lease_take(change, share(queue, change->counts.jobs[JOB_READY]), queue->lease_ms,
                    batch_take, worker->next);
     change_end(change);
+    worker->met = change->damage;
     return txn_error(txn);
 }
 
@@ -223,7 +227,7 @@ static bool pause_after(struct queue *queue, enum err err)
     struct queues *queues = queue->queues;
     bool for_ever = err == ERR_READ_ONLY || err == ERR_DRAINING;
     int64_t until_ns = for_ever ? INT64_MAX : clock_mono_ns(&clock_system) + PAUSE_NS;
-    log_write(LOG_ERROR, "queue", "A worker of %s cannot lease or acknowledge jobs: %s",
+    log_write(LOG_ERROR, "queue", "A worker of %s cannot lease or acknowledge jobs. %s",
               queue->name, err_text(err));
     lock_acquire(&queues->lock);
     while (!queues->stopping && lock_cond_wait_until(&queues->news, &queues->lock, until_ns))
@@ -233,24 +237,41 @@ static bool pause_after(struct queue *queue, enum err err)
     return go_on;
 }
 
+/* What follows from a turn that failed. False when stopping. */
+static bool turn_failed(struct worker *worker, enum err err)
+{
+    if (err == ERR_CORRUPT && worker->settle_only)
+        batch_clear(worker->run); /* cannot be settled: these leases run out */
+    worker->settle_only = true;
+    worker->bury = worker->met;
+    return worker->bury.found || pause_after(worker->queue, err);
+}
+
+static void turn_done(struct worker *worker)
+{
+    struct batch *leased = worker->next;
+    batch_clear(worker->run);
+    worker->next = worker->run;
+    worker->run = leased;
+    worker->settle_only = false;
+    worker->bury.found = false;
+}
+
 static void work(struct worker *worker)
 {
     struct queue *queue = worker->queue;
-    while (worker->run->count > 0 || rest(queue)) {
+    bool go_on = true;
+    while (go_on && (worker->run->count > 0 || rest(queue))) {
+        worker->met.found = false;
         enum err err = store_write(queue->queues->store, turn, worker);
-        worker->settle_only = err != ERR_OK;
         if (err != ERR_OK) {
-            if (!pause_after(queue, err))
-                return;
+            go_on = turn_failed(worker, err);
             continue;
         }
-        batch_clear(worker->run);
-        struct batch *leased = worker->next;
-        worker->next = worker->run;
-        worker->run = leased;
-        batch_point(leased, queue);
-        if (leased->count > 0)
-            run_batch(queue, leased);
+        turn_done(worker);
+        batch_point(worker->run, queue);
+        if (worker->run->count > 0)
+            run_batch(queue, worker->run);
     }
 }
 
@@ -271,10 +292,10 @@ static void *worker_main(void *arg)
 
 /* ---- Waking. */
 
-void queue_rouse(struct queue *queue, uint64_t work)
+void queue_rouse(struct queue *queue, uint64_t workers)
 {
     lock_assert_held(&queue->queues->lock);
-    uint64_t useful = work < queue->resting ? work : queue->resting;
+    uint64_t useful = workers < queue->resting ? workers : queue->resting;
     for (; queue->woken < useful; queue->woken++)
         lock_cond_signal(&queue->wake);
 }
@@ -307,6 +328,7 @@ static int64_t tick(void *arg, int64_t mono_ns)
 
 struct recovery {
     struct queue *queue;
+    struct damage met, bury; /* as a worker's */
     uint64_t left;
 };
 
@@ -314,9 +336,11 @@ static enum err recover_step(struct txn *txn, void *arg)
 {
     struct recovery *recovery = arg;
     struct change *change = change_begin(recovery->queue, txn);
+    change_bury(change, &recovery->bury);
     change_recover(change);
     change_tend(change);
     change_end(change);
+    recovery->met = change->damage;
     recovery->left = change->counts.jobs[JOB_RUNNING];
     return txn_error(txn);
 }
@@ -326,8 +350,10 @@ static enum err recover(struct queue *queue)
     struct recovery recovery = {.queue = queue};
     enum err err;
     do {
+        recovery.met.found = false;
         err = store_write(queue->queues->store, recover_step, &recovery);
-    } while (err == ERR_OK && recovery.left > 0);
+        recovery.bury = recovery.met;
+    } while (err == ERR_OK ? recovery.left > 0 : recovery.bury.found);
     return err;
 }
 
@@ -401,7 +427,7 @@ bool queues_stop(struct queues *queues, int64_t deadline_ms)
     if (timer)
         timer_cancel(timer);
     if (left > 0) {
-        log_write(LOG_WARN, "queue", "Workers that still run a job and are left behind: %u", left);
+        log_write(LOG_WARN, "queue", "Workers that still run a job and are left behind: %u.", left);
         return false;
     }
     for (unsigned i = 0; i < queues->count; i++)

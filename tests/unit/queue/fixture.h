@@ -31,7 +31,7 @@ struct fixture {
     struct store *store;
     struct ticker *ticker;
     struct queues *queues;
-    struct table index;
+    struct table jobs, states, index;
     struct queues_options options; /* for the next open */
     struct queue_options queue;
 };
@@ -42,6 +42,8 @@ static inline void fixture_open(struct fixture *f)
     struct store_options store = {
         .dir = f->dir, .map_size_bytes = 256u << 20, .clock = &f->clock.clock};
     assert_int_equal(store_open(&store, &f->store, why, sizeof why), ERR_OK);
+    assert_int_equal(store_table(f->store, "jobs", &f->jobs), ERR_OK);
+    assert_int_equal(store_table(f->store, "job_states", &f->states), ERR_OK);
     assert_int_equal(store_table(f->store, "job_index", &f->index), ERR_OK);
     f->ticker = ticker_create();
     f->options.store = f->store;

@@ -1,6 +1,8 @@
 /* The worker threads. */
 #include "tests/unit/queue/fixture.h"
 
+#include "storage/storage_private.h"
+
 #include <stdatomic.h>
 #include <sys/wait.h>
 
@@ -359,6 +361,83 @@ static void test_slow_batch_gives_its_rest_back_uncounted(void **state)
     assert_int_equal(scene.syncs, 5); /* batches */
 }
 
+struct harm {
+    struct table table;
+    struct id id;
+};
+
+static enum err harm_fn(struct txn *txn, void *arg)
+{
+    struct harm *harm = arg;
+    struct key key;
+    key_init(&key);
+    key_add_id(&key, &harm->id);
+    return txn_put(txn, harm->table, key_slice(&key), slice_str("not what was written"));
+}
+
+static void damage_record(struct fixture *f, struct table table, struct id id)
+{
+    struct harm harm = {table, id};
+    assert_int_equal(store_write(f->store, harm_fn, &harm), ERR_OK);
+}
+
+static void test_damaged_job_dies_and_lets_the_others_run(void **state)
+{
+    struct fixture *f = *state;
+    struct scene scene;
+    scene_init(&scene, f);
+    handle(f, "note", run_note, NULL, &scene);
+    for (int i = 0; i < 9; i++) {
+        struct id id = enqueue(f, spec_of("note", "{}"));
+        if (i % 4 == 2)
+            damage_record(f, f->jobs, id);
+    }
+    start(f);
+    wait_idle(f);
+    assert_int_equal(scene.runs, 7);
+    assert_int_equal(counted(f, JOB_COMPLETED), 7);
+    assert_int_equal(counted(f, JOB_DEAD), 2);
+}
+
+static void test_damaged_state_does_not_stop_the_start(void **state)
+{
+    struct fixture *f = *state;
+    struct scene scene;
+    struct hand hand;
+    scene_init(&scene, f);
+    handle(f, "note", run_note, NULL, &scene);
+    enqueue(f, spec_of("note", "{}"));
+    enqueue(f, spec_of("note", "{}"));
+    lease(&hand, f, 2);
+    damage_record(f, f->states, hand.leases[0].job);
+    start(f);
+    wait_idle(f);
+    assert_int_equal(scene.runs, 1);
+    assert_int_equal(counted(f, JOB_DEAD), 1);
+}
+
+static enum err run_latch(const struct job *job, void *arg, char *why, size_t why_size)
+{
+    struct scene *scene = arg;
+    (void)job, (void)why, (void)why_size;
+    store_latch(scene->f->store, "testing", EIO);
+    sem_post(&scene->ran);
+    return ERR_OK;
+}
+
+static void test_workers_of_a_read_only_store_still_stop(void **state)
+{
+    struct fixture *f = *state;
+    struct scene scene;
+    scene_init(&scene, f);
+    handle(f, "latch", run_latch, NULL, &scene);
+    start(f);
+    struct id id = enqueue(f, spec_of("latch", "{}"));
+    wait_for(&scene.ran);
+    assert_true(queues_stop(f->queues, PATIENCE_S * 1000));
+    assert_int_equal(state_of(f, id), JOB_RUNNING);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -377,6 +456,9 @@ int main(void)
         TEST(test_stop_gives_jobs_that_have_not_begun_back),
         TEST(test_workers_share_what_is_ready),
         TEST(test_slow_batch_gives_its_rest_back_uncounted),
+        TEST(test_damaged_job_dies_and_lets_the_others_run),
+        TEST(test_damaged_state_does_not_stop_the_start),
+        TEST(test_workers_of_a_read_only_store_still_stop),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
