@@ -16,7 +16,6 @@ static uintptr_t self(void)
 static void must(int rc)
 {
     assert(rc == 0);
-    (void)rc;
 }
 
 void lock_init(struct lock *lock, enum lock_rank rank)
@@ -70,7 +69,6 @@ bool lock_held(const struct lock *lock)
 void lock_assert_held(const struct lock *lock)
 {
     assert(lock_held(lock));
-    (void)lock;
 }
 
 void lock_cond_init(struct lock_cond *cond)

@@ -12,13 +12,11 @@
 
 /* The whole lock order, outermost first. Change docs/locks.md in the same commit. */
 enum lock_rank {
-    LOCK_RANK_GALLEY = 1,
-    LOCK_RANK_ADMIN,
+    LOCK_RANK_ADMIN = 1,
     LOCK_RANK_IDEMPOTENCY,
     LOCK_RANK_QUEUE,
     LOCK_RANK_MAIL,
     LOCK_RANK_STORE_WRITER,
-    LOCK_RANK_STORE_WAITER,
     LOCK_RANK_STORE_READERS,
     LOCK_RANK_CACHE,
     LOCK_RANK_FRONT,
