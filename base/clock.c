@@ -138,15 +138,16 @@ void clock_rfc3339(int64_t wall_ms, char out[CLOCK_RFC3339_SIZE])
 
 void clock_http_date(int64_t wall_ms, char out[CLOCK_HTTP_SIZE])
 {
-    static const char days[] = "SunMonTueWedThuFriSat";
-    static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
+    static const char days[][4] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
+    static const char months[][4] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
+                                     "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
     struct date date = date_of(wall_ms);
 
-    out = put_text(out, days + 3 * date.weekday, 3);
+    out = put_text(out, days[date.weekday], 3);
     out = put_text(out, ", ", 2);
     out = put_digits(out, date.day, 2);
     *out++ = ' ';
-    out = put_text(out, months + 3 * (date.month - 1), 3);
+    out = put_text(out, months[date.month - 1], 3);
     *out++ = ' ';
     out = put_digits(out, date.year, 4);
     *out++ = ' ';

@@ -42,7 +42,7 @@ static void put_big_endian(uint8_t *out, uint64_t value)
 struct id id_make(int64_t now_ms)
 {
     uint64_t random = random_word();
-    struct id id;
+    struct id id = {{0}};
 
     step(now_ms, random >> 52);
     put_big_endian(id.bytes, (uint64_t)maker.last_ms << 16 | 0x7000 | maker.counter);

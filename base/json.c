@@ -140,16 +140,12 @@ static void append_value(struct json_writer *w, const json_t *value)
 static void append_object(struct json_writer *w, const json_t *object)
 {
     /* The iterator does not write to the object; the library only lacks the const. */
-    json_t *members = (json_t *)(uintptr_t)object;
+    json_t *members = (json_t *)object;
 
     jw_begin(w, '{');
     for (void *at = json_object_iter(members); at != NULL;
          at = json_object_iter_next(members, at)) {
-        const char *key = json_object_iter_key(at);
-
-        if (w->comma)
-            buf_append_char(w->out, ',');
-        json_append_string(w->out, slice_str(key));
+        jw_str(w, slice_str(json_object_iter_key(at)));
         buf_append_char(w->out, ':');
         w->comma = false;
         append_value(w, json_object_iter_value(at));

@@ -21,7 +21,7 @@
 
 #define RING_SIZE (UINT64_C(1) << 20)
 #define GATHER_NS INT64_C(5000000)
-#define CHUNK     (64 * 1024) /* bytes of text after which the writer writes and frees ring */
+#define CHUNK     65536 /* bytes of text after which the writer writes and frees ring */
 
 struct record {
     struct log_facts facts;
@@ -320,7 +320,6 @@ bool log_open(const struct log_options *options)
     logger.access = options->access && options->level < LOG_OFF;
     rc = pthread_create(&logger.thread, NULL, write_lines, NULL);
     assert(rc == 0);
-    (void)rc;
     return true;
 }
 

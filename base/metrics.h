@@ -29,7 +29,7 @@ void histogram_destroy(struct histogram **histogram);
 /* Values above about 2^40 count as that. Threads: any. */
 void histogram_record(struct histogram *histogram, uint64_t value);
 
-#define HISTOGRAM_BUCKETS (32 * 36)
+#define HISTOGRAM_BUCKETS 1152 /* 32 for each of 35 powers of two, and 32 for what is below */
 
 /* A summed copy. Subtracting an older snapshot of the same histogram gives an interval's. */
 struct histogram_snapshot {

@@ -172,7 +172,7 @@ static void check_members(const struct schema *schema, const json_t *value,
 static void check_object(const struct schema *schema, const json_t *value,
                          const struct place *place, json_t **rows)
 {
-    json_t *object = (json_t *)(uintptr_t)value; /* iterated, not written */
+    json_t *object = (json_t *)value; /* iterated, not written */
     const char *name;
     json_t *member;
 

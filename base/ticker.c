@@ -113,7 +113,6 @@ struct ticker *ticker_create(void)
     lock_cond_init(&ticker->ran);
     rc = pthread_create(&ticker->thread, NULL, tick, ticker);
     assert(rc == 0);
-    (void)rc;
     return ticker;
 }
 

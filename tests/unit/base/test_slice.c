@@ -124,8 +124,7 @@ static void test_slice_accepts_utf8_at_its_borders(void **state)
         "\xEF\xBF\xBF",
         "\xF0\x90\x80\x80",
         "\xF4\x8F\xBF\xBF",
-        "1234567\xC3\xA4"
-        "12345678\xE2\x82\xAC",
+        "1234567\xC3\xA4 2345678\xE2\x82\xAC",
     };
 
     (void)state;
@@ -150,8 +149,7 @@ static void test_slice_refuses_malformed_utf8(void **state)
         "\xF4\x90\x80\x80", /* above U+10FFFF */
         "\xF5\x80\x80\x80",
         "\xFF",
-        "12345678\xFF"
-        "2345678",
+        "12345678\xFF 2345678",
     };
 
     (void)state;
