@@ -1,0 +1,98 @@
+// The disk fails or is full: no false acknowledgement, everything stays readable.
+import assert from 'node:assert/strict';
+import { execFile, spawn } from 'node:child_process';
+import test from 'node:test';
+import { promisify } from 'node:util';
+
+import { assertError } from '../lib/assertions.mjs';
+import { eventually, startGalley, withDeadline } from '../lib/galley.mjs';
+
+const run = promisify(execFile);
+const FEW_THREADS = { config: { server: { workers: 8 } } }; // a tracer follows each of them
+
+// Makes system calls of the running server fail, with strace, until the returned function is called.
+async function inject(galley, calls, error) {
+    const arguments_ = ['-f', '-q', '-o', '/dev/null', '-e', `trace=${calls}`, '-e', `inject=${calls}:error=${error}`];
+    const strace = spawn('strace', [...arguments_, '-p', String(galley.pid)], { stdio: 'ignore' });
+    const gone = new Promise((resolve) => strace.on('close', resolve));
+    await eventually('every thread is traced', async () => {
+        const { stdout } = await run('sh', ['-c', `grep -h TracerPid /proc/${galley.pid}/task/*/status`]);
+        return stdout.trim().split('\n').every((line) => line === `TracerPid:\t${strace.pid}`);
+    });
+    return async () => {
+        strace.kill('SIGINT');
+        await withDeadline('the end of strace', gone);
+    };
+}
+
+const order = (galley, token) =>
+    galley.request('POST', '/place-order', { token, json: { productId: 7, qty: 1 } });
+
+async function state(galley, token) {
+    const { body: product } = await galley.request('GET', '/products/7', { token });
+    const { body: orders } = await galley.request('GET', '/orders', { token });
+    return { stock: product.stock, orders: orders.data.length };
+}
+
+for (const [calls, what] of [['fdatasync', 'fsync'], ['pwrite64,pwritev,writev', 'write']]) {
+    test(`a failing ${what} acknowledges nothing, turns read-only, and a restart is clean`, async () => {
+        const galley = await startGalley(FEW_THREADS);
+        const token = await galley.login();
+        assert.equal((await order(galley, token)).status, 201);
+        await galley.mails();
+        const before = await state(galley, token);
+
+        const mend = await inject(galley, calls, 'EIO');
+        const refused = await order(galley, token);
+        await mend();
+        assertError(refused, 503, 'READ_ONLY');
+        assert.ok(refused.headers['retry-after']);
+
+        // The disk works again, but what it holds is not known until a restart reads it.
+        assertError(await order(galley, token), 503, 'READ_ONLY');
+        assert.deepEqual(await state(galley, token), before);
+        const ready = await galley.request('GET', '/readyz');
+        assert.equal(ready.status, 503);
+        assert.match(ready.body.cause, /commit/);
+        assert.equal((await galley.request('GET', '/healthz')).status, 200);
+
+        await galley.restart();
+        assert.equal((await galley.request('GET', '/readyz')).status, 200);
+        assert.deepEqual(await state(galley, token), before);
+        assert.equal((await order(galley, token)).status, 201);
+        assert.deepEqual(await state(galley, token), { stock: before.stock - 1, orders: before.orders + 1 });
+    });
+}
+
+test('a full disk is 507, everything stays readable, and writing goes on when there is room', async () => {
+    const galley = await startGalley(FEW_THREADS);
+    const token = await galley.login();
+    assert.equal((await order(galley, token)).status, 201);
+    await galley.mails();
+    const before = await state(galley, token);
+
+    const mend = await inject(galley, 'pwrite64,pwritev,writev', 'ENOSPC');
+    assertError(await order(galley, token), 507, 'STORE_FULL');
+    assert.deepEqual(await state(galley, token), before);
+    assert.equal((await galley.request('GET', '/readyz')).status, 200);
+    await mend();
+
+    assert.equal((await order(galley, token)).status, 201);
+    assert.equal((await state(galley, token)).stock, before.stock - 1);
+});
+
+test('a full map is 507 and everything stays readable, also after a restart', async () => {
+    const galley = await startGalley({ config: { ...FEW_THREADS.config, storage: { map_size: '1MiB' } } });
+    const token = await galley.login();
+    let placed = 0;
+    let answer;
+    while ((answer = await order(galley, token)).status === 201) placed++;
+    assertError(answer, 507, 'STORE_FULL');
+    assert.ok(placed > 0);
+    for (let start = 0; start < 2; start++) {
+        const { stock } = await state(galley, token);
+        assert.equal(stock, 1_000_000 - placed);
+        assert.equal((await galley.request('GET', '/readyz')).status, 200);
+        await galley.restart();
+    }
+});
