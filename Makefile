@@ -1,14 +1,14 @@
 # Galley. `make run` sets up, builds and starts; `make test` sets up and tests. See README.md.
 #
 # Objects of a variant (release, asan, tsan) lie in build/VARIANT; what is downloaded or generated
-# lies in build/. Release objects carry both LTO and native code: the server links with LTO, the
+# lies in build/ (V=1 shows the commands). Release objects carry both LTO and native code: the server links with LTO, the
 # unit tests without, which keeps them quick to build.
 
 VARIANT ?= release
 B       := build/$(VARIANT)
 GALLEY  := $(if $(filter release,$(VARIANT)),build/galley,$(B)/galley)
 PREFIX  ?= /usr/local
-CC      ?= gcc
+Q       := $(if $(V),,@)
 
 WARN     := -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion -Wstrict-prototypes -Werror
 BASE     := -std=gnu11 -g -pthread -I. -D_GNU_SOURCE -MMD -MP
@@ -48,23 +48,26 @@ run: all
 # ---- Building
 
 $(GALLEY): $(B)/server/main.o $(OBJ)
-	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS)
+	@echo "  link $@"
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS)
 
 $(B)/libgalley.a: $(OBJ)
 	@rm -f $@
-	ar rcs $@ $^
+	$(Q)ar rcs $@ $^
 
 $(B)/%.o: %.c | build/.deps-build $(CIVETWEB)/.stamp
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS_ALL) $(WARN) -I$(CIVETWEB)/include -c -o $@ $<
+	@echo "  cc $<"
+	$(Q)$(CC) $(CFLAGS_ALL) $(WARN) -I$(CIVETWEB)/include -c -o $@ $<
 
 $(B)/civetweb.o: $(CIVETWEB)/.stamp
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS_ALL) $(CIVET_CFLAGS) -I$(CIVETWEB)/include -c -o $@ $(CIVETWEB)/src/civetweb.c
+	@echo "  cc civetweb.c"
+	$(Q)$(CC) $(CFLAGS_ALL) $(CIVET_CFLAGS) -I$(CIVETWEB)/include -c -o $@ $(CIVETWEB)/src/civetweb.c
 
 $(B)/assets.o: build/assets.c
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS_ALL) -c -o $@ $<
+	$(Q)$(CC) $(CFLAGS_ALL) -c -o $@ $<
 
 $(CIVETWEB)/.stamp: tools/civetweb.sh $(wildcard server/front/civetweb/*.patch) | build/.deps-build
 	CIVETWEB_SRC="$(CIVETWEB_SRC)" tools/civetweb.sh $(CIVETWEB)
@@ -90,10 +93,10 @@ build/.deps-%: tools/deps.sh
 
 $(B)/unit/%: $(B)/tests/unit/%.o $(B)/libgalley.a
 	@mkdir -p $(@D)
-	$(CC) $(filter-out -flto=auto,$(LDFLAGS_ALL)) -fno-lto -o $@ $^ $(LIBS) -lcmocka -ldl
+	$(Q)$(CC) $(filter-out -flto=auto,$(LDFLAGS_ALL)) -fno-lto -o $@ $^ $(LIBS) -lcmocka -ldl
 
 $(B)/tests/%: $(B)/tests/%.o $(B)/libgalley.a
-	$(CC) $(filter-out -flto=auto,$(LDFLAGS_ALL)) -fno-lto -o $@ $^ $(LIBS)
+	$(Q)$(CC) $(filter-out -flto=auto,$(LDFLAGS_ALL)) -fno-lto -o $@ $^ $(LIBS)
 
 $(UNIT:$(B)/unit/%=$(B)/tests/unit/%.o): | build/.deps-test
 
@@ -112,11 +115,11 @@ browser: $(GALLEY) build/tests/browser/.stamp build/.deps-test
 asan tsan:
 	$(MAKE) VARIANT=$@ test
 
-$(B)/cache_bench: bench/cache_bench.c $(filter $(B)/base/% $(B)/cache/%,$(OBJ))
-	$(CC) $(CFLAGS_ALL) $(WARN) $(LDFLAGS_ALL) -o $@ $^ $(LIBS)
+$(B)/cache_bench $(B)/fill_jobs: $(B)/%: bench/%.c $(OBJ)
+	$(Q)$(CC) $(CFLAGS_ALL) $(WARN) $(LDFLAGS_ALL) -o $@ $^ $(LIBS)
 
-bench: $(GALLEY) $(B)/cache_bench build/.deps-bench
-	@CACHE_BENCH=$(B)/cache_bench bench/run.sh $(GALLEY)
+bench: $(GALLEY) $(B)/cache_bench $(B)/fill_jobs build/.deps-bench
+	@CACHE_BENCH=$(B)/cache_bench FILL_JOBS=$(B)/fill_jobs bench/run.sh $(GALLEY)
 
 # clang-format decides layout; gcc's analyzer, cppcheck and clang-tidy look for bugs.
 check: build/.deps-check build/assets.c
