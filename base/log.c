@@ -175,6 +175,7 @@ static struct slice cut(struct slice s)
 
 void log_access(const struct log_access *access)
 {
+    assert(access->route != NULL);
     if (!atomic_load_explicit(&logger.access, memory_order_relaxed))
         return;
     submit(&(struct log_line){
