@@ -12,9 +12,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #define CACHE_SWEEP_MS   1000
 #define GATEWAY_SWEEP_MS 10000
+#define WORKERS_MS       1000 /* to end in, at least, if the front has used up all of the time */
 
 /* The modules of this build; a new one is a file in app/ and a line here. */
 static const struct app_module *const modules[] = {&shop_module, &mail_module, NULL};
@@ -255,9 +257,15 @@ static int64_t remaining_ms(const struct galley *galley)
     return left_ms > 0 ? left_ms : 0;
 }
 
+/* A job that does not end in time still uses the store, so nothing below it can be closed: the
+ * process ends as if killed, and the next start gives the job another attempt. */
 static void stop_workers(struct galley *galley)
 {
-    queues_stop(galley->queues, remaining_ms(galley));
+    if (queues_stop(galley->queues, remaining_ms(galley)))
+        return;
+    log_write(LOG_WARN, "galley", "stopped; a job still ran and will run again");
+    log_close();
+    _exit(1);
 }
 
 static void close_front(struct galley *galley)
