@@ -16,20 +16,20 @@
 struct front;
 
 struct front_options {
-    const char *address;            /* "127.0.0.1", "::1", "0.0.0.0" */
-    uint16_t port;                  /* 0: any free one */
-    unsigned workers;               /* threads; each holds one connection */
+    const char *address; /* "127.0.0.1", "::1", "0.0.0.0" */
+    uint16_t port;       /* 0: any free one */
+    unsigned workers;    /* threads; each holds one connection */
     unsigned connections_per_address;
-    int64_t head_timeout_ms;        /* first byte of a request to the end of its head */
-    int64_t body_timeout_ms;        /* the whole body */
-    int64_t idle_timeout_ms;        /* between requests */
+    int64_t head_timeout_ms; /* first byte of a request to the end of its head */
+    int64_t body_timeout_ms; /* the whole body */
+    int64_t idle_timeout_ms; /* between requests */
     size_t body_max_bytes;
     struct ticker *ticker;
     const struct clock *clock;
     /* Fills the response. Always called on a worker thread; must set response->status. */
     void (*handle)(struct request *request, struct response *response, void *arg);
-    /* Told of answers that the front gave itself (malformed, too large, timeouts), for the access log
-     * and metrics; request may lack everything but id, address and times. */
+    /* Told of answers that the front gave itself (malformed, too large, timeouts), for the access
+     * log and metrics; request may lack everything but id, address and times. */
     void (*refused)(const struct request *request, const struct response *response, void *arg);
     void *arg;
 };
@@ -41,9 +41,9 @@ enum err front_open(const struct front_options *options, struct front **out, cha
 uint16_t front_port(const struct front *front);
 
 /* Graceful stop: stops accepting, lets every request in flight be answered (Connection: close),
- * ends streams, closes idle connections, and returns when all are gone or deadline_ms has passed.
+ * ends streams, closes idle connections, and returns when all are gone or after timeout_ms.
  * Returns the number of connections that had to be cut. Threads: main. */
-unsigned front_drain(struct front *front, int64_t deadline_ms);
+unsigned front_drain(struct front *front, int64_t timeout_ms);
 
 /* Stops the threads; after front_drain. Sets NULL. */
 void front_close(struct front **front);

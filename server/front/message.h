@@ -11,9 +11,9 @@
 #include "base/id.h"
 #include "base/json.h"
 
-#define HEADERS_MAX 64
-#define PARAMS_MAX 8
-#define PRINCIPAL_ID_MAX 128
+#define HEADERS_MAX         64
+#define PARAMS_MAX          8
+#define PRINCIPAL_ID_MAX    128
 #define PRINCIPAL_ROLES_MAX 8
 
 enum method {
@@ -63,12 +63,12 @@ struct request {
     struct slice query; /* raw, without '?' */
     const struct header *headers;
     unsigned header_count;
-    struct slice body;           /* whole; empty if none */
-    struct slice address;        /* text of the peer's IP address */
-    char id[65];                 /* request id; made by the front, may be replaced by the gateway */
-    int64_t received_ms;         /* wall clock */
-    int64_t started_ns;          /* monotonic, when the head was complete */
-    bool peer_trusted;           /* the peer may set X-Request-Id and forwarding headers */
+    struct slice body;    /* whole; empty if none */
+    struct slice address; /* text of the peer's IP address */
+    char id[65];          /* request id; made by the front, may be replaced by the gateway */
+    int64_t received_ms;  /* wall clock */
+    int64_t started_ns;   /* monotonic, when the head was complete */
+    bool peer_trusted;    /* the peer may set X-Request-Id and forwarding headers */
 
     /* Filled on the way through the gateway. */
     struct param params[PARAMS_MAX]; /* of the route's pattern */
@@ -90,25 +90,26 @@ struct slice request_query(const struct request *request, const char *name, stru
 /* Writes to a client as long as it listens. */
 struct stream {
     bool (*write)(struct stream *stream, struct slice bytes); /* false: gone, or server stopping */
-    /* Blocks until `deadline_ns` (monotonic) or until the server drains; false when it drains or the
-     * client has gone. */
+    /* Blocks until `deadline_ns` (monotonic) or until the server drains; false when it drains or
+     * the client has gone. */
     bool (*wait_until)(struct stream *stream, int64_t deadline_ns);
 };
 
 struct response {
-    int status;        /* 0: not answered yet */
+    int status;         /* 0: not answered yet */
     struct buf headers; /* "Name: value\r\n" lines, without those that the front writes itself:
                            Date, Content-Length, Connection, X-Request-Id, security headers */
     struct buf body;
-    struct slice borrowed; /* instead of body, when ptr is set: bytes that stay valid until release */
+    struct slice
+        borrowed; /* instead of body, when ptr is set: bytes that stay valid until release */
     void (*release)(void *arg); /* called once after sending or dropping; may be NULL */
     void *release_arg;
     /* Instead of a body: the head is sent, then this runs until it returns, then the connection
      * closes. May be NULL. */
     void (*stream)(struct stream *stream, void *arg);
     void *stream_arg;
-    bool close;       /* close the connection after this */
-    enum err err;     /* what went wrong, for log and metrics; ERR_OK otherwise */
+    bool close;   /* close the connection after this */
+    enum err err; /* what went wrong, for log and metrics; ERR_OK otherwise */
 };
 
 /* Back to unanswered; releases what was borrowed, keeps the buffers' memory. */

@@ -1,0 +1,295 @@
+#include "server/front/front_private.h"
+
+#include <arpa/inet.h>
+#include <assert.h>
+#include <sys/socket.h>
+
+#define PHASE_MASK UINT64_C(15) /* of the word; the time loses 16 ns of precision */
+
+/* Room is kept for newcomers, so that a connection that has something to say finds a worker at
+ * once, whoever sits on the others. */
+static unsigned reserve(const struct front *front)
+{
+    unsigned share = front->options.workers / 16;
+
+    return share > 0 ? share : 1;
+}
+
+static const bool waits_for_client[PHASE_COUNT] = {
+    [PHASE_FRESH] = true, [PHASE_IDLE] = true,    [PHASE_HEAD] = true,
+    [PHASE_BODY] = true,  [PHASE_SENDING] = true, [PHASE_LINGERING] = true,
+};
+
+void connection_enter(struct connection *c, enum phase phase, int64_t now_ns)
+{
+    atomic_store(&c->phase, ((uint64_t)now_ns & ~PHASE_MASK) | phase);
+}
+
+static enum phase phase_of(uint64_t word)
+{
+    return (enum phase)(word & PHASE_MASK);
+}
+
+static int64_t since_of(uint64_t word)
+{
+    return (int64_t)(word & ~PHASE_MASK);
+}
+
+enum phase connection_phase(const struct connection *c)
+{
+    return phase_of(atomic_load(&c->phase));
+}
+
+/* ---- Addresses */
+
+/* One client is one IPv4 address or one IPv6 /64, which is what a customer gets at least. */
+static struct in6_addr network_of(const struct sockaddr *peer)
+{
+    struct in6_addr network = IN6ADDR_ANY_INIT;
+
+    if (peer->sa_family == AF_INET6) {
+        network = ((const struct sockaddr_in6 *)peer)->sin6_addr;
+        if (!IN6_IS_ADDR_V4MAPPED(&network))
+            memset(network.s6_addr + 8, 0, 8);
+    } else {
+        network.s6_addr[10] = network.s6_addr[11] = 0xFF;
+        memcpy(network.s6_addr + 12, &((const struct sockaddr_in *)peer)->sin_addr, 4);
+    }
+    return network;
+}
+
+static void format_address(const struct sockaddr *peer, char out[INET6_ADDRSTRLEN])
+{
+    const void *ip = peer->sa_family == AF_INET6
+                         ? (const void *)&((const struct sockaddr_in6 *)peer)->sin6_addr
+                         : (const void *)&((const struct sockaddr_in *)peer)->sin_addr;
+
+    if (inet_ntop(peer->sa_family, ip, out, INET6_ADDRSTRLEN) == NULL)
+        out[0] = '\0';
+}
+
+/* ---- Cutting */
+
+/* Wakes the worker out of a receive or, with what is unsent lost, out of a send. */
+static void cut(struct connection *c, enum cut why)
+{
+    bool receives = connection_phase(c) < PHASE_SERVING;
+
+    lock_assert_held(&c->front->lock);
+    atomic_store(&c->cut, why);
+    shutdown(c->fd, receives ? SHUT_RD : SHUT_RDWR);
+}
+
+struct census {
+    unsigned uncut, queued;
+    unsigned same;                           /* of the network asked for */
+    struct connection *oldest, *oldest_same; /* of those that wait for their client */
+};
+
+static bool older(const struct connection *a, const struct connection *b)
+{
+    return b == NULL || since_of(atomic_load(&a->phase)) < since_of(atomic_load(&b->phase));
+}
+
+/* Looks at every connection that is not on its way out already. */
+static struct census take_census(struct front *front, const struct in6_addr *network)
+{
+    struct census census = {0};
+
+    lock_assert_held(&front->lock);
+    for (unsigned i = 0; i < front->touched; i++) {
+        struct connection *c = &front->connections[i];
+        enum phase phase = connection_phase(c);
+        bool same;
+
+        if (phase == PHASE_FREE || atomic_load(&c->cut) != CUT_NOT)
+            continue;
+        same = network != NULL && memcmp(&c->network, network, sizeof *network) == 0;
+        census.uncut++;
+        census.same += same;
+        census.queued += phase == PHASE_QUEUED;
+        if (!waits_for_client[phase])
+            continue;
+        if (older(c, census.oldest))
+            census.oldest = c;
+        if (same && older(c, census.oldest_same))
+            census.oldest_same = c;
+    }
+    return census;
+}
+
+static void evict(struct connection *c)
+{
+    cut(c, CUT_EVICTED);
+    c->front->evicted++;
+}
+
+/* True if a connection of this network may come in. */
+static bool make_room(struct front *front, const struct in6_addr *network)
+{
+    struct census census = take_census(front, network);
+
+    if (census.same >= front->options.connections_per_address) {
+        if (census.oldest_same == NULL)
+            return false;
+        evict(census.oldest_same);
+    } else if (census.uncut + 1 + reserve(front) > front->options.workers &&
+               census.oldest != NULL) {
+        evict(census.oldest);
+    }
+    return true;
+}
+
+/* ---- Coming and going */
+
+static struct connection *take_free(struct front *front)
+{
+    struct connection *c = front->first_free;
+
+    lock_assert_held(&front->lock);
+    if (c != NULL)
+        front->first_free = c->next_free;
+    else if (front->touched < front->capacity)
+        c = &front->connections[front->touched++];
+    return c;
+}
+
+static void fill(struct connection *c, struct front *front, int fd, const struct sockaddr *peer)
+{
+    c->front = front;
+    c->fd = fd;
+    c->network = network_of(peer);
+    c->served = 0;
+    format_address(peer, c->address);
+    atomic_store(&c->cut, CUT_NOT);
+}
+
+struct connection *table_admit(struct front *front, int fd, const struct sockaddr *peer)
+{
+    struct in6_addr network = network_of(peer);
+    int64_t now_ns = clock_mono_ns(front->options.clock);
+    struct connection *c = NULL;
+
+    lock_acquire(&front->lock);
+    if (make_room(front, &network))
+        c = take_free(front);
+    if (c != NULL) {
+        fill(c, front, fd, peer);
+        connection_enter(c, PHASE_QUEUED, now_ns);
+        front->accepted++;
+        front->live++;
+    }
+    lock_leave(&front->lock);
+    if (c == NULL) {
+        fill(&front->turned_away, front, fd, peer);
+        turn_away(&front->turned_away);
+    }
+    return c;
+}
+
+void table_remove(struct connection *c)
+{
+    struct front *front = c->front;
+
+    lock_acquire(&front->lock);
+    assert(connection_phase(c) != PHASE_FREE);
+    connection_enter(c, PHASE_FREE, 0);
+    c->next_free = front->first_free;
+    front->first_free = c;
+    front->live--;
+    if (front->live == 0)
+        lock_cond_broadcast(&front->empty);
+    lock_leave(&front->lock);
+}
+
+bool table_crowded(struct front *front)
+{
+    return atomic_load_explicit(&front->live, memory_order_relaxed) > front->options.workers;
+}
+
+/* ---- The sweep */
+
+static int64_t limit_ns(const struct front *front, enum phase phase)
+{
+    switch (phase) {
+    case PHASE_FRESH:
+    case PHASE_HEAD:
+        return front->options.head_timeout_ms * 1000000;
+    case PHASE_BODY:
+    case PHASE_SENDING:
+        return front->options.body_timeout_ms * 1000000;
+    case PHASE_IDLE:
+        return front->options.idle_timeout_ms * 1000000;
+    case PHASE_LINGERING:
+        return LINGER_NS;
+    default:
+        return INT64_MAX;
+    }
+}
+
+/* The word is read once: a phase and its time belong together. */
+static void check_deadline(struct connection *c, int64_t now_ns)
+{
+    uint64_t word = atomic_load(&c->phase);
+    bool lingering = phase_of(word) == PHASE_LINGERING; /* may have been cut before */
+
+    if (phase_of(word) == PHASE_FREE || (atomic_load(&c->cut) != CUT_NOT && !lingering))
+        return;
+    if (now_ns - since_of(word) > limit_ns(c->front, phase_of(word)))
+        cut(c, CUT_DEADLINE);
+}
+
+/* Handlers may have held all workers when connections came; now that they wait for their clients,
+ * those without a worker go first. */
+static void relieve_queue(struct front *front)
+{
+    struct census census = take_census(front, NULL);
+
+    while (census.queued > 0 && census.oldest != NULL &&
+           census.uncut + reserve(front) > front->options.workers) {
+        evict(census.oldest);
+        census = take_census(front, NULL);
+    }
+}
+
+int64_t table_sweep(void *arg, int64_t now_ns)
+{
+    struct front *front = arg;
+
+    lock_acquire(&front->lock);
+    for (unsigned i = 0; i < front->touched; i++)
+        check_deadline(&front->connections[i], now_ns);
+    relieve_queue(front);
+    lock_leave(&front->lock);
+    return SWEEP_MS;
+}
+
+void table_cut_idle(struct front *front)
+{
+    lock_acquire(&front->lock);
+    for (unsigned i = 0; i < front->touched; i++) {
+        enum phase phase = connection_phase(&front->connections[i]);
+
+        if (phase == PHASE_FRESH || phase == PHASE_IDLE)
+            cut(&front->connections[i], CUT_STOPPING);
+    }
+    lock_leave(&front->lock);
+}
+
+unsigned table_cut_all(struct front *front)
+{
+    unsigned count = 0;
+
+    lock_acquire(&front->lock);
+    for (unsigned i = 0; i < front->touched; i++) {
+        struct connection *c = &front->connections[i];
+
+        if (connection_phase(c) == PHASE_FREE)
+            continue;
+        atomic_store(&c->cut, CUT_STOPPING);
+        shutdown(c->fd, SHUT_RDWR);
+        count++;
+    }
+    lock_leave(&front->lock);
+    return count;
+}

@@ -1,0 +1,211 @@
+/* What the files of the front share.
+ *
+ * DESIGN. One worker thread serves one connection with blocking calls, which costs two system calls
+ * a request. Nobody waits with a timeout: a connection keeps its phase and since when in one
+ * atomic word, a timer sweeps the table of connections, and what is overdue or in the way is cut by
+ * shutdown() of its socket, which wakes the worker out of its call. The worker then finds the
+ * reason in `cut`. The table's lock is taken when a connection comes, when it goes and by the
+ * sweep, never by a request. */
+#ifndef GALLEY_SERVER_FRONT_FRONT_PRIVATE_H
+#define GALLEY_SERVER_FRONT_FRONT_PRIVATE_H
+
+#include "base/lock.h"
+#include "server/front/front.h"
+
+#include <netinet/in.h>
+#include <stdatomic.h>
+
+#define HEAD_MAX   (16 * 1024) /* request line and fields */
+#define TARGET_MAX (8 * 1024)
+#define QUEUE_MAX  256                 /* accepted connections that wait for a worker */
+#define LINGER_NS  INT64_C(2000000000) /* a refused client may go on sending for so long */
+#define SWEEP_MS   250
+#define BODY_ROOM  2048 /* free bytes behind a head, for reading a chunked body through */
+
+/* ---- head.c: from bytes to a parsed head. Pure. Threads: any. */
+
+/* Where the search for the end of a head has got to. Zeroed: nothing seen. */
+struct head_scan {
+    size_t start; /* behind empty lines, which are allowed before a request */
+    size_t line;  /* where the present line begins */
+    size_t at;    /* what is before has been looked at */
+    size_t end;   /* behind the empty line that ends the head; 0: not seen yet */
+};
+
+/* Goes on searching in `bytes`, which has grown since the last call. */
+enum err head_find_end(struct head_scan *scan, struct slice bytes);
+
+struct head {
+    enum method method;
+    bool http10, asterisk;  /* OPTIONS *: the path is "*" */
+    struct slice path;      /* normalised */
+    struct slice query;     /* raw */
+    struct slice authority; /* of an absolute target; stands in the Host field too */
+    bool has_length, chunked, close, keep_alive, expect_continue;
+    int64_t content_length;
+    unsigned host_count, field_count;
+    struct header fields[HEADERS_MAX]; /* last: the rest is zeroed for each request */
+};
+
+/* Parses a head with its empty line; the path is normalised in place. Refuses what two parsers
+ * could read in two ways: ERR_MALFORMED, ERR_HEADER_TOO_LARGE, ERR_URI_TOO_LONG,
+ * ERR_NOT_IMPLEMENTED (the method). */
+enum err head_parse(char *bytes, size_t len, struct head *out);
+
+/* "name: value" without its line end. */
+enum err head_parse_field(struct slice line, struct header *out);
+
+/* ---- status.c */
+
+/* "Not Found"; "" for what has no name. */
+const char *status_reason(int status);
+
+/* ---- path.c: pure. Threads: any. */
+
+/* Decodes and normalises a raw path in place. False if it is not one: it must begin with '/';
+ * broken escapes, %2F, backslashes, control characters and invalid UTF-8 are refused. */
+bool path_normalise(char *bytes, size_t len, struct slice *out);
+
+/* Appends `text` without its percent escapes; with `plus`, '+' is a space. False: a broken escape.
+ */
+bool path_decode(struct slice text, bool plus, struct buf *out);
+
+/* ---- connection.c: the table. */
+
+enum phase {
+    PHASE_FREE,
+    PHASE_QUEUED,    /* accepted, no worker yet */
+    PHASE_FRESH,     /* no byte has come yet */
+    PHASE_IDLE,      /* between requests */
+    PHASE_HEAD,      /* a part of a head has come */
+    PHASE_BODY,      /* reading a body */
+    PHASE_SERVING,   /* the handler runs */
+    PHASE_SENDING,   /* the client has to take bytes */
+    PHASE_STREAMING, /* between two writes of a stream */
+    PHASE_LINGERING, /* refused; discarding what is still coming */
+    PHASE_COUNT
+};
+
+enum cut { CUT_NOT, CUT_DEADLINE, CUT_EVICTED, CUT_STOPPING };
+
+/* Written by its thread alone. */
+struct worker {
+    _Atomic uint64_t busy_ns, bytes_in, bytes_out;
+    char apart[40]; /* neighbours do not share a cache line */
+};
+
+/* Adds to a number that only the calling thread writes. */
+static inline void own_add(_Atomic uint64_t *number, uint64_t n)
+{
+    uint64_t before = atomic_load_explicit(number, memory_order_relaxed);
+
+    atomic_store_explicit(number, before + n, memory_order_relaxed);
+}
+
+struct connection {
+    struct front *front;
+    int fd;
+    _Atomic uint64_t phase;  /* enum phase in the low 4 bits, since when (monotonic ns) above */
+    _Atomic int cut;         /* enum cut; set before the socket is shut down */
+    struct in6_addr network; /* who counts as one client for the cap */
+    struct connection *next_free;
+
+    /* The rest belongs to the worker that serves it. */
+    void *link; /* transport.c's */
+    struct worker *worker;
+    char address[INET6_ADDRSTRLEN];
+    unsigned served;    /* requests */
+    struct buf in;      /* received; begins with the present request's head */
+    size_t head_end;    /* of the present request in `in` */
+    size_t request_end; /* likewise; what follows is the next request's */
+    struct buf body;    /* the request's, when it is not in `in` */
+    struct buf out;     /* the response's head, and its body if small */
+    struct head head;
+    struct request request;
+    struct response response;
+    int64_t date_s; /* the second that `date` shows */
+    char date[CLOCK_HTTP_SIZE];
+};
+
+/* Takes in an accepted socket, making room if need be. NULL: it has been turned away; close it.
+ * Threads: the acceptor. */
+struct connection *table_admit(struct front *front, int fd, const struct sockaddr *peer);
+
+/* Forgets it; its socket must still be open. */
+void table_remove(struct connection *c);
+
+/* Timer: cuts what is overdue, and makes room for those without a worker. */
+int64_t table_sweep(void *arg, int64_t now_ns);
+
+/* Ends the wait of connections from which no byte of a request has come. */
+void table_cut_idle(struct front *front);
+/* Ends all. Returns their number. */
+unsigned table_cut_all(struct front *front);
+
+void connection_enter(struct connection *c, enum phase phase, int64_t now_ns);
+enum phase connection_phase(const struct connection *c);
+
+/* More connections than workers: those who have been served make room. */
+bool table_crowded(struct front *front);
+
+/* ---- transport.c: the one file that knows civetweb. */
+
+enum err transport_open(struct front *front, char *why, size_t why_size);
+void transport_stop_accepting(struct front *front);
+void transport_close(struct front *front);
+
+/* Receives some bytes into out[room]; blocks. ERR_OK with *got > 0; otherwise why there are none:
+ * ERR_TIMEOUT, ERR_OVERLOADED (evicted), ERR_DRAINING, ERR_MALFORMED (the client has ended). */
+enum err transport_receive(struct connection *c, void *out, size_t room, size_t *got);
+
+/* False if the client has not taken all of it. */
+bool transport_send(struct connection *c, struct slice bytes);
+
+/* ---- serve.c, body.c, send.c, stream.c: run on the connection's worker. */
+
+/* Serves requests until the connection is to be closed. */
+void serve_connection(struct connection *c);
+
+/* Answers 503 to a connection that gets no worker. Threads: the acceptor. */
+void turn_away(struct connection *c);
+
+/* Reads the body into request.body. */
+enum err body_read(struct connection *c);
+
+/* Sends the response; then whether the connection can take another request. */
+bool send_response(struct connection *c);
+
+/* Sends what the socket takes at once, as the acceptor must not wait. */
+void send_without_waiting(struct connection *c);
+
+/* Runs response.stream. */
+void stream_run(struct connection *c);
+
+struct front {
+    struct front_options options;
+    uint16_t port;
+    void *server;  /* transport.c's */
+    char why[256]; /* what civetweb said last before it ran */
+    atomic_bool running;
+    struct worker *workers;
+    atomic_uint workers_started;
+    int wake_fd; /* becomes readable when the front drains */
+    atomic_bool draining;
+    struct timer *timer;
+
+    struct lock lock;
+    struct lock_cond empty; /* signalled when live becomes 0 */
+    struct connection *connections;
+    unsigned capacity;
+    unsigned touched;              /* connections[] behind have never been used */
+    struct connection *first_free; /* last freed first, so that few are warm */
+
+    /* Written under the lock, read anywhere. */
+    atomic_uint live;
+    _Atomic uint64_t accepted, evicted;
+
+    _Atomic uint64_t refused;
+    struct connection turned_away; /* the acceptor's, to say no with */
+};
+
+#endif
