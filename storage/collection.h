@@ -1,12 +1,13 @@
 /* Collections: JSON documents with versions, by id, with secondary indexes on top-level members.
- * A document's id is a string of 1 to 200 bytes and is stored in the document as its member "id". */
+ * A document's id is a string of 1 to 200 bytes and is stored in the document as its member "id".
+ */
 #ifndef GALLEY_STORAGE_COLLECTION_H
 #define GALLEY_STORAGE_COLLECTION_H
 
 #include "base/json.h"
 #include "storage/store.h"
 
-#define DOC_ID_MAX 200
+#define DOC_ID_MAX             200
 #define COLLECTION_INDEXES_MAX 8
 
 struct collection;
@@ -40,7 +41,8 @@ enum err doc_load(struct txn *txn, const struct collection *c, struct slice id, 
 enum err doc_insert(struct txn *txn, const struct collection *c, const json_t *doc);
 
 /* Replaces the document of the same "id" and counts its version up. if_version 0: whatever is
- * there; else ERR_PRECONDITION when the present version is another. ERR_NOT_FOUND if there is none. */
+ * there; else ERR_PRECONDITION when the present version is another. ERR_NOT_FOUND if there is none.
+ */
 enum err doc_replace(struct txn *txn, const struct collection *c, const json_t *doc,
                      uint64_t if_version);
 
@@ -48,9 +50,9 @@ enum err doc_delete(struct txn *txn, const struct collection *c, struct slice id
 
 /* Walks documents in the order of ids, or of one index. Return false from `each` to stop. */
 struct doc_scan {
-    const char *index;     /* member of an index, or NULL: by id */
-    const json_t *equal;   /* with index: only documents with this value; then ordered by id */
-    struct slice after;    /* id to begin behind, or empty */
+    const char *index;   /* member of an index, or NULL: by id */
+    const json_t *equal; /* with index: only documents with this value; then ordered by id */
+    struct slice after;  /* id to begin behind, or empty */
     bool descending;
     unsigned limit;
 };

@@ -3,6 +3,7 @@
 #ifndef GALLEY_STORAGE_KEY_H
 #define GALLEY_STORAGE_KEY_H
 
+#include "base/buf.h"
 #include "base/id.h"
 #include "storage/store.h"
 
@@ -13,15 +14,20 @@ struct key {
 };
 
 void key_init(struct key *key);
+void key_init_from(struct key *key, const struct key *prefix); /* begins with a copy */
 
-/* null < false < true < numbers < strings < ids < raw bytes. Integers and reals share one order;
- * an int64 keeps all its bits. NaN is not allowed (asserted). */
+/* null < false < true < numbers < strings < ids. Integers and reals share one order; an int64
+ * keeps all its bits. NaN is not allowed, and neither is more than fits (both asserted). */
 void key_add_null(struct key *key);
 void key_add_bool(struct key *key, bool value);
 void key_add_i64(struct key *key, int64_t value);
 void key_add_f64(struct key *key, double value);
 void key_add_string(struct key *key, struct slice value);
 void key_add_id(struct key *key, const struct id *id);
+
+/* A string may take all the room that is left: a long one belongs at the end, or is given its most
+ * bytes (at least 16; escapes and two bytes around included), above which it is cut and hashed. */
+void key_add_string_within(struct key *key, struct slice value, size_t max_bytes);
 
 /* A key of one string part followed by others is a prefix of all keys that begin so. */
 static inline struct slice key_slice(const struct key *key)
@@ -32,10 +38,15 @@ static inline struct slice key_slice(const struct key *key)
 bool key_has_prefix(struct slice key, const struct key *prefix);
 
 /* The parts again, front to back: each takes its part off *rest; false if the next part is of
- * another type or damaged. Strings are unescaped into out[size] (key_take_string) and terminated. */
+ * another type or damaged, or a string that was cut. Strings are unescaped into out[size]
+ * (key_take_string) and terminated. */
 bool key_take_i64(struct slice *rest, int64_t *out);
 bool key_take_f64(struct slice *rest, double *out);
 bool key_take_string(struct slice *rest, char *out, size_t size);
 bool key_take_id(struct slice *rest, struct id *out);
+bool key_skip(struct slice *rest); /* a part of any type */
+
+/* Appends the parts as a person reads them, "orders/2026/17". */
+void key_print(struct buf *out, struct slice key);
 
 #endif

@@ -19,17 +19,17 @@
 #include "base/metrics.h"
 #include "base/slice.h"
 
-#define STORE_KEY_MAX 511                /* bytes */
-#define STORE_VALUE_MAX (16u << 20)      /* bytes, a record's payload */
+#define STORE_KEY_MAX    511         /* bytes */
+#define STORE_VALUE_MAX  (16u << 20) /* bytes, a record's payload */
 #define STORE_TABLES_MAX 16
 
 struct store;
 struct txn;
 
 struct store_options {
-    const char *dir;        /* made (0700) if missing; its parent must exist */
+    const char *dir;         /* made (0700) if missing; its parent must exist */
     uint64_t map_size_bytes; /* the most the file can grow to; 0: 64 GiB */
-    unsigned batch_max;     /* write transactions in one commit; 0: 512 */
+    unsigned batch_max;      /* write transactions in one commit; 0: 512 */
     const struct clock *clock;
 };
 
@@ -90,8 +90,8 @@ enum err txn_put(struct txn *txn, struct table table, struct slice key, struct s
 /* ERR_NOT_FOUND if there is none. */
 enum err txn_del(struct txn *txn, struct table table, struct slice key);
 
-/* A position in a table, on the caller's stack; cursor_close before the transaction ends. Writing to
- * the table while walking is allowed only by seeking again. */
+/* A position in a table, on the caller's stack; cursor_close before the transaction ends. Writing
+ * to the table while walking is allowed only by seeking again. */
 struct cursor {
     void *impl;
     struct txn *txn;
@@ -126,11 +126,11 @@ enum err record_decode(struct txn *txn, struct table table, struct slice key, st
 /* ---- State. */
 
 struct store_stats {
-    uint64_t used_bytes;   /* of the file, in pages that hold data */
-    uint64_t map_bytes;    /* what it may grow to */
+    uint64_t used_bytes; /* of the file, in pages that hold data */
+    uint64_t map_bytes;  /* what it may grow to */
     uint64_t commits, writes, writes_failed, reads;
-    bool read_only;        /* latched */
-    const char *cause;     /* of the latch, "" before; static or for the store's life */
+    bool read_only;    /* latched */
+    const char *cause; /* of the latch, "" before; static or for the store's life */
 };
 
 /* Threads: any. */

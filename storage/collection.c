@@ -1,0 +1,264 @@
+/* Documents by id. Every collection is a range of the table "documents": a key is (collection, id),
+ * its value a record of the document's compact text. */
+#include "storage/collection.h"
+
+#include "base/mem.h"
+#include "storage/collection_private.h"
+#include "storage/storage_private.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+/* ---- Opening. */
+
+static void catalog_key(struct key *key, const struct collection *c)
+{
+    key_init(key);
+    key_add_string(key, slice_str("collection"));
+    key_add_string(key, slice_str(c->name));
+}
+
+/* What the catalog keeps of a collection: {"indexes":[{"member":"email","unique":true}]}. */
+static json_t *describe(const struct collection *c)
+{
+    json_t *indexes = json_array();
+    for (unsigned i = 0; i < c->index_count; i++)
+        json_array_append_new(indexes, json_pack("{s:s, s:b}", "member", c->list[i].member,
+                                                 "unique", c->list[i].unique));
+    return json_pack("{s:o}", "indexes", indexes);
+}
+
+static enum err has_documents(struct txn *txn, const struct collection *c, bool *out)
+{
+    struct cursor cursor;
+    cursor_open(&cursor, txn, c->documents);
+    enum err err = cursor_seek(&cursor, key_slice(&c->prefix));
+    *out = err == ERR_OK && key_has_prefix(cursor.key, &c->prefix);
+    cursor_close(&cursor);
+    return err == ERR_NOT_FOUND ? ERR_OK : err;
+}
+
+static enum err write_catalog(struct txn *txn, const struct collection *c, const json_t *now)
+{
+    struct key key;
+    struct buf *text = &txn->store->scratch;
+    catalog_key(&key, c);
+    buf_clear(text);
+    json_append(text, now);
+    return record_put(txn, txn->store->meta, key_slice(&key), 1, buf_slice(text));
+}
+
+/* The indexes may change only while there is nothing in them. */
+static enum err check_catalog(struct txn *txn, const struct collection *c, const json_t *now)
+{
+    struct key key;
+    struct record record;
+    json_t *before;
+    bool used;
+    catalog_key(&key, c);
+    enum err err = record_get(txn, txn->store->meta, key_slice(&key), &record);
+    if (err == ERR_NOT_FOUND)
+        return write_catalog(txn, c, now);
+    if (err != ERR_OK || (err = json_read_trusted(record.payload, &before)) != ERR_OK)
+        return txn_fail(txn, err);
+    bool same = json_equal(before, now);
+    json_decref(before);
+    if (same)
+        return ERR_OK;
+    err = has_documents(txn, c, &used);
+    if (err == ERR_OK && used)
+        err = txn_fail(txn, ERR_CONFLICT);
+    return err == ERR_OK ? write_catalog(txn, c, now) : err;
+}
+
+static enum err register_collection(struct txn *txn, void *arg)
+{
+    json_t *now = describe(arg);
+    enum err err = check_catalog(txn, arg, now);
+    json_decref(now);
+    return err;
+}
+
+static bool name_fits(const char *name)
+{
+    size_t len = strlen(name);
+    return len > 0 && len <= NAME_MAX_BYTES;
+}
+
+static bool specs_fit(const char *name, const struct index_spec *indexes, unsigned index_count)
+{
+    bool fit = name_fits(name) && index_count <= COLLECTION_INDEXES_MAX;
+    for (unsigned i = 0; fit && i < index_count; i++)
+        fit = name_fits(indexes[i].member);
+    return fit;
+}
+
+static struct collection *collection_create(const char *name, const struct index_spec *indexes,
+                                            unsigned index_count)
+{
+    struct collection *c = mem_zalloc(sizeof(*c));
+    c->name = mem_strdup(name);
+    key_init(&c->prefix);
+    key_add_string(&c->prefix, slice_str(name));
+    c->index_count = index_count;
+    for (unsigned i = 0; i < index_count; i++) {
+        struct index *index = &c->list[i];
+        index->member = mem_strdup(indexes[i].member);
+        index->unique = indexes[i].unique;
+        key_init_from(&index->prefix, &c->prefix);
+        key_add_string(&index->prefix, slice_str(index->member));
+    }
+    return c;
+}
+
+enum err collection_open(struct store *store, const char *name, const struct index_spec *indexes,
+                         unsigned index_count, struct collection **out)
+{
+    *out = NULL;
+    if (!specs_fit(name, indexes, index_count))
+        return ERR_VALIDATION;
+    struct collection *c = collection_create(name, indexes, index_count);
+    enum err err = store_table(store, "documents", &c->documents);
+    if (err == ERR_OK)
+        err = store_table(store, "indexes", &c->indexes);
+    if (err == ERR_OK)
+        err = store_write(store, register_collection, c);
+    if (err == ERR_OK)
+        *out = c;
+    else
+        collection_close(&c);
+    return err;
+}
+
+void collection_close(struct collection **collection)
+{
+    struct collection *c = *collection;
+    if (c == NULL)
+        return;
+    for (unsigned i = 0; i < c->index_count; i++)
+        free(c->list[i].member);
+    free(c->name);
+    free(c);
+    *collection = NULL;
+}
+
+/* ---- Reading. */
+
+bool document_id_fits(struct slice id)
+{
+    return id.len > 0 && id.len <= DOC_ID_MAX && memchr(id.ptr, 0, id.len) == NULL;
+}
+
+static void document_key(struct key *key, const struct collection *c, struct slice id)
+{
+    key_init_from(key, &c->prefix);
+    key_add_string(key, id);
+}
+
+enum err doc_get(struct txn *txn, const struct collection *c, struct slice id, struct doc *out)
+{
+    struct key key;
+    struct record record;
+    *out = (struct doc){0};
+    if (!document_id_fits(id))
+        return txn->err != ERR_OK ? txn->err : ERR_NOT_FOUND;
+    document_key(&key, c, id);
+    enum err err = record_get(txn, c->documents, key_slice(&key), &record);
+    if (err == ERR_OK)
+        *out = (struct doc){record.payload, record.version};
+    return err;
+}
+
+enum err doc_load(struct txn *txn, const struct collection *c, struct slice id, json_t **out,
+                  uint64_t *version)
+{
+    struct doc doc;
+    *out = NULL;
+    enum err err = doc_get(txn, c, id, &doc);
+    if (err != ERR_OK)
+        return err;
+    if (version != NULL)
+        *version = doc.version;
+    err = json_read_trusted(doc.json, out);
+    return err == ERR_OK ? ERR_OK : txn_fail(txn, ERR_CORRUPT);
+}
+
+/* ---- Writing. */
+
+static struct slice id_of(const json_t *doc)
+{
+    const json_t *id = json_object_get(doc, "id");
+    return slice_of(json_string_value(id), json_string_length(id));
+}
+
+/* The compact text, in memory of the writer thread that the next text goes to as well. */
+static struct slice print(struct txn *txn, const json_t *doc)
+{
+    struct buf *text = &txn->store->scratch;
+    buf_clear(text);
+    json_append(text, doc);
+    return buf_slice(text);
+}
+
+enum err doc_insert(struct txn *txn, const struct collection *c, const json_t *doc)
+{
+    struct key key;
+    struct slice id = id_of(doc);
+    if (!document_id_fits(id))
+        return txn_fail(txn, ERR_VALIDATION);
+    document_key(&key, c, id);
+    enum err err = record_insert(txn, c->documents, key_slice(&key), print(txn, doc));
+    if (err == ERR_OK)
+        err = index_update(txn, c, id, NULL, doc);
+    return err == ERR_OK ? ERR_OK : txn_fail(txn, err);
+}
+
+/* The present document as far as its replacement or removal needs it: the tree only for indexes. */
+static enum err load_before(struct txn *txn, const struct collection *c, struct slice id,
+                            json_t **tree, uint64_t *version)
+{
+    struct doc doc;
+    *tree = NULL;
+    if (c->index_count > 0)
+        return doc_load(txn, c, id, tree, version);
+    enum err err = doc_get(txn, c, id, &doc);
+    *version = doc.version;
+    return err;
+}
+
+enum err doc_replace(struct txn *txn, const struct collection *c, const json_t *doc,
+                     uint64_t if_version)
+{
+    struct key key;
+    json_t *before;
+    uint64_t version;
+    struct slice id = id_of(doc);
+    enum err err = load_before(txn, c, id, &before, &version);
+    if (err != ERR_OK)
+        return err;
+    if (if_version != 0 && if_version != version)
+        err = txn_fail(txn, ERR_PRECONDITION);
+    else
+        err = index_update(txn, c, id, before, doc);
+    json_decref(before);
+    if (err != ERR_OK)
+        return err;
+    document_key(&key, c, id);
+    return record_put(txn, c->documents, key_slice(&key), version + 1, print(txn, doc));
+}
+
+enum err doc_delete(struct txn *txn, const struct collection *c, struct slice id)
+{
+    struct key key;
+    json_t *before;
+    uint64_t version;
+    enum err err = load_before(txn, c, id, &before, &version);
+    if (err != ERR_OK)
+        return err;
+    err = index_update(txn, c, id, before, NULL);
+    json_decref(before);
+    if (err != ERR_OK)
+        return err;
+    document_key(&key, c, id);
+    return txn_del(txn, c->documents, key_slice(&key));
+}

@@ -1,0 +1,98 @@
+/* Records: what protects a value on disk. The layout is in docs/format.md. */
+#include "base/hash.h"
+#include "base/log.h"
+#include "storage/key.h"
+#include "storage/storage_private.h"
+
+#include <endian.h>
+
+#define RECORD_FORMAT 1
+
+/* Offsets. All behind the checksum, and the key, is what it is made over; all before it has one
+ * valid value: no bit of a record goes unchecked. */
+enum { AT_FORMAT = 0, AT_RESERVED = 1, AT_CHECKSUM = 4, AT_VERSION = 12, HEADER_SIZE = 20 };
+
+static void store_u64(uint8_t *at, uint64_t value)
+{
+    value = htole64(value);
+    memcpy(at, &value, sizeof(value));
+}
+
+static uint64_t load_u64(const uint8_t *at)
+{
+    uint64_t value;
+    memcpy(&value, at, sizeof(value));
+    return le64toh(value);
+}
+
+static uint64_t checksum(struct slice key, const uint8_t *record, size_t size)
+{
+    return hash_bytes2(key, slice_of(record + AT_VERSION, size - AT_VERSION));
+}
+
+static enum err damaged(struct txn *txn, struct table table, struct slice key, const char *how)
+{
+    struct buf text = BUF_INIT;
+    key_print(&text, key);
+    log_write(LOG_ERROR, "store", "The record %.*s of the table %s is damaged: %s.",
+              SLICE_ARG(buf_slice(&text)), txn->store->table_names[table.handle], how);
+    buf_release(&text);
+    return txn_fail(txn, ERR_CORRUPT);
+}
+
+enum err record_decode(struct txn *txn, struct table table, struct slice key, struct slice value,
+                       struct record *out)
+{
+    static const uint8_t start[AT_CHECKSUM] = {RECORD_FORMAT};
+    const uint8_t *record = (const uint8_t *)value.ptr;
+    *out = (struct record){0};
+    if (txn->err != ERR_OK)
+        return txn->err;
+    if (value.len < HEADER_SIZE)
+        return damaged(txn, table, key, "it is too short");
+    if (memcmp(record, start, sizeof(start)) != 0)
+        return damaged(txn, table, key, "its format is unknown");
+    if (load_u64(record + AT_CHECKSUM) != checksum(key, record, value.len))
+        return damaged(txn, table, key, "its checksum is wrong");
+    out->payload = slice_of(record + HEADER_SIZE, value.len - HEADER_SIZE);
+    out->version = load_u64(record + AT_VERSION);
+    return ERR_OK;
+}
+
+enum err record_get(struct txn *txn, struct table table, struct slice key, struct record *out)
+{
+    struct slice value;
+    *out = (struct record){0};
+    enum err err = txn_get(txn, table, key, &value);
+    return err == ERR_OK ? record_decode(txn, table, key, value, out) : err;
+}
+
+static enum err write_record(struct txn *txn, struct table table, struct slice key,
+                             uint64_t version, struct slice payload, bool only_new)
+{
+    uint8_t *record;
+    size_t size = HEADER_SIZE + payload.len;
+    if (payload.len > STORE_VALUE_MAX)
+        return txn_fail(txn, ERR_BODY_TOO_LARGE);
+    enum err err = txn_reserve(txn, table, key, size, only_new, &record);
+    if (err != ERR_OK)
+        return err;
+    memset(record, 0, AT_CHECKSUM);
+    record[AT_FORMAT] = RECORD_FORMAT;
+    store_u64(record + AT_VERSION, version);
+    if (payload.len > 0)
+        memcpy(record + HEADER_SIZE, payload.ptr, payload.len);
+    store_u64(record + AT_CHECKSUM, checksum(key, record, size));
+    return ERR_OK;
+}
+
+enum err record_put(struct txn *txn, struct table table, struct slice key, uint64_t version,
+                    struct slice payload)
+{
+    return write_record(txn, table, key, version, payload, false);
+}
+
+enum err record_insert(struct txn *txn, struct table table, struct slice key, struct slice payload)
+{
+    return write_record(txn, table, key, 1, payload, true);
+}

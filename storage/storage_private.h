@@ -1,0 +1,157 @@
+/* What the files of storage/ share. LMDB's types go no further than this header. */
+#ifndef GALLEY_STORAGE_PRIVATE_H
+#define GALLEY_STORAGE_PRIVATE_H
+
+#include "base/buf.h"
+#include "base/lock.h"
+#include "storage/arena.h"
+#include "storage/store.h"
+
+#include <lmdb.h>
+#include <pthread.h>
+#include <stdatomic.h>
+
+/* LMDB numbers its tables from 2 on; 0 and 1 are its own. */
+#define TABLE_SLOTS (STORE_TABLES_MAX + 2)
+
+/* Read transactions at once; more readers wait. It bounds LMDB's reader table, which each commit
+ * looks through. */
+#define READERS_MAX 128
+
+/* A transaction may dirty 2^17 - 1 pages before LMDB spills them, which we never let it do. Every
+ * write counts as one page and its overflow pages; branch pages at most double that. */
+#define BATCH_PAGES_MAX 8192
+#define TXN_PAGES_MAX   49152
+#define PAGE_BYTES      4096 /* about: LMDB takes the machine's page size */
+
+/* Something to do when a transaction has ended, one way or the other. */
+struct action {
+    struct action *next;
+    void (*fn)(void *arg);
+    void (*drop)(void *arg);
+    void *arg;
+};
+
+struct action_list {
+    struct action *first;
+    struct action **last;
+};
+
+struct txn {
+    struct store *store;
+    MDB_txn *mdb;
+    struct arena *arena;
+    int64_t now_ms;
+    enum err err; /* sticky */
+    bool writing;
+    unsigned cursors; /* open ones */
+    unsigned pages;   /* written, as estimated */
+    struct action_list actions;
+};
+
+/* One of the pooled read transactions. */
+struct reader {
+    _Atomic bool busy;
+    _Atomic uint64_t reads; /* only its holder adds */
+    MDB_txn *mdb;           /* NULL until first used */
+    struct arena arena;
+    char apart[64]; /* keeps the next one's `busy` off this cache line */
+};
+
+struct readers {
+    struct reader slots[READERS_MAX];
+    _Atomic unsigned waiting;
+    struct lock lock; /* to wait for a slot */
+    struct lock_cond freed;
+};
+
+/* A store_write that waits for its commit; on the stack of its thread, and not touched after it
+ * has been woken. */
+struct waiter {
+    struct waiter *next;
+    store_fn fn;
+    void *arg;
+    enum err result;
+    _Atomic uint32_t state; /* enum waiter_state; a futex */
+};
+
+struct waiter_list {
+    struct waiter *first;
+    struct waiter **last;
+};
+
+struct writer {
+    pthread_t thread;
+    unsigned batch_max;
+    struct lock lock;
+    struct lock_cond arrived;
+    /* Under the lock. */
+    struct waiter_list waiting;
+    bool asleep;
+    bool closing;
+    /* The writer thread's own. */
+    struct waiter_list backlog; /* taken from `waiting`, not yet in a batch */
+    struct arena arena;
+    int64_t full_quiet_until_ns; /* a full store is not logged again before */
+    /* For all to read. */
+    _Atomic uint64_t commits, writes, writes_failed;
+    struct histogram *commit_ns, *batch_sizes;
+};
+
+struct store {
+    const struct clock *clock;
+    int lock_fd;
+    MDB_env *env;
+    struct table meta;
+    char *table_names[TABLE_SLOTS]; /* by handle, NULL where none is */
+    struct readers readers;
+    struct writer writer;
+    struct buf scratch; /* for the writer thread, to print documents into */
+    _Atomic bool read_only;
+    char cause[160]; /* of the latch; written before read_only, never after */
+};
+
+/* ---- store.c */
+
+/* No more writes until a restart. The first cause is kept and logged. Threads: any. */
+void store_latch(struct store *store, const char *step, int rc);
+
+/* What an LMDB or errno code is to our callers; those that need one are logged here. */
+enum err store_err(int rc, const char *step);
+
+/* ---- store_read.c */
+
+void readers_init(struct readers *readers);
+void readers_release(struct readers *readers);
+uint64_t readers_count(const struct readers *readers); /* reads so far */
+
+/* ---- store_write.c */
+
+void writer_init(struct writer *writer, unsigned batch_max); /* 0: the default */
+void writer_release(struct writer *writer);
+bool writer_start(struct store *store);
+void writer_stop(struct store *store); /* commits what waits */
+
+/* ---- txn.c */
+
+void txn_begin(struct txn *txn, struct store *store, MDB_txn *mdb, struct arena *arena);
+
+/* Runs the closure; its own error goes before the sticky one. */
+enum err txn_run(struct txn *txn, store_fn fn, void *arg);
+
+void actions_init(struct action_list *list);
+void actions_append(struct action_list *list, struct action_list *tail); /* empties tail */
+void actions_run(struct action_list *list);                              /* empties it */
+void actions_drop(struct action_list *list);                             /* empties it */
+
+/* txn_put without the copy: *place is where the caller writes `size` bytes at once. With `only_new`
+ * ERR_EXISTS, which does not stick, if the key is there. */
+enum err txn_reserve(struct txn *txn, struct table table, struct slice key, size_t size,
+                     bool only_new, uint8_t **place);
+
+/* ---- record.c */
+
+/* record_put of version 1; ERR_EXISTS, which does not stick, if there is one. */
+enum err record_insert(struct txn *txn, struct table table, struct slice key, struct slice payload);
+
+#endif

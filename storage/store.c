@@ -1,0 +1,388 @@
+/* Opening, closing, tables, the latch, figures. */
+#include "storage/store.h"
+
+#include "base/json.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "storage/key.h"
+#include "storage/storage_private.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define MAP_SIZE_DEFAULT (UINT64_C(64) << 30)
+
+/* Of the whole directory; docs/format.md says when it is counted up. */
+#define STORE_FORMAT 1
+
+/* ---- Errors. */
+
+void store_latch(struct store *store, const char *step, int rc)
+{
+    if (atomic_load(&store->read_only))
+        return;
+    snprintf(store->cause, sizeof(store->cause), "%s failed: %s", step, mdb_strerror(rc));
+    atomic_store(&store->read_only, true);
+    log_write(LOG_ERROR, "store", "The store is read-only until a restart: %s.", store->cause);
+}
+
+enum err store_err(int rc, const char *step)
+{
+    switch (rc) {
+    case MDB_MAP_FULL:
+    case MDB_TXN_FULL:
+    case ENOSPC:
+    case EDQUOT:
+    case EFBIG:
+        return ERR_STORE_FULL;
+    case MDB_PANIC:
+        return ERR_READ_ONLY;
+    default:
+        break;
+    }
+    log_write(LOG_ERROR, "store", "%s failed: %s.", step, mdb_strerror(rc));
+    bool damaged = rc == MDB_CORRUPTED || rc == MDB_PAGE_NOTFOUND;
+    return damaged ? ERR_CORRUPT : ERR_INTERNAL;
+}
+
+/* Where store_open says why it failed. */
+struct reason {
+    char *text;
+    size_t size;
+};
+
+__attribute__((format(printf, 3, 4))) static enum err refuse(const struct reason *reason,
+                                                             enum err err, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    vsnprintf(reason->text, reason->size, format, args);
+    va_end(args);
+    return err;
+}
+
+static enum err refuse_errno(const struct reason *reason, const char *what, const char *path)
+{
+    enum err err = errno == ENOSPC || errno == EDQUOT ? ERR_STORE_FULL : ERR_INTERNAL;
+    return refuse(reason, err, "cannot %s %s: %s", what, path, strerror(errno));
+}
+
+/* ---- The directory. */
+
+/* A new file is only sure to be found again once the directory that names it is on disk. */
+static enum err sync_directory(const char *path, const struct reason *reason)
+{
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return refuse_errno(reason, "open", path);
+    enum err err = fsync(fd) == 0 ? ERR_OK : refuse_errno(reason, "sync", path);
+    close(fd);
+    return err;
+}
+
+static enum err make_directory(const char *dir, const struct reason *reason)
+{
+    if (mkdir(dir, 0700) != 0)
+        return errno == EEXIST ? ERR_OK : refuse_errno(reason, "make", dir);
+    char parent[4096];
+    if (snprintf(parent, sizeof(parent), "%s/..", dir) >= (int)sizeof(parent))
+        return refuse(reason, ERR_INTERNAL, "the path of the data directory is too long");
+    return sync_directory(parent, reason);
+}
+
+static long read_pid(int fd)
+{
+    char text[24] = "";
+    if (pread(fd, text, sizeof(text) - 1, 0) < 0)
+        return 0;
+    return strtol(text, NULL, 10);
+}
+
+/* LMDB allows several processes, we do not: our locks, caches and latch are this process's. The
+ * kernel drops the lock with the process, however that ends. */
+static enum err lock_directory(struct store *store, const char *dir, const struct reason *reason)
+{
+    char path[4096];
+    if (snprintf(path, sizeof(path), "%s/process.lock", dir) >= (int)sizeof(path))
+        return refuse(reason, ERR_INTERNAL, "the path of the data directory is too long");
+    store->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (store->lock_fd < 0)
+        return refuse_errno(reason, "open", path);
+    if (flock(store->lock_fd, LOCK_EX | LOCK_NB) != 0) {
+        if (errno != EWOULDBLOCK)
+            return refuse_errno(reason, "lock", path);
+        return refuse(reason, ERR_CONFLICT, "%s is in use by another process (%ld)", dir,
+                      read_pid(store->lock_fd));
+    }
+    if (ftruncate(store->lock_fd, 0) != 0 || dprintf(store->lock_fd, "%ld\n", (long)getpid()) < 0)
+        return refuse_errno(reason, "write", path);
+    return ERR_OK;
+}
+
+/* ---- LMDB. */
+
+static enum err refuse_lmdb(const struct reason *reason, int rc, const char *dir)
+{
+    switch (rc) {
+    case MDB_INVALID:
+    case MDB_VERSION_MISMATCH:
+    case MDB_CORRUPTED:
+    case MDB_PAGE_NOTFOUND:
+        return refuse(reason, ERR_CORRUPT, "%s/data.mdb is damaged or not a database: %s", dir,
+                      mdb_strerror(rc));
+    default:
+        errno = rc;
+        return rc > 0 ? refuse_errno(reason, "open the database in", dir)
+                      : refuse(reason, ERR_INTERNAL, "cannot open the database in %s: %s", dir,
+                               mdb_strerror(rc));
+    }
+}
+
+/* Reading a mapped page behind the end of its file is a SIGBUS. A file that was cut short gets its
+ * length back, in zeros: those the page types and the checksums of the records do see. */
+static int restore_length(MDB_env *env)
+{
+    MDB_envinfo info;
+    MDB_stat pages;
+    struct stat st;
+    int fd;
+    int rc = mdb_env_get_fd(env, &fd);
+    if (rc != 0 || (rc = mdb_env_info(env, &info)) != 0 || (rc = mdb_env_stat(env, &pages)) != 0)
+        return rc;
+    off_t size = (off_t)(info.me_last_pgno + 1) * pages.ms_psize;
+    if (fstat(fd, &st) != 0 || (st.st_size < size && ftruncate(fd, size) != 0))
+        return errno;
+    return 0;
+}
+
+static enum err open_env(struct store *store, const struct store_options *options,
+                         const struct reason *reason)
+{
+    uint64_t map_size = options->map_size_bytes != 0 ? options->map_size_bytes : MAP_SIZE_DEFAULT;
+    uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
+    int dead, rc = mdb_env_create(&store->env);
+    if (rc == 0)
+        rc = mdb_env_set_mapsize(store->env, (map_size + page - 1) / page * page);
+    if (rc == 0)
+        rc = mdb_env_set_maxdbs(store->env, STORE_TABLES_MAX);
+    if (rc == 0)
+        rc = mdb_env_set_maxreaders(store->env, READERS_MAX + 1);
+    if (rc == 0)
+        rc = mdb_env_open(store->env, options->dir, MDB_NOTLS | MDB_NORDAHEAD, 0600);
+    if (rc == 0)
+        rc = mdb_reader_check(store->env, &dead);
+    if (rc == 0)
+        rc = restore_length(store->env);
+    if (rc != 0)
+        return refuse_lmdb(reason, rc, options->dir);
+    return sync_directory(options->dir, reason);
+}
+
+/* ---- Tables. */
+
+static int open_table(struct store *store, MDB_txn *mdb, const char *name, struct table *out)
+{
+    MDB_dbi handle;
+    int rc = mdb_dbi_open(mdb, name, MDB_CREATE, &handle);
+    if (rc != 0)
+        return rc;
+    assert(handle < TABLE_SLOTS);
+    if (store->table_names[handle] == NULL)
+        store->table_names[handle] = mem_strdup(name);
+    out->handle = handle;
+    return 0;
+}
+
+enum err store_table(struct store *store, const char *name, struct table *out)
+{
+    MDB_txn *mdb;
+    int rc = mdb_txn_begin(store->env, NULL, 0, &mdb);
+    if (rc == 0 && (rc = open_table(store, mdb, name, out)) != 0)
+        mdb_txn_abort(mdb);
+    else if (rc == 0)
+        rc = mdb_txn_commit(mdb);
+    return rc == 0 ? ERR_OK : store_err(rc, "opening a table");
+}
+
+/* ---- The format record. */
+
+static void format_key(struct key *key)
+{
+    key_init(key);
+    key_add_string(key, slice_str("format"));
+}
+
+static enum err read_format(struct txn *txn, void *arg)
+{
+    json_int_t *format = arg;
+    struct key key;
+    struct record record;
+    json_t *json;
+    format_key(&key);
+    enum err err = record_get(txn, txn_store(txn)->meta, key_slice(&key), &record);
+    if (err != ERR_OK || (err = json_read_trusted(record.payload, &json)) != ERR_OK)
+        return err;
+    *format = json_int(json, "format", 0);
+    json_decref(json);
+    return ERR_OK;
+}
+
+static enum err write_format(struct txn *txn, void *arg)
+{
+    (void)arg;
+    struct key key;
+    char text[32];
+    format_key(&key);
+    snprintf(text, sizeof(text), "{\"format\":%d}", STORE_FORMAT);
+    return record_put(txn, txn_store(txn)->meta, key_slice(&key), 1, slice_str(text));
+}
+
+/* Makes the meta table with its format record in one transaction, or reads the record. */
+static enum err open_meta_in(struct store *store, MDB_txn *mdb, json_int_t *format)
+{
+    MDB_stat tables;
+    int rc = mdb_env_stat(store->env, &tables);
+    if (rc == 0)
+        rc = open_table(store, mdb, "meta", &store->meta);
+    if (rc != 0)
+        return store_err(rc, "opening the table meta");
+    bool fresh = tables.ms_entries == 0;
+    struct txn txn;
+    txn_begin(&txn, store, mdb, &store->writer.arena);
+    txn.writing = true;
+    *format = STORE_FORMAT;
+    return txn_run(&txn, fresh ? write_format : read_format, format);
+}
+
+static enum err open_meta(struct store *store, const char *dir, const struct reason *reason)
+{
+    MDB_txn *mdb;
+    json_int_t format;
+    int rc = mdb_txn_begin(store->env, NULL, 0, &mdb);
+    if (rc != 0)
+        return refuse_lmdb(reason, rc, dir);
+    enum err err = open_meta_in(store, mdb, &format);
+    if (err != ERR_OK)
+        mdb_txn_abort(mdb);
+    else if ((rc = mdb_txn_commit(mdb)) != 0)
+        return refuse_lmdb(reason, rc, dir);
+    if (err == ERR_NOT_FOUND || err == ERR_MALFORMED)
+        return refuse(reason, ERR_CORRUPT, "%s/data.mdb is not a Galley database", dir);
+    if (err != ERR_OK)
+        return refuse(reason, err, "cannot read the format of %s/data.mdb: %s", dir,
+                      err == ERR_CORRUPT ? "it is damaged" : err_text(err));
+    if (format != STORE_FORMAT)
+        return refuse(reason, ERR_CORRUPT, "%s/data.mdb has format %lld, this program knows %d",
+                      dir, (long long)format, STORE_FORMAT);
+    return ERR_OK;
+}
+
+/* ---- Open and close. */
+
+static struct store *store_create(const struct store_options *options)
+{
+    struct store *store = mem_zalloc(sizeof(*store));
+    store->clock = options->clock;
+    store->lock_fd = -1;
+    readers_init(&store->readers);
+    writer_init(&store->writer, options->batch_max);
+    return store;
+}
+
+static void store_destroy(struct store *store)
+{
+    writer_release(&store->writer);
+    readers_release(&store->readers);
+    mdb_env_close(store->env);
+    for (unsigned i = 0; i < TABLE_SLOTS; i++)
+        free(store->table_names[i]);
+    if (store->lock_fd >= 0)
+        close(store->lock_fd);
+    buf_release(&store->scratch);
+    free(store);
+}
+
+enum err store_open(const struct store_options *options, struct store **out, char *why,
+                    size_t why_size)
+{
+    assert(options->dir != NULL && options->clock != NULL);
+    const struct reason reason = {why, why_size};
+    struct store *store = store_create(options);
+    *out = NULL;
+    enum err err = make_directory(options->dir, &reason);
+    if (err == ERR_OK)
+        err = lock_directory(store, options->dir, &reason);
+    if (err == ERR_OK)
+        err = open_env(store, options, &reason);
+    if (err == ERR_OK)
+        err = open_meta(store, options->dir, &reason);
+    if (err == ERR_OK && !writer_start(store))
+        err = refuse(&reason, ERR_INTERNAL, "cannot start a thread");
+    if (err == ERR_OK)
+        *out = store;
+    else
+        store_destroy(store);
+    return err;
+}
+
+void store_close(struct store **store)
+{
+    if (*store == NULL)
+        return;
+    writer_stop(*store);
+    store_destroy(*store);
+    *store = NULL;
+}
+
+/* ---- Figures. */
+
+static enum err count_pages(struct txn *txn, void *arg)
+{
+    struct store_stats *out = arg;
+    struct store *store = txn_store(txn);
+    for (MDB_dbi handle = 0; handle < TABLE_SLOTS; handle++) {
+        MDB_stat stat;
+        bool open = handle < TABLE_SLOTS - STORE_TABLES_MAX || store->table_names[handle] != NULL;
+        if (!open || mdb_stat(txn->mdb, handle, &stat) != 0)
+            continue;
+        size_t pages = stat.ms_branch_pages + stat.ms_leaf_pages + stat.ms_overflow_pages;
+        out->used_bytes += pages * stat.ms_psize;
+    }
+    return ERR_OK;
+}
+
+void store_stats(struct store *store, struct store_stats *out)
+{
+    struct writer *writer = &store->writer;
+    MDB_envinfo info = {0};
+    mdb_env_info(store->env, &info);
+    *out = (struct store_stats){
+        .map_bytes = info.me_mapsize,
+        .commits = atomic_load(&writer->commits),
+        .writes = atomic_load(&writer->writes),
+        .writes_failed = atomic_load(&writer->writes_failed),
+        .reads = readers_count(&store->readers),
+        .read_only = atomic_load(&store->read_only),
+        .cause = "",
+    };
+    if (out->read_only)
+        out->cause = store->cause;
+    store_read(store, count_pages, out);
+}
+
+const struct histogram *store_commit_histogram(const struct store *store)
+{
+    return store->writer.commit_ns;
+}
+
+const struct histogram *store_batch_histogram(const struct store *store)
+{
+    return store->writer.batch_sizes;
+}

@@ -1,0 +1,398 @@
+/* Group commit.
+ *
+ * DESIGN. A writing thread puts a waiter, which lives on its stack, into a list and sleeps on the
+ * waiter's own futex. The writer thread takes all that wait and runs a batch of them in one LMDB
+ * transaction, each closure in a child transaction so that a failing one leaves no trace; commits,
+ * which is the one fsync; runs the on-commit actions; and wakes every waiter. What arrives during
+ * the fsync is the next batch: the batch grows with the load and nobody waits on purpose.
+ *
+ * Errors of the commit:
+ * - It did not fit into the map. Nothing was written. Each closure runs again on its own, so that
+ *   only those fail which really do not fit.
+ * - The disk is full. The whole batch fails, the store goes on. That is safe: LMDB writes pages
+ *   that the last good state does not use, then syncs, and only then the meta page which makes
+ *   them count. A failure before that leaves the old state, all of which was synced by the commits
+ *   that made it; and whatever page a later transaction uses, it writes and syncs itself. Should
+ *   the meta page be what failed, LMDB refuses the next transaction and the latch closes.
+ * - Anything else. The store latches read-only; see store_latch. */
+#include "base/log.h"
+#include "base/mem.h"
+#include "storage/storage_private.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/futex.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#define BATCH_MAX_DEFAULT 512
+#define FULL_LOG_EVERY_NS (60 * INT64_C(1000000000))
+
+/* ---- Lists of waiters. */
+
+static void list_init(struct waiter_list *list)
+{
+    list->first = NULL;
+    list->last = &list->first;
+}
+
+static void list_push(struct waiter_list *list, struct waiter *waiter)
+{
+    waiter->next = NULL;
+    *list->last = waiter;
+    list->last = &waiter->next;
+}
+
+static void list_append(struct waiter_list *list, struct waiter_list *tail)
+{
+    if (tail->first == NULL)
+        return;
+    *list->last = tail->first;
+    list->last = tail->last;
+    list_init(tail);
+}
+
+static struct waiter *list_shift(struct waiter_list *list)
+{
+    struct waiter *waiter = list->first;
+    if (waiter == NULL)
+        return NULL;
+    list->first = waiter->next;
+    if (list->first == NULL)
+        list_init(list);
+    return waiter;
+}
+
+/* ---- Sleeping and waking. */
+
+enum waiter_state { WAITER_PENDING, WAITER_ASLEEP, WAITER_DONE };
+
+static void waiter_sleep(struct waiter *waiter)
+{
+    uint32_t pending = WAITER_PENDING;
+    if (!atomic_compare_exchange_strong(&waiter->state, &pending, WAITER_ASLEEP))
+        return;
+    while (atomic_load(&waiter->state) == WAITER_ASLEEP)
+        syscall(SYS_futex, &waiter->state, FUTEX_WAIT_PRIVATE, WAITER_ASLEEP, NULL, NULL, 0);
+}
+
+/* From the exchange on the waiter's memory belongs to its thread again: waking names the address
+ * but does not look at it, and a stray wake-up is what every futex expects. */
+static void waiter_wake(struct waiter *waiter)
+{
+    if (atomic_exchange(&waiter->state, WAITER_DONE) == WAITER_ASLEEP)
+        syscall(SYS_futex, &waiter->state, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+}
+
+static void wake_all(const struct waiter_list *list)
+{
+    struct waiter *next;
+    for (struct waiter *waiter = list->first; waiter != NULL; waiter = next) {
+        next = waiter->next;
+        waiter_wake(waiter);
+    }
+}
+
+/* ---- The callers' side. */
+
+static enum err enqueue(struct store *store, struct waiter *waiter)
+{
+    struct writer *writer = &store->writer;
+    lock_acquire(&writer->lock);
+    enum err err = writer->closing ? ERR_DRAINING : ERR_OK;
+    bool wake = err == ERR_OK && writer->asleep;
+    if (err == ERR_OK)
+        list_push(&writer->waiting, waiter);
+    if (wake)
+        writer->asleep = false;
+    lock_leave(&writer->lock);
+    if (wake)
+        lock_cond_signal(&writer->arrived);
+    return err;
+}
+
+enum err store_write(struct store *store, store_fn fn, void *arg)
+{
+    assert(!pthread_equal(pthread_self(), store->writer.thread));
+    if (atomic_load(&store->read_only))
+        return ERR_READ_ONLY;
+    struct waiter waiter = {.fn = fn, .arg = arg, .state = WAITER_PENDING};
+    enum err err = enqueue(store, &waiter);
+    if (err != ERR_OK)
+        return err;
+    waiter_sleep(&waiter);
+    return waiter.result;
+}
+
+/* ---- Commits. */
+
+struct batch {
+    struct waiter_list waiters;
+    unsigned count; /* closures that succeeded */
+    unsigned pages; /* written so far, as estimated */
+    struct action_list actions;
+};
+
+static void batch_init(struct batch *batch)
+{
+    *batch = (struct batch){0};
+    list_init(&batch->waiters);
+    actions_init(&batch->actions);
+}
+
+static void fail_all(const struct waiter_list *list, enum err err)
+{
+    for (struct waiter *waiter = list->first; waiter != NULL; waiter = waiter->next)
+        waiter->result = err;
+}
+
+/* LMDB reports a write that was cut short, as one that meets a full disk is, as EIO. Asking the
+ * file system for the same room again tells the two apart. */
+static bool disk_is_full(struct store *store, unsigned pages)
+{
+    int fd;
+    struct stat st;
+    if (mdb_env_get_fd(store->env, &fd) != 0 || fstat(fd, &st) != 0)
+        return false;
+    int rc = posix_fallocate(fd, st.st_size, (off_t)(pages + 1) * PAGE_BYTES);
+    return rc == ENOSPC || rc == EDQUOT || rc == EFBIG;
+}
+
+static enum err judge_commit(struct store *store, int rc, unsigned pages)
+{
+    switch (rc) {
+    case MDB_SUCCESS:
+        return ERR_OK;
+    case MDB_MAP_FULL:
+    case MDB_TXN_FULL:
+    case ENOSPC:
+    case EDQUOT:
+    case EFBIG:
+        return ERR_STORE_FULL;
+    case EIO:
+        if (disk_is_full(store, pages))
+            return ERR_STORE_FULL;
+        break;
+    default:
+        break;
+    }
+    store_latch(store, "committing", rc);
+    return ERR_READ_ONLY;
+}
+
+static enum err begin(struct store *store, MDB_txn **mdb)
+{
+    if (atomic_load(&store->read_only))
+        return ERR_READ_ONLY;
+    int rc = mdb_txn_begin(store->env, NULL, 0, mdb);
+    if (rc == MDB_SUCCESS)
+        return ERR_OK;
+    store_latch(store, "beginning a transaction", rc);
+    return ERR_READ_ONLY;
+}
+
+/* Commits the batch's transaction. Returns what LMDB said; *err is what that means. */
+static int commit(struct store *store, struct batch *batch, MDB_txn *mdb, enum err *err)
+{
+    struct writer *writer = &store->writer;
+    int64_t begin_ns = clock_mono_ns(store->clock);
+    int rc = mdb_txn_commit(mdb);
+    *err = judge_commit(store, rc, batch->pages);
+    if (*err != ERR_OK) {
+        actions_drop(&batch->actions);
+        return rc;
+    }
+    histogram_record(writer->commit_ns, (uint64_t)(clock_mono_ns(store->clock) - begin_ns));
+    histogram_record(writer->batch_sizes, batch->count);
+    atomic_fetch_add_explicit(&writer->commits, 1, memory_order_relaxed);
+    actions_run(&batch->actions);
+    return rc;
+}
+
+/* Runs one closure in `mdb`; its actions join the batch's if it succeeds and are dropped if not. */
+static void run_in(struct store *store, struct batch *batch, struct waiter *waiter, MDB_txn *mdb)
+{
+    struct txn txn;
+    txn_begin(&txn, store, mdb, &store->writer.arena);
+    txn.writing = true;
+    waiter->result = txn_run(&txn, waiter->fn, waiter->arg);
+    batch->pages += txn.pages;
+    if (waiter->result == ERR_OK) {
+        batch->count++;
+        actions_append(&batch->actions, &txn.actions);
+    } else {
+        actions_drop(&txn.actions);
+    }
+}
+
+/* One closure, one transaction, one commit. */
+static void run_alone(struct store *store, struct waiter *waiter)
+{
+    struct batch batch;
+    batch_init(&batch);
+    MDB_txn *mdb;
+    waiter->result = begin(store, &mdb);
+    if (waiter->result != ERR_OK)
+        return;
+    run_in(store, &batch, waiter, mdb);
+    if (waiter->result == ERR_OK)
+        commit(store, &batch, mdb, &waiter->result);
+    else
+        mdb_txn_abort(mdb);
+}
+
+/* One closure in a child of `parent`. False if the parent cannot go on. */
+static bool run_child(struct store *store, struct batch *batch, struct waiter *waiter,
+                      MDB_txn *parent)
+{
+    MDB_txn *child;
+    if (mdb_txn_begin(store->env, parent, 0, &child) != MDB_SUCCESS)
+        return false;
+    run_in(store, batch, waiter, child);
+    if (waiter->result == ERR_OK)
+        return mdb_txn_commit(child) == MDB_SUCCESS;
+    mdb_txn_abort(child);
+    return true;
+}
+
+/* Moves waiters from the backlog to the batch and runs each, until the batch is large enough.
+ * False if the parent cannot go on. */
+static bool run_children(struct store *store, struct batch *batch, MDB_txn *parent)
+{
+    struct writer *writer = &store->writer;
+    bool sound = true;
+    for (unsigned i = 0; i < writer->batch_max && batch->pages < BATCH_PAGES_MAX && sound; i++) {
+        struct waiter *waiter = list_shift(&writer->backlog);
+        if (waiter == NULL)
+            break;
+        list_push(&batch->waiters, waiter);
+        sound = run_child(store, batch, waiter, parent);
+    }
+    return sound;
+}
+
+/* A batch in one transaction. False if nothing was committed and each should run on its own. */
+static bool run_together(struct store *store, struct batch *batch)
+{
+    MDB_txn *parent;
+    enum err err = begin(store, &parent);
+    if (err != ERR_OK) {
+        list_append(&batch->waiters, &store->writer.backlog);
+        fail_all(&batch->waiters, err);
+        return true;
+    }
+    bool sound = run_children(store, batch, parent);
+    if (!sound || batch->count == 0) {
+        actions_drop(&batch->actions);
+        mdb_txn_abort(parent);
+        return sound;
+    }
+    int rc = commit(store, batch, parent, &err);
+    if (rc == MDB_MAP_FULL || rc == MDB_TXN_FULL)
+        return false;
+    if (err != ERR_OK)
+        fail_all(&batch->waiters, err); /* also who failed: it saw what is no more */
+    return true;
+}
+
+static void run_batch(struct store *store, struct batch *batch)
+{
+    struct writer *writer = &store->writer;
+    if (writer->backlog.first->next == NULL) {
+        list_append(&batch->waiters, &writer->backlog);
+        run_alone(store, batch->waiters.first);
+        return;
+    }
+    if (run_together(store, batch))
+        return;
+    for (struct waiter *waiter = batch->waiters.first; waiter != NULL; waiter = waiter->next)
+        run_alone(store, waiter);
+}
+
+/* ---- The writer thread. */
+
+/* Counts the results, and says now and then that the store is full while it is. */
+static void account(struct store *store, const struct waiter_list *list)
+{
+    struct writer *writer = &store->writer;
+    unsigned ok = 0, failed = 0, full = 0;
+    for (const struct waiter *waiter = list->first; waiter != NULL; waiter = waiter->next) {
+        ok += waiter->result == ERR_OK;
+        failed += waiter->result != ERR_OK;
+        full += waiter->result == ERR_STORE_FULL;
+    }
+    atomic_fetch_add_explicit(&writer->writes, ok, memory_order_relaxed);
+    atomic_fetch_add_explicit(&writer->writes_failed, failed, memory_order_relaxed);
+    int64_t now_ns = clock_mono_ns(store->clock);
+    if (full == 0 || now_ns < writer->full_quiet_until_ns)
+        return;
+    writer->full_quiet_until_ns = now_ns + FULL_LOG_EVERY_NS;
+    log_write(LOG_ERROR, "store", "The store is full (map or disk): writes fail.");
+}
+
+/* Waits until there is something to do; false when closing and nothing is left. */
+static bool collect(struct writer *writer)
+{
+    lock_acquire(&writer->lock);
+    while (writer->waiting.first == NULL && writer->backlog.first == NULL && !writer->closing) {
+        writer->asleep = true;
+        lock_cond_wait(&writer->arrived, &writer->lock);
+    }
+    writer->asleep = false;
+    list_append(&writer->backlog, &writer->waiting);
+    lock_leave(&writer->lock);
+    return writer->backlog.first != NULL;
+}
+
+static void *writer_main(void *arg)
+{
+    struct store *store = arg;
+    struct writer *writer = &store->writer;
+    while (collect(writer)) {
+        struct batch batch;
+        batch_init(&batch);
+        run_batch(store, &batch);
+        arena_reset(&writer->arena);
+        account(store, &batch.waiters);
+        wake_all(&batch.waiters);
+    }
+    return NULL;
+}
+
+void writer_init(struct writer *writer, unsigned batch_max)
+{
+    writer->batch_max = batch_max != 0 ? batch_max : BATCH_MAX_DEFAULT;
+    lock_init(&writer->lock, LOCK_RANK_STORE_WRITER);
+    lock_cond_init(&writer->arrived);
+    list_init(&writer->waiting);
+    list_init(&writer->backlog);
+    writer->commit_ns = histogram_create();
+    writer->batch_sizes = histogram_create();
+}
+
+void writer_release(struct writer *writer)
+{
+    assert(writer->waiting.first == NULL && writer->backlog.first == NULL);
+    lock_cond_release(&writer->arrived);
+    lock_release(&writer->lock);
+    arena_release(&writer->arena);
+    histogram_destroy(&writer->commit_ns);
+    histogram_destroy(&writer->batch_sizes);
+}
+
+bool writer_start(struct store *store)
+{
+    return pthread_create(&store->writer.thread, NULL, writer_main, store) == 0;
+}
+
+void writer_stop(struct store *store)
+{
+    struct writer *writer = &store->writer;
+    lock_acquire(&writer->lock);
+    writer->closing = true;
+    lock_leave(&writer->lock);
+    lock_cond_signal(&writer->arrived);
+    pthread_join(writer->thread, NULL);
+}

@@ -1,0 +1,239 @@
+/* What happens inside a transaction: sticky errors, memory, actions and byte keys. */
+#include "base/log.h"
+#include "storage/storage_private.h"
+
+#include <assert.h>
+
+void txn_begin(struct txn *txn, struct store *store, MDB_txn *mdb, struct arena *arena)
+{
+    *txn = (struct txn){
+        .store = store, .mdb = mdb, .arena = arena, .now_ms = clock_wall_ms(store->clock)};
+    actions_init(&txn->actions);
+}
+
+enum err txn_run(struct txn *txn, store_fn fn, void *arg)
+{
+    enum err err = fn(txn, arg);
+    assert(txn->cursors == 0);
+    return err != ERR_OK ? err : txn->err;
+}
+
+enum err txn_error(const struct txn *txn)
+{
+    return txn->err;
+}
+
+enum err txn_fail(struct txn *txn, enum err err)
+{
+    assert(err != ERR_OK);
+    if (txn->err == ERR_OK)
+        txn->err = err;
+    return txn->err;
+}
+
+struct store *txn_store(const struct txn *txn)
+{
+    return txn->store;
+}
+
+int64_t txn_now_ms(const struct txn *txn)
+{
+    return txn->now_ms;
+}
+
+void *txn_alloc(struct txn *txn, size_t size)
+{
+    return arena_alloc(txn->arena, size);
+}
+
+/* ---- Actions. */
+
+void actions_init(struct action_list *list)
+{
+    list->first = NULL;
+    list->last = &list->first;
+}
+
+void txn_on_commit(struct txn *txn, void (*fn)(void *arg), void (*drop)(void *arg), void *arg)
+{
+    assert(txn->writing);
+    struct action *action = arena_alloc(txn->arena, sizeof(*action));
+    *action = (struct action){NULL, fn, drop, arg};
+    *txn->actions.last = action;
+    txn->actions.last = &action->next;
+}
+
+void actions_append(struct action_list *list, struct action_list *tail)
+{
+    if (tail->first == NULL)
+        return;
+    *list->last = tail->first;
+    list->last = tail->last;
+    actions_init(tail);
+}
+
+void actions_run(struct action_list *list)
+{
+    for (struct action *action = list->first; action != NULL; action = action->next)
+        action->fn(action->arg);
+    actions_init(list);
+}
+
+void actions_drop(struct action_list *list)
+{
+    for (struct action *action = list->first; action != NULL; action = action->next) {
+        if (action->drop != NULL)
+            action->drop(action->arg);
+    }
+    actions_init(list);
+}
+
+/* ---- Byte keys. */
+
+/* Every LMDB result passes here: not found is an answer, all else sticks. */
+static enum err settle(struct txn *txn, int rc, const char *step)
+{
+    if (rc == MDB_SUCCESS)
+        return ERR_OK;
+    if (rc == MDB_NOTFOUND)
+        return ERR_NOT_FOUND;
+    return txn_fail(txn, store_err(rc, step));
+}
+
+static MDB_val val_of(struct slice s)
+{
+    return (MDB_val){s.len, (void *)s.ptr};
+}
+
+static struct slice slice_of_val(MDB_val val)
+{
+    return slice_of(val.mv_data, val.mv_size);
+}
+
+static bool key_fits(struct slice key)
+{
+    return key.len > 0 && key.len <= STORE_KEY_MAX;
+}
+
+/* Every write comes by here before it is made. */
+static enum err count_write(struct txn *txn, struct slice key, size_t size)
+{
+    assert(txn->writing && key_fits(key));
+    if (txn->err != ERR_OK)
+        return txn->err;
+    txn->pages += 1 + (unsigned)(size / PAGE_BYTES);
+    if (txn->pages <= TXN_PAGES_MAX)
+        return ERR_OK;
+    log_write(LOG_ERROR, "store", "A transaction writes more than %d pages and is refused.",
+              TXN_PAGES_MAX);
+    return txn_fail(txn, ERR_STORE_FULL);
+}
+
+enum err txn_get(struct txn *txn, struct table table, struct slice key, struct slice *value)
+{
+    assert(key_fits(key));
+    *value = slice_of(NULL, 0);
+    if (txn->err != ERR_OK)
+        return txn->err;
+    MDB_val k = val_of(key), v = {0};
+    enum err err = settle(txn, mdb_get(txn->mdb, table.handle, &k, &v), "reading");
+    if (err == ERR_OK)
+        *value = slice_of_val(v);
+    return err;
+}
+
+enum err txn_put(struct txn *txn, struct table table, struct slice key, struct slice value)
+{
+    enum err err = count_write(txn, key, value.len);
+    if (err != ERR_OK)
+        return err;
+    MDB_val k = val_of(key), v = val_of(value);
+    return settle(txn, mdb_put(txn->mdb, table.handle, &k, &v, 0), "writing");
+}
+
+enum err txn_reserve(struct txn *txn, struct table table, struct slice key, size_t size,
+                     bool only_new, uint8_t **place)
+{
+    enum err err = count_write(txn, key, size);
+    if (err != ERR_OK)
+        return err;
+    MDB_val k = val_of(key), v = {size, NULL};
+    unsigned flags = MDB_RESERVE | (only_new ? MDB_NOOVERWRITE : 0);
+    int rc = mdb_put(txn->mdb, table.handle, &k, &v, flags);
+    if (rc == MDB_KEYEXIST)
+        return ERR_EXISTS;
+    *place = v.mv_data;
+    return settle(txn, rc, "writing");
+}
+
+enum err txn_del(struct txn *txn, struct table table, struct slice key)
+{
+    enum err err = count_write(txn, key, 0);
+    if (err != ERR_OK)
+        return err;
+    MDB_val k = val_of(key);
+    return settle(txn, mdb_del(txn->mdb, table.handle, &k, NULL), "deleting");
+}
+
+/* ---- Cursors. */
+
+void cursor_open(struct cursor *cursor, struct txn *txn, struct table table)
+{
+    *cursor = (struct cursor){.txn = txn};
+    if (txn->err != ERR_OK)
+        return;
+    MDB_cursor *impl;
+    if (settle(txn, mdb_cursor_open(txn->mdb, table.handle, &impl), "opening a cursor") != ERR_OK)
+        return;
+    cursor->impl = impl;
+    txn->cursors++;
+}
+
+void cursor_close(struct cursor *cursor)
+{
+    if (cursor->impl == NULL)
+        return;
+    mdb_cursor_close(cursor->impl);
+    cursor->impl = NULL;
+    cursor->txn->cursors--;
+}
+
+static enum err move(struct cursor *cursor, MDB_cursor_op op, struct slice key)
+{
+    if (cursor->txn->err != ERR_OK)
+        return cursor->txn->err;
+    MDB_val k = val_of(key), v = {0};
+    enum err err = settle(cursor->txn, mdb_cursor_get(cursor->impl, &k, &v, op), "walking");
+    cursor->key = err == ERR_OK ? slice_of_val(k) : slice_of(NULL, 0);
+    cursor->value = err == ERR_OK ? slice_of_val(v) : slice_of(NULL, 0);
+    return err;
+}
+
+static const struct slice nothing = {NULL, 0};
+
+enum err cursor_seek(struct cursor *cursor, struct slice key)
+{
+    assert(key.len <= STORE_KEY_MAX);
+    return key.len == 0 ? move(cursor, MDB_FIRST, nothing) : move(cursor, MDB_SET_RANGE, key);
+}
+
+enum err cursor_seek_before(struct cursor *cursor, struct slice key)
+{
+    assert(key.len <= STORE_KEY_MAX);
+    if (key.len == 0)
+        return move(cursor, MDB_LAST, nothing);
+    enum err err = move(cursor, MDB_SET_RANGE, key);
+    if (err == ERR_NOT_FOUND)
+        return move(cursor, MDB_LAST, nothing);
+    return err == ERR_OK ? move(cursor, MDB_PREV, nothing) : err;
+}
+
+enum err cursor_next(struct cursor *cursor)
+{
+    return move(cursor, MDB_NEXT, nothing);
+}
+
+enum err cursor_prev(struct cursor *cursor)
+{
+    return move(cursor, MDB_PREV, nothing);
+}

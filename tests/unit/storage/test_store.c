@@ -1,0 +1,632 @@
+#include "tests/unit/storage/store_fixture.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+
+/* ---- Reading and writing. */
+
+static void test_store_reads_back_what_was_written(void **state)
+{
+    struct fixture *f = *state;
+    assert_int_equal(put(f, "a", "1"), ERR_OK);
+    assert_value(f, "a", "1");
+    assert_int_equal(put(f, "a", "2"), ERR_OK);
+    assert_value(f, "a", "2");
+    assert_absent(f, "b");
+}
+
+static void test_store_keeps_values_over_a_reopening(void **state)
+{
+    struct fixture *f = *state;
+    put(f, "a", "1");
+    reopen_store(f);
+    assert_value(f, "a", "1");
+}
+
+static void test_store_deletes(void **state)
+{
+    struct fixture *f = *state;
+    put(f, "a", "1");
+    assert_int_equal(del(f, "a"), ERR_OK);
+    assert_absent(f, "a");
+    assert_int_equal(del(f, "a"), ERR_NOT_FOUND);
+}
+
+struct snapshot {
+    struct fixture *f;
+    sem_t began, changed;
+    enum err before, after;
+};
+
+static enum err read_twice(struct txn *txn, void *arg)
+{
+    struct snapshot *s = arg;
+    struct pair pair = {s->f, "a", "old", ERR_OK};
+    s->before = match_pair(txn, &pair);
+    sem_post(&s->began);
+    sem_wait(&s->changed);
+    s->after = match_pair(txn, &pair);
+    return ERR_OK;
+}
+
+static void *read_main(void *arg)
+{
+    struct snapshot *s = arg;
+    store_read(s->f->store, read_twice, s);
+    return NULL;
+}
+
+static void test_store_read_sees_one_snapshot(void **state)
+{
+    struct fixture *f = *state;
+    struct snapshot s = {.f = f};
+    pthread_t thread;
+    sem_init(&s.began, 0, 0);
+    sem_init(&s.changed, 0, 0);
+    put(f, "a", "old");
+    pthread_create(&thread, NULL, read_main, &s);
+    sem_wait(&s.began);
+    put(f, "a", "new");
+    sem_post(&s.changed);
+    pthread_join(thread, NULL);
+    assert_int_equal(s.before, ERR_OK);
+    assert_int_equal(s.after, ERR_OK);
+    assert_value(f, "a", "new");
+}
+
+struct crowd {
+    struct store *store;
+    _Atomic unsigned inside;
+    sem_t leave;
+};
+
+static enum err stay(struct txn *txn, void *arg)
+{
+    struct crowd *crowd = arg;
+    (void)txn;
+    crowd->inside++;
+    sem_wait(&crowd->leave);
+    return ERR_OK;
+}
+
+static void *stay_main(void *arg)
+{
+    struct crowd *crowd = arg;
+    return store_read(crowd->store, stay, crowd) == ERR_OK ? arg : NULL;
+}
+
+static void test_store_readers_beyond_the_pool_wait_their_turn(void **state)
+{
+    struct fixture *f = *state;
+    enum { THREADS = READERS_MAX + 8 };
+    pthread_t threads[THREADS];
+    struct crowd crowd = {.store = f->store};
+    sem_init(&crowd.leave, 0, 0);
+    for (int i = 0; i < THREADS; i++)
+        pthread_create(&threads[i], NULL, stay_main, &crowd);
+    while (crowd.inside < READERS_MAX || f->store->readers.waiting < THREADS - READERS_MAX)
+        sched_yield();
+    assert_int_equal(crowd.inside, READERS_MAX);
+    for (int i = 0; i < THREADS; i++)
+        sem_post(&crowd.leave);
+    for (int i = 0; i < THREADS; i++) {
+        void *done;
+        pthread_join(threads[i], &done);
+        assert_non_null(done);
+    }
+    assert_int_equal(crowd.inside, THREADS);
+}
+
+/* ---- Batches. */
+
+static void test_store_waiting_writes_share_one_commit(void **state)
+{
+    struct fixture *f = *state;
+    struct pair pairs[3] = {{f, "a", "1", ERR_OK}, {f, "b", "2", ERR_OK}, {f, "c", "3", ERR_OK}};
+    enum err results[3];
+    uint64_t before = commits(f);
+    write_as_batch(f, pairs, 3, results);
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(results[i], ERR_OK);
+        assert_value(f, pairs[i].key, pairs[i].value);
+    }
+    assert_int_equal(commits(f) - before, 2); /* the gate's and theirs */
+}
+
+static void test_store_failing_closure_leaves_no_trace_while_batch_mates_commit(void **state)
+{
+    struct fixture *f = *state;
+    struct pair pairs[3] = {
+        {f, "a", "1", ERR_OK}, {f, "b", "2", ERR_VALIDATION}, {f, "c", "3", ERR_OK}};
+    enum err results[3];
+    write_as_batch(f, pairs, 3, results);
+    assert_int_equal(results[0], ERR_OK);
+    assert_int_equal(results[1], ERR_VALIDATION);
+    assert_int_equal(results[2], ERR_OK);
+    reopen_store(f);
+    assert_value(f, "a", "1");
+    assert_absent(f, "b");
+    assert_value(f, "c", "3");
+}
+
+static void test_store_later_closure_of_a_batch_sees_the_earlier_ones(void **state)
+{
+    struct fixture *f = *state;
+    struct pair pairs[3] = {{f, "a", "1", ERR_OK}, {f, "a", NULL, ERR_OK}, {f, "a", NULL, ERR_OK}};
+    enum err results[3];
+    write_as_batch(f, pairs, 3, results);
+    assert_int_equal(results[1], ERR_OK);
+    assert_int_equal(results[2], ERR_NOT_FOUND);
+    assert_absent(f, "a");
+}
+
+static enum err put_megabyte(struct txn *txn, void *arg)
+{
+    struct pair *pair = arg;
+    size_t size = 1 << 20;
+    void *bytes = txn_alloc(txn, size);
+    memset(bytes, 'x', size);
+    return txn_put(txn, pair->f->table, slice_str(pair->key), slice_of(bytes, size));
+}
+
+static void test_store_batch_of_many_bytes_is_ended_early(void **state)
+{
+    struct fixture *f = *state;
+    enum { WRITES = 40 };
+    struct gate gate;
+    struct call calls[WRITES];
+    struct pair pairs[WRITES];
+    char keys[WRITES][8];
+    uint64_t before = commits(f);
+    gate_close(&gate, f->store);
+    for (int i = 0; i < WRITES; i++) {
+        snprintf(keys[i], sizeof(keys[i]), "%d", i);
+        pairs[i] = (struct pair){.f = f, .key = keys[i]};
+        call_queue(&calls[i], f->store, put_megabyte, &pairs[i]);
+    }
+    gate_open(&gate);
+    for (int i = 0; i < WRITES; i++)
+        assert_int_equal(call_finish(&calls[i]), ERR_OK);
+    assert_int_equal(commits(f) - before, 3); /* the gate's, 32 MiB, the rest */
+}
+
+static enum err increment(struct txn *txn, void *arg)
+{
+    struct fixture *f = arg;
+    struct slice value;
+    uint64_t count = 0;
+    if (txn_get(txn, f->table, slice_str("counter"), &value) == ERR_OK)
+        memcpy(&count, value.ptr, sizeof(count));
+    count++;
+    return txn_put(txn, f->table, slice_str("counter"), slice_of(&count, sizeof(count)));
+}
+
+static void *increment_main(void *arg)
+{
+    struct fixture *f = arg;
+    for (int i = 0; i < 25; i++)
+        assert_int_equal(store_write(f->store, increment, f), ERR_OK);
+    return NULL;
+}
+
+static enum err read_counter(struct txn *txn, void *arg)
+{
+    struct fixture *f = arg;
+    struct slice value;
+    uint64_t count = 0;
+    if (txn_get(txn, f->table, slice_str("counter"), &value) == ERR_OK)
+        memcpy(&count, value.ptr, sizeof(count));
+    return count == 16 * 25 ? ERR_OK : ERR_CONFLICT;
+}
+
+static void test_store_many_threads_lose_no_update(void **state)
+{
+    struct fixture *f = *state;
+    pthread_t threads[16];
+    for (int i = 0; i < 16; i++)
+        pthread_create(&threads[i], NULL, increment_main, f);
+    for (int i = 0; i < 16; i++)
+        pthread_join(threads[i], NULL);
+    assert_int_equal(store_read(f->store, read_counter, f), ERR_OK);
+}
+
+/* ---- Actions. */
+
+struct trace {
+    struct fixture *f;
+    char text[16]; /* a letter for each action that ran */
+    enum err visible;
+    enum err result;
+};
+
+static void note(struct trace *trace, char letter)
+{
+    size_t len = strlen(trace->text);
+    trace->text[len] = letter;
+    trace->text[len + 1] = 0;
+}
+
+static void note_1(void *arg)
+{
+    struct trace *trace = arg;
+    struct pair pair = {trace->f, "a", "1", ERR_OK};
+    trace->visible = store_read(trace->f->store, match_pair, &pair);
+    note(trace, '1');
+}
+
+static void note_2(void *arg)
+{
+    note(arg, '2');
+}
+
+static void note_drop(void *arg)
+{
+    note(arg, 'd');
+}
+
+static enum err put_with_actions(struct txn *txn, void *arg)
+{
+    struct trace *trace = arg;
+    struct pair pair = {trace->f, "a", "1", trace->result};
+    txn_on_commit(txn, note_1, note_drop, trace);
+    txn_on_commit(txn, note_2, NULL, trace);
+    return write_pair(txn, &pair);
+}
+
+static void test_store_actions_run_after_the_commit_in_order_before_the_writer_returns(void **state)
+{
+    struct fixture *f = *state;
+    struct trace trace = {.f = f, .visible = ERR_INTERNAL};
+    assert_int_equal(store_write(f->store, put_with_actions, &trace), ERR_OK);
+    assert_string_equal(trace.text, "12");
+    assert_int_equal(trace.visible, ERR_OK);
+}
+
+static void test_store_actions_of_a_failed_closure_are_dropped(void **state)
+{
+    struct fixture *f = *state;
+    struct trace trace = {.f = f, .result = ERR_CONFLICT};
+    assert_int_equal(store_write(f->store, put_with_actions, &trace), ERR_CONFLICT);
+    assert_string_equal(trace.text, "d");
+    assert_absent(f, "a");
+}
+
+static void copy_text(void *arg)
+{
+    char **text = arg;
+    snprintf(text[1], 16, "%s", text[0]);
+}
+
+static enum err alloc_for_action(struct txn *txn, void *arg)
+{
+    char **text = txn_alloc(txn, 2 * sizeof(*text));
+    text[0] = txn_alloc(txn, 100000); /* more than a block */
+    text[1] = arg;
+    snprintf(text[0], 16, "kept");
+    txn_on_commit(txn, copy_text, NULL, text);
+    return ERR_OK;
+}
+
+static void test_txn_memory_lives_until_the_actions_have_run(void **state)
+{
+    struct fixture *f = *state;
+    char out[16] = "";
+    assert_int_equal(store_write(f->store, alloc_for_action, out), ERR_OK);
+    assert_string_equal(out, "kept");
+}
+
+/* ---- Errors. */
+
+static enum err fail_and_go_on(struct txn *txn, void *arg)
+{
+    struct fixture *f = arg;
+    struct cursor cursor;
+    struct slice value;
+    txn_put(txn, f->table, slice_str("a"), slice_str("1"));
+    assert_int_equal(txn_fail(txn, ERR_LIMITED), ERR_LIMITED);
+    assert_int_equal(txn_fail(txn, ERR_INTERNAL), ERR_LIMITED);
+    assert_int_equal(txn_put(txn, f->table, slice_str("b"), slice_str("1")), ERR_LIMITED);
+    assert_int_equal(txn_get(txn, f->table, slice_str("a"), &value), ERR_LIMITED);
+    assert_int_equal(txn_del(txn, f->table, slice_str("a")), ERR_LIMITED);
+    cursor_open(&cursor, txn, f->table);
+    assert_int_equal(cursor_seek(&cursor, slice_str("a")), ERR_LIMITED);
+    cursor_close(&cursor);
+    return ERR_OK;
+}
+
+static void test_txn_first_error_sticks_and_nothing_commits(void **state)
+{
+    struct fixture *f = *state;
+    assert_int_equal(store_write(f->store, fail_and_go_on, f), ERR_LIMITED);
+    assert_absent(f, "a");
+    assert_absent(f, "b");
+}
+
+static enum err miss_and_go_on(struct txn *txn, void *arg)
+{
+    struct fixture *f = arg;
+    struct slice value;
+    assert_int_equal(txn_get(txn, f->table, slice_str("x"), &value), ERR_NOT_FOUND);
+    assert_int_equal(txn_del(txn, f->table, slice_str("x")), ERR_NOT_FOUND);
+    return txn_put(txn, f->table, slice_str("a"), slice_str("1"));
+}
+
+static void test_txn_not_found_does_not_stick(void **state)
+{
+    struct fixture *f = *state;
+    assert_int_equal(store_write(f->store, miss_and_go_on, f), ERR_OK);
+    assert_value(f, "a", "1");
+}
+
+static enum err watch_clock(struct txn *txn, void *arg)
+{
+    struct fixture *f = arg;
+    int64_t begin = txn_now_ms(txn);
+    clock_fake_advance(&f->clock, 5000);
+    return txn_now_ms(txn) == begin ? ERR_OK : ERR_CONFLICT;
+}
+
+static void test_txn_time_stands_still(void **state)
+{
+    struct fixture *f = *state;
+    assert_int_equal(store_write(f->store, watch_clock, f), ERR_OK);
+}
+
+static enum err write_too_much(struct txn *txn, void *arg)
+{
+    struct fixture *f = arg;
+    enum err err = ERR_OK;
+    for (int i = 0; i <= TXN_PAGES_MAX && err == ERR_OK; i++)
+        err = txn_put(txn, f->table, slice_str("a"), slice_str("1"));
+    return err;
+}
+
+static void test_txn_that_writes_too_many_pages_is_refused(void **state)
+{
+    struct fixture *f = *state;
+    assert_int_equal(store_write(f->store, write_too_much, f), ERR_STORE_FULL);
+    assert_absent(f, "a");
+}
+
+/* ---- Cursors. */
+
+static enum err walk(struct txn *txn, void *arg)
+{
+    struct fixture *f = arg;
+    struct cursor c;
+    cursor_open(&c, txn, f->table);
+    assert_int_equal(cursor_seek(&c, slice_str("")), ERR_OK);
+    assert_true(slice_is(c.key, "b") && slice_is(c.value, "1"));
+    assert_int_equal(cursor_seek(&c, slice_str("c")), ERR_OK);
+    assert_true(slice_is(c.key, "d"));
+    assert_int_equal(cursor_next(&c), ERR_OK);
+    assert_true(slice_is(c.key, "f"));
+    assert_int_equal(cursor_next(&c), ERR_NOT_FOUND);
+    assert_int_equal(cursor_seek(&c, slice_str("g")), ERR_NOT_FOUND);
+    assert_int_equal(cursor_seek_before(&c, slice_str("d")), ERR_OK);
+    assert_true(slice_is(c.key, "b"));
+    assert_int_equal(cursor_prev(&c), ERR_NOT_FOUND);
+    assert_int_equal(cursor_seek_before(&c, slice_str("b")), ERR_NOT_FOUND);
+    assert_int_equal(cursor_seek_before(&c, slice_str("z")), ERR_OK);
+    assert_true(slice_is(c.key, "f"));
+    assert_int_equal(cursor_seek_before(&c, slice_str("")), ERR_OK);
+    assert_true(slice_is(c.key, "f"));
+    assert_int_equal(cursor_prev(&c), ERR_OK);
+    assert_true(slice_is(c.key, "d"));
+    cursor_close(&c);
+    return ERR_OK;
+}
+
+static void test_cursor_walks_both_ways(void **state)
+{
+    struct fixture *f = *state;
+    put(f, "d", "2");
+    put(f, "b", "1");
+    put(f, "f", "3");
+    assert_int_equal(store_read(f->store, walk, f), ERR_OK);
+    assert_int_equal(store_write(f->store, walk, f), ERR_OK);
+}
+
+static enum err walk_nothing(struct txn *txn, void *arg)
+{
+    struct fixture *f = arg;
+    struct cursor c;
+    cursor_open(&c, txn, f->table);
+    assert_int_equal(cursor_seek(&c, slice_str("")), ERR_NOT_FOUND);
+    assert_int_equal(cursor_seek(&c, slice_str("a")), ERR_NOT_FOUND);
+    assert_int_equal(cursor_seek_before(&c, slice_str("")), ERR_NOT_FOUND);
+    assert_int_equal(cursor_seek_before(&c, slice_str("a")), ERR_NOT_FOUND);
+    cursor_close(&c);
+    return ERR_OK;
+}
+
+static void test_cursor_finds_nothing_in_an_empty_table(void **state)
+{
+    struct fixture *f = *state;
+    assert_int_equal(store_read(f->store, walk_nothing, f), ERR_OK);
+}
+
+/* ---- Opening and closing. */
+
+static void test_store_second_open_is_a_conflict(void **state)
+{
+    struct fixture *f = *state;
+    struct store *second;
+    assert_int_equal(try_open(f, MAP_BYTES, &second), ERR_CONFLICT);
+    assert_null(second);
+    assert_non_null(strstr(f->why, "in use by another process"));
+    assert_int_equal(put(f, "a", "1"), ERR_OK);
+}
+
+static void test_store_directory_is_private(void **state)
+{
+    struct fixture *f = *state;
+    struct stat st;
+    char dir[sizeof(f->dir)];
+    snprintf(dir, sizeof(dir), "%s", f->dir);
+    store_close(&f->store);
+    strncat(f->dir, "/new", sizeof(f->dir) - strlen(f->dir) - 1);
+    open_store(f, MAP_BYTES);
+    assert_int_equal(stat(f->dir, &st), 0);
+    assert_int_equal(st.st_mode & 0777, 0700);
+    snprintf(f->dir, sizeof(f->dir), "%s", dir);
+}
+
+static void spoil_file(struct fixture *f, off_t size, const char *head)
+{
+    char path[300];
+    snprintf(path, sizeof(path), "%s/data.mdb", f->dir);
+    int fd = open(path, O_RDWR);
+    assert_int_equal(ftruncate(fd, size), 0);
+    assert_int_equal(pwrite(fd, head, strlen(head), 0), strlen(head));
+    close(fd);
+}
+
+static void test_store_refuses_a_file_that_is_no_database(void **state)
+{
+    struct fixture *f = *state;
+    struct store *store;
+    store_close(&f->store);
+    spoil_file(f, 0, "This is a letter to the editor and has nothing to do with it. ");
+    assert_int_equal(try_open(f, MAP_BYTES, &store), ERR_CORRUPT);
+    assert_non_null(strstr(f->why, "data.mdb is damaged or not a database"));
+}
+
+static void test_store_truncated_file_is_an_error_and_not_a_crash(void **state)
+{
+    struct fixture *f = *state;
+    char key[16];
+    for (int i = 0; i < 50; i++) {
+        snprintf(key, sizeof(key), "%d", i);
+        struct pair pair = {.f = f, .key = key};
+        if (i % 10 == 0)
+            assert_int_equal(store_write(f->store, put_megabyte, &pair), ERR_OK);
+        put(f, key, "small");
+    }
+    store_close(&f->store);
+    spoil_file(f, 2 * 4096, "");
+    struct store *store;
+    assert_int_equal(try_open(f, MAP_BYTES, &store), ERR_CORRUPT);
+}
+
+static enum err put_format_99(struct txn *txn, void *arg)
+{
+    struct table meta;
+    (void)arg;
+    meta = txn_store(txn)->meta;
+    struct cursor c;
+    cursor_open(&c, txn, meta);
+    cursor_seek(&c, slice_str(""));
+    char key[STORE_KEY_MAX];
+    size_t len = c.key.len;
+    memcpy(key, c.key.ptr, len);
+    cursor_close(&c);
+    return record_put(txn, meta, slice_of(key, len), 1, slice_str("{\"format\":99}"));
+}
+
+static void test_store_refuses_a_newer_format(void **state)
+{
+    struct fixture *f = *state;
+    struct store *store;
+    assert_int_equal(store_write(f->store, put_format_99, NULL), ERR_OK);
+    store_close(&f->store);
+    assert_int_equal(try_open(f, MAP_BYTES, &store), ERR_CORRUPT);
+    assert_non_null(strstr(f->why, "has format 99, this program knows 1"));
+}
+
+static void *close_main(void *arg)
+{
+    struct fixture *f = arg;
+    struct store *store = f->store;
+    store_close(&store);
+    return NULL;
+}
+
+static bool is_closing(struct store *store)
+{
+    lock_acquire(&store->writer.lock);
+    bool closing = store->writer.closing;
+    lock_leave(&store->writer.lock);
+    return closing;
+}
+
+static void test_store_close_commits_what_waits_and_refuses_what_comes(void **state)
+{
+    struct fixture *f = *state;
+    struct gate gate;
+    struct call calls[2];
+    struct pair pairs[2] = {{f, "a", "1", ERR_OK}, {f, "b", "2", ERR_OK}};
+    pthread_t closer;
+    gate_close(&gate, f->store);
+    for (int i = 0; i < 2; i++)
+        call_queue(&calls[i], f->store, write_pair, &pairs[i]);
+    pthread_create(&closer, NULL, close_main, f);
+    while (!is_closing(f->store))
+        sched_yield();
+    assert_int_equal(put(f, "c", "3"), ERR_DRAINING);
+    gate_open(&gate);
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(call_finish(&calls[i]), ERR_OK);
+    pthread_join(closer, NULL);
+    open_store(f, MAP_BYTES);
+    assert_value(f, "a", "1");
+    assert_value(f, "b", "2");
+    assert_absent(f, "c");
+}
+
+static void test_store_stats_count(void **state)
+{
+    struct fixture *f = *state;
+    struct store_stats before, after;
+    struct pair failing = {f, "b", "1", ERR_CONFLICT};
+    store_stats(f->store, &before);
+    struct pair pair = {.f = f, .key = "a"};
+    store_write(f->store, put_megabyte, &pair);
+    store_write(f->store, write_pair, &failing);
+    store_stats(f->store, &after);
+    assert_int_equal(after.commits - before.commits, 1);
+    assert_int_equal(after.writes - before.writes, 1);
+    assert_int_equal(after.writes_failed - before.writes_failed, 1);
+    assert_in_range(after.used_bytes - before.used_bytes, 1 << 20, (1 << 20) + (64 << 10));
+    assert_int_equal(after.map_bytes, MAP_BYTES);
+    assert_false(after.read_only);
+    assert_string_equal(after.cause, "");
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+    silence_log();
+    const struct CMUnitTest tests[] = {
+        TEST(test_store_reads_back_what_was_written),
+        TEST(test_store_keeps_values_over_a_reopening),
+        TEST(test_store_deletes),
+        TEST(test_store_read_sees_one_snapshot),
+        TEST(test_store_readers_beyond_the_pool_wait_their_turn),
+        TEST(test_store_waiting_writes_share_one_commit),
+        TEST(test_store_failing_closure_leaves_no_trace_while_batch_mates_commit),
+        TEST(test_store_later_closure_of_a_batch_sees_the_earlier_ones),
+        TEST(test_store_batch_of_many_bytes_is_ended_early),
+        TEST(test_store_many_threads_lose_no_update),
+        TEST(test_store_actions_run_after_the_commit_in_order_before_the_writer_returns),
+        TEST(test_store_actions_of_a_failed_closure_are_dropped),
+        TEST(test_txn_memory_lives_until_the_actions_have_run),
+        TEST(test_txn_first_error_sticks_and_nothing_commits),
+        TEST(test_txn_not_found_does_not_stick),
+        TEST(test_txn_time_stands_still),
+        TEST(test_txn_that_writes_too_many_pages_is_refused),
+        TEST(test_cursor_walks_both_ways),
+        TEST(test_cursor_finds_nothing_in_an_empty_table),
+        TEST(test_store_second_open_is_a_conflict),
+        TEST(test_store_directory_is_private),
+        TEST(test_store_refuses_a_file_that_is_no_database),
+        TEST(test_store_truncated_file_is_an_error_and_not_a_crash),
+        TEST(test_store_refuses_a_newer_format),
+        TEST(test_store_close_commits_what_waits_and_refuses_what_comes),
+        TEST(test_store_stats_count),
+    };
+    int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    log_close();
+    return failed;
+}
