@@ -20,7 +20,7 @@ struct cache_lease; /* the right to fill one key */
 
 struct cache_options {
     size_t budget_bytes; /* of keys, values, headers and tables; at least 1 MiB */
-    unsigned shards;     /* a power of two; 0: 256 */
+    unsigned shards;     /* a power of two up to 256; 0: 256 */
 };
 
 struct cache *cache_create(const struct cache_options *options);
@@ -34,9 +34,8 @@ enum cache_result {
 
 /* Looks up and, on a miss, gets the lease or waits up to `wait_ms` for its holder. An over-long key
  * is CACHE_TIMEOUT. now_ms: monotonic milliseconds, the same clock in all calls. */
-enum cache_result cache_get(struct cache *cache, struct slice key, int64_t now_ms,
-                            unsigned wait_ms, struct cache_value **value,
-                            struct cache_lease **lease);
+enum cache_result cache_get(struct cache *cache, struct slice key, int64_t now_ms, unsigned wait_ms,
+                            struct cache_value **value, struct cache_lease **lease);
 
 /* Only looks: the value or NULL, no lease, no waiting. */
 struct cache_value *cache_peek(struct cache *cache, struct slice key, int64_t now_ms);
@@ -58,8 +57,13 @@ void cache_invalidate(struct cache *cache, struct slice key);
 /* Drops values whose time is up; cheap when nothing is due. Call it about once a second. */
 void cache_sweep(struct cache *cache, int64_t now_ms);
 
+/* Each look-up is one hit or one miss. Every value that was filled has been evicted, expired or
+ * invalidated since, or is one of the entries. */
 struct cache_stats {
-    uint64_t hits, misses, fills, evictions, expirations, invalidations, fills_voided, waits;
+    uint64_t hits, misses, fills, evictions, expirations;
+    uint64_t invalidations; /* that found a value to drop */
+    uint64_t fills_voided;  /* refused because an invalidation came first */
+    uint64_t waits;         /* look-ups that waited for another's lease */
     uint64_t bytes, entries;
 };
 
