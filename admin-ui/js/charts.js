@@ -1,6 +1,6 @@
-// What the charts show. Series are drawn in this order, so the most important line, the last, lies on
-// top; in a stack the first is the uppermost. Legends read the other way round.
-import { count, duration, percent, rate, text } from "./format.js";
+// What the charts show. Series are drawn in this order: the most important line is the last and lies
+// on top; in a stack the first is the uppermost. Legends read the other way round.
+import { count, duration, percent, rate, text } from './format.js';
 
 const asRate = (value) => text(rate(value));
 const asCount = (value) => text(count(value));
@@ -8,52 +8,59 @@ const asDuration = (value) => text(duration(value));
 const asPercent = (value) => text(percent(value));
 
 export const charts = [
-  {
-    title: "Requests",
-    stacked: true,
-    axes: [{ format: asRate, least: 8 }],
-    series: [
-      { key: "serverError", label: "5xx", colour: "rose", format: asRate },
-      { key: "clientError", label: "4xx", colour: "amber", format: asRate },
-      { key: "redirect", label: "3xx", colour: "sky", format: asRate },
-      { key: "ok", label: "2xx", colour: "teal", format: asRate },
-    ],
-  },
-  {
-    title: "Latency",
-    axes: [{ format: asDuration, least: 1 }],
-    series: [
-      { key: "p99", label: "p99", colour: "violet", format: asDuration },
-      { key: "p95", label: "p95", colour: "indigo", format: asDuration },
-      { key: "p50", label: "p50", colour: "sky", format: asDuration, fill: true },
-    ],
-  },
-  {
-    title: "Cache hit ratio",
-    axes: [{ format: (value) => `${Math.round(value * 100)}%`, least: 1, most: 1 }],
-    series: [{ key: "hitRatio", label: "hits", colour: "teal", format: asPercent, fill: true }],
-  },
-  {
-    title: "Jobs",
-    axes: [{ format: asCount, least: 8 }],
-    series: [
-      { key: "dead", label: "dead", colour: "rose", format: asCount },
-      { key: "retrying", label: "retrying", colour: "amber", format: asCount },
-      { key: "scheduled", label: "scheduled", colour: "slate", format: asCount },
-      { key: "running", label: "running", colour: "teal", format: asCount },
-      { key: "ready", label: "ready", colour: "sky", format: asCount, fill: true },
-    ],
-  },
-  {
-    title: "Commits",
-    axes: [
-      { format: asDuration, least: 4 },
-      { scale: "batch", side: 1, format: asCount, least: 4 },
-    ],
-    series: [
-      { key: "batch", label: "writes each", colour: "amber", format: asCount, scale: "batch", dash: [5, 4] },
-      { key: "commitP99", label: "p99", colour: "violet", format: asDuration },
-      { key: "commitP50", label: "p50", colour: "sky", format: asDuration, fill: true },
-    ],
-  },
+    {
+        title: 'Requests',
+        stacked: true,
+        axes: [{ format: asRate, least: 8 }],
+        series: [
+            { key: 'serverError', label: '5xx', colour: 'rose', format: asRate },
+            { key: 'clientError', label: '4xx', colour: 'amber', format: asRate },
+            { key: 'redirect', label: '3xx', colour: 'sky', format: asRate },
+            { key: 'ok', label: '2xx', colour: 'teal', format: asRate },
+        ],
+    },
+    {
+        title: 'Latency',
+        axes: [{ format: asDuration, least: 1 }],
+        series: [
+            { key: 'p99', label: 'p99', colour: 'violet', format: asDuration },
+            { key: 'p95', label: 'p95', colour: 'indigo', format: asDuration },
+            { key: 'p50', label: 'p50', colour: 'sky', format: asDuration, fill: true },
+        ],
+    },
+    {
+        title: 'Cache hit ratio',
+        axes: [{ format: (value) => `${Math.round(value * 100)}%`, least: 1, most: 1 }],
+        series: [{ key: 'hitRatio', label: 'hits', colour: 'teal', format: asPercent, fill: true }],
+    },
+    {
+        title: 'Jobs',
+        axes: [{ format: asCount, least: 8 }],
+        series: [
+            { key: 'dead', label: 'dead', colour: 'rose', format: asCount },
+            { key: 'retrying', label: 'retrying', colour: 'amber', format: asCount },
+            { key: 'scheduled', label: 'scheduled', colour: 'slate', format: asCount },
+            { key: 'running', label: 'running', colour: 'teal', format: asCount },
+            { key: 'ready', label: 'ready', colour: 'sky', format: asCount, fill: true },
+        ],
+    },
+    {
+        title: 'Commits',
+        axes: [
+            { format: asDuration, least: 4 },
+            { scale: 'batch', side: 1, format: asCount, least: 4 },
+        ],
+        series: [
+            {
+                key: 'batch',
+                label: 'writes each',
+                colour: 'amber',
+                format: asCount,
+                scale: 'batch',
+                dash: [5, 4],
+            },
+            { key: 'commitP99', label: 'p99', colour: 'violet', format: asDuration },
+            { key: 'commitP50', label: 'p50', colour: 'sky', format: asDuration, fill: true },
+        ],
+    },
 ];
