@@ -20,6 +20,12 @@ struct settings {
     int64_t head_ms, body_ms, idle_ms, workers, cap, body_max, drain_ms;
 };
 
+static void say(const char *line)
+{
+    puts(line);
+    fflush(stdout);
+}
+
 static void write_slice(struct json_writer *w, const char *key, struct slice value)
 {
     jw_key(w, key);
@@ -50,8 +56,7 @@ static void answer_hold(struct request *request, struct response *response)
 {
     char byte;
 
-    puts("held");
-    fflush(stdout);
+    say("held");
     if (read(STDIN_FILENO, &byte, 1) != 1)
         response_error(response, request, ERR_INTERNAL, NULL, "nobody let go", NULL);
     else
@@ -68,6 +73,7 @@ static void answer_big(struct request *request, struct response *response)
     buf_release(&scratch);
     bytes = mem_alloc((size_t)size);
     memset(bytes, 'x', (size_t)size);
+    say("sending");
     response_borrow(response, 200, "text/plain", slice_of(bytes, (size_t)size), free, bytes);
 }
 
@@ -87,8 +93,7 @@ static void run_stream(struct stream *stream, void *arg)
     (void)arg;
     if (stream->write(stream, slice_str("data: first\n\n")))
         stream->wait_until(stream, INT64_MAX);
-    puts("stream ended");
-    fflush(stdout);
+    say("stream ended");
 }
 
 static void answer_stream(struct request *request, struct response *response)
