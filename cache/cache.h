@@ -57,8 +57,8 @@ void cache_invalidate(struct cache *cache, struct slice key);
 /* Drops values whose time is up; cheap when nothing is due. Call it about once a second. */
 void cache_sweep(struct cache *cache, int64_t now_ms);
 
-/* Each look-up is one hit or one miss. Every value that was filled has been evicted, expired or
- * invalidated since, or is one of the entries. */
+/* Each look-up is one hit or one miss, but that of an over-long key is neither. Every value that
+ * was filled has been evicted, expired or invalidated since, or is one of the entries. */
 struct cache_stats {
     uint64_t hits, misses, fills, evictions, expirations;
     uint64_t invalidations; /* that found a value to drop */

@@ -99,7 +99,8 @@ static size_t shard_index_bytes(const struct cache_shard *shard)
     return cache_charge(shard->table.slots) + cache_charge(shard->s3.ghost);
 }
 
-/* Grows the table, if a value of `size` bytes then fits without evicting for good. */
+/* Grows the table, if that leaves room for another value of `size` bytes: else it is the bytes that
+ * limit the number of values, and a larger table would only take from them. */
 static void shard_grow_table(struct cache_shard *shard, size_t size)
 {
     size_t old = cache_charge(shard->table.slots);
@@ -107,11 +108,11 @@ static void shard_grow_table(struct cache_shard *shard, size_t size)
 
     if (shard->bytes - old + grown + size > shard->budget_bytes)
         return;
-    shard_resize_ghost(shard, 0);
     while (shard->bytes + grown > shard->budget_bytes)
         shard_evict_one(shard);
     cache_table_grow(&shard->table);
     shard->bytes = shard->bytes - old + cache_charge(shard->table.slots);
+    shard_resize_ghost(shard, 0); /* the next eviction makes one of the right size */
 }
 
 static bool shard_has_room(const struct cache_shard *shard, size_t size)

@@ -122,7 +122,7 @@ static void test_charge_is_what_the_allocator_gave(void **state)
     assert_int_equal(cache_charge(NULL), 0);
 }
 
-/* All in one home slot, so that every removal has to close a gap in one long run. */
+/* All in one long run, so that every removal has to close a gap. */
 static void test_table_finds_all_others_after_each_removal(void **state)
 {
     (void)state;
