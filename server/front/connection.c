@@ -264,14 +264,16 @@ int64_t table_sweep(void *arg, int64_t now_ns)
     return SWEEP_MS;
 }
 
-void table_cut_idle(struct front *front)
+void table_cut_idle(struct front *front, int64_t since_ns)
 {
     lock_acquire(&front->lock);
     for (unsigned i = 0; i < front->touched; i++) {
-        enum phase phase = connection_phase(&front->connections[i]);
+        struct connection *c = &front->connections[i];
+        uint64_t word = atomic_load(&c->phase);
 
-        if (phase == PHASE_FRESH || phase == PHASE_IDLE)
-            cut(&front->connections[i], CUT_STOPPING);
+        if ((phase_of(word) == PHASE_FRESH || phase_of(word) == PHASE_IDLE) &&
+            since_of(word) <= since_ns)
+            cut(c, CUT_STOPPING);
     }
     lock_leave(&front->lock);
 }

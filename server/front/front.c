@@ -9,6 +9,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#define GRACE_NS    INT64_C(500000000)
 #define SPARE_FILES 256 /* the store, the log, the mail box and what else the process opens */
 
 /* A connection is a descriptor, and the usual soft limit is 1024. */
@@ -97,23 +98,30 @@ uint16_t front_port(const struct front *front)
 
 /* ---- Stopping */
 
-static void wait_until_empty(struct front *front, int64_t timeout_ms)
+static void wait_until_empty(struct front *front, int64_t deadline_ns)
 {
-    int64_t deadline_ns = clock_mono_ns(&clock_system) + timeout_ms * 1000000;
-
     lock_acquire(&front->lock);
     while (front->live > 0 && lock_cond_wait_until(&front->empty, &front->lock, deadline_ns)) {
     }
     lock_leave(&front->lock);
 }
 
+/* A client that was served a moment ago may be sending its next request just now, and would lose it
+ * if the connection were closed at once. It gets time to do so, and then its last answer. */
 unsigned front_drain(struct front *front, int64_t timeout_ms)
 {
+    int64_t start_ns = clock_mono_ns(&clock_system);
+    int64_t deadline_ns = start_ns + timeout_ms * 1000000;
+    int64_t grace_ns = start_ns + GRACE_NS;
+
     atomic_store(&front->draining, true);
     eventfd_write(front->wake_fd, 1);
     transport_stop_accepting(front);
-    table_cut_idle(front);
-    wait_until_empty(front, timeout_ms);
+    table_cut_idle(front, clock_mono_ns(front->options.clock) - GRACE_NS);
+    wait_until_empty(front, grace_ns < deadline_ns ? grace_ns : deadline_ns);
+    atomic_store(&front->closing, true);
+    table_cut_idle(front, INT64_MAX);
+    wait_until_empty(front, deadline_ns);
     return table_cut_all(front);
 }
 

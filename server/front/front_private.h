@@ -137,8 +137,8 @@ void table_remove(struct connection *c);
 /* Timer: cuts what is overdue, and makes room for those without a worker. */
 int64_t table_sweep(void *arg, int64_t now_ns);
 
-/* Ends the wait of connections from which no byte of a request has come. */
-void table_cut_idle(struct front *front);
+/* Ends the wait of connections from which no byte of a request has come since then or longer. */
+void table_cut_idle(struct front *front, int64_t since_ns);
 /* Ends all. Returns their number. */
 unsigned table_cut_all(struct front *front);
 
@@ -189,8 +189,9 @@ struct front {
     atomic_bool running;
     struct worker *workers;
     atomic_uint workers_started;
-    int wake_fd; /* becomes readable when the front drains */
-    atomic_bool draining;
+    int wake_fd;          /* becomes readable when the front drains */
+    atomic_bool draining; /* each answer is its connection's last */
+    atomic_bool closing;  /* and who has not asked by now need not ask */
     struct timer *timer;
 
     struct lock lock;

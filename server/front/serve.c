@@ -18,7 +18,7 @@ static int64_t mono_ns(const struct connection *c)
 static void wait_for_request(struct connection *c)
 {
     connection_enter(c, c->served == 0 ? PHASE_FRESH : PHASE_IDLE, mono_ns(c));
-    if (atomic_load(&c->front->draining))
+    if (atomic_load(&c->front->closing))
         shutdown(c->fd, SHUT_RD); /* what has arrived is still read */
 }
 
