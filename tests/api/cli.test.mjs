@@ -1,0 +1,138 @@
+// The program from the shell.
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import os from 'node:os';
+import path from 'node:path';
+import test from 'node:test';
+import { promisify } from 'node:util';
+
+import { configText, runGalley, startGalley } from '../lib/galley.mjs';
+
+async function directory(t, config) {
+    const dir = await mkdtemp(path.join(os.tmpdir(), 'galley-cli-'));
+    t.after(() => rm(dir, { recursive: true, force: true }));
+    if (config !== undefined) await writeFile(path.join(dir, 'config.ini'), config);
+    return dir;
+}
+
+test('version prints one line', async () => {
+    assert.deepEqual(await runGalley(['version']), { status: 0, stdout: 'galley 0.1.0\n', stderr: '' });
+});
+
+test('help lists the commands, and says more about one', async () => {
+    const all = await runGalley(['help']);
+    assert.equal(all.status, 0);
+    for (const command of ['serve', 'check', 'version', 'help']) {
+        assert.match(all.stdout, new RegExp(`^  galley ${command}`, 'm'));
+        const one = await runGalley(['help', command]);
+        assert.equal(one.status, 0);
+        assert.match(one.stdout, new RegExp(`^galley ${command}`));
+    }
+});
+
+test('no command at all is an error that helps', async () => {
+    const { status, stdout } = await runGalley([]);
+    assert.equal(status, 2);
+    assert.match(stdout, /galley serve/);
+});
+
+test('a slip in a command or option is answered with the nearest one', async () => {
+    const command = await runGalley(['sevre']);
+    assert.equal(command.status, 2);
+    assert.match(command.stderr, /no command sevre; did you mean serve\?/);
+    const option = await runGalley(['serve', '--lisen', '127.0.0.1:0']);
+    assert.equal(option.status, 2);
+    assert.match(option.stderr, /no option --lisen; did you mean --listen\?/);
+    const value = await runGalley(['serve', '-c']);
+    assert.equal(value.status, 2);
+    assert.match(value.stderr, /-c wants a value/);
+});
+
+test('check reads config.ini of the working directory, or another', async (t) => {
+    const dir = await directory(t, configText());
+    assert.deepEqual(await runGalley(['check'], { cwd: dir }), { status: 0, stdout: 'config.ini: ok\n', stderr: '' });
+    const elsewhere = await runGalley(['check', '-c', path.join(dir, 'config.ini')]);
+    assert.equal(elsewhere.status, 0);
+});
+
+test('an absent configuration says what to do', async (t) => {
+    const dir = await directory(t);
+    for (const command of ['check', 'serve']) {
+        const { status, stdout, stderr } = await runGalley([command], { cwd: dir });
+        assert.deepEqual([status, stdout], [2, '']);
+        assert.match(stderr, /^config\.ini: cannot be read: No such file or directory; .*-c FILE\n$/);
+    }
+});
+
+test('a wrong configuration starts nothing and tells all its errors', async (t) => {
+    const dir = await directory(t, '[server]\nlisten = 127.0.0.1:0\nworker = 8\nhead_timeout = 10\n[cash]\n');
+    for (const command of ['check', 'serve']) {
+        const { status, stdout, stderr } = await runGalley([command], { cwd: dir });
+        assert.deepEqual([status, stdout], [2, '']);
+        assert.deepEqual(stderr.trimEnd().split('\n'), [
+            'config.ini:3: [server] worker: unknown key; did you mean workers?',
+            'config.ini:4: [server] head_timeout: read "10"; allowed: a duration in ms, s, min, h or d from 100ms to 1h',
+            'config.ini:5: [cash] unknown section; did you mean cache?',
+        ]);
+    }
+    assert.equal(existsSync(path.join(dir, 'data')), false);
+});
+
+test('the development data is refused beyond loopback, also from the command line', async (t) => {
+    const dir = await directory(t, configText());
+    const { status, stderr } = await runGalley(['serve', '--listen', '0.0.0.0:0'], { cwd: dir });
+    assert.equal(status, 2);
+    assert.match(stderr, /^config\.ini:\d+: \[shop\] seed: .*known password.*0\.0\.0\.0:0/);
+});
+
+test('--listen and --data win over the file', async () => {
+    const galley = await startGalley({
+        config: { server: { listen: '192.0.2.1:1', data: '/nonexistent/x' }, shop: { seed: 'yes' } },
+        args: ['--listen', '127.0.0.1:0', '--data', 'elsewhere'],
+    });
+    assert.equal((await galley.request('GET', '/healthz')).status, 200);
+    assert.ok(existsSync(path.join(galley.dir, 'elsewhere')));
+});
+
+test('a directory that another process serves from is left alone', async () => {
+    const first = await startGalley();
+    const second = await runGalley(['serve'], { cwd: first.dir });
+    assert.equal(second.status, 1);
+    assert.match(second.stderr, /galley: cannot start: .*\S/);
+    assert.equal((await first.request('GET', '/healthz')).status, 200);
+});
+
+test('a port that is taken is said so', async (t) => {
+    const first = await startGalley();
+    const dir = await directory(t, configText({ server: { listen: `127.0.0.1:${first.port}` } }));
+    const second = await runGalley(['serve'], { cwd: dir });
+    assert.equal(second.status, 1);
+    assert.match(second.stderr, new RegExp(`galley: cannot start: .*${first.port}`));
+});
+
+test('the banner says where, what and how durable', async () => {
+    const galley = await startGalley();
+    const lines = galley.stdout.split('\n');
+    assert.equal(lines[0], 'galley 0.1.0');
+    assert.equal(lines[1], `listening on http://127.0.0.1:${galley.port}`);
+    assert.match(lines[2], new RegExp(`^admin +${galley.url}/_/setup\\?token=\\S+`));
+    assert.match(lines[3], new RegExp(`^data +${galley.dataDir}$`));
+    assert.match(lines[4], /^durability +every answer after fsync$/);
+});
+
+test('the three curl lines of the banner work when pasted into a shell', async () => {
+    const galley = await startGalley();
+    const lines = galley.stdout.trimEnd().split('\n').slice(-3);
+    assert.ok(lines.every((line) => line.includes('curl -s ')));
+    const { stdout } = await promisify(execFile)('sh', ['-c', lines.join('\n')]);
+    const [product, order] = stdout.trim().split('\n').map((line) => JSON.parse(line));
+    assert.equal(product.id, 17);
+    assert.equal(order.status, 'placed');
+});
+
+test('without the development data there are no lines to paste', async () => {
+    const galley = await startGalley({ config: { shop: { seed: 'no' } } });
+    assert.doesNotMatch(galley.stdout, /curl|secret/);
+});
