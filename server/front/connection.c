@@ -35,6 +35,11 @@ static int64_t since_of(uint64_t word)
     return (int64_t)(word & ~PHASE_MASK);
 }
 
+void connection_enter_idle(struct connection *c)
+{
+    connection_enter(c, PHASE_IDLE, since_of(atomic_load(&c->phase)));
+}
+
 enum phase connection_phase(const struct connection *c)
 {
     return phase_of(atomic_load(&c->phase));

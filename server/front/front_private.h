@@ -15,9 +15,9 @@
 #include <netinet/in.h>
 #include <stdatomic.h>
 
-#define HEAD_MAX   (16 * 1024) /* request line and fields */
-#define TARGET_MAX (8 * 1024)
-#define QUEUE_MAX  256                 /* accepted connections that wait for a worker */
+#define HEAD_MAX   16384 /* request line and fields */
+#define TARGET_MAX 8192
+#define QUEUE_MAX  256u                /* accepted connections that wait for a worker */
 #define LINGER_NS  INT64_C(2000000000) /* a refused client may go on sending for so long */
 #define SWEEP_MS   250
 #define BODY_ROOM  2048 /* free bytes behind a head, for reading a chunked body through */
@@ -143,6 +143,8 @@ void table_cut_idle(struct front *front, int64_t since_ns);
 unsigned table_cut_all(struct front *front);
 
 void connection_enter(struct connection *c, enum phase phase, int64_t now_ns);
+/* Idle since its last answer was begun: in the order in which clients see their answers. */
+void connection_enter_idle(struct connection *c);
 enum phase connection_phase(const struct connection *c);
 
 /* More connections than workers: those who have been served make room. */

@@ -102,10 +102,11 @@ struct response {
     struct buf body;
     struct slice
         borrowed; /* instead of body, when ptr is set: bytes that stay valid until release */
-    void (*release)(void *arg); /* called once after sending or dropping; may be NULL */
+    void (*release)(void *arg); /* called once after sending or dropping, a stream too; or NULL */
     void *release_arg;
     /* Instead of a body: the head is sent, then this runs until it returns, then the connection
-     * closes. May be NULL. */
+     * closes. Does not run for HEAD or when the client has gone: what it holds is for release to
+     * free. May be NULL. */
     void (*stream)(struct stream *stream, void *arg);
     void *stream_arg;
     bool close;   /* close the connection after this */

@@ -2,8 +2,8 @@
 
 #include <sys/socket.h>
 
-#define GATHER_MAX (16 * 1024)  /* a body up to this is copied behind its head: one system call */
-#define PIECE_MAX  (256 * 1024) /* the client has body_timeout_ms to take each */
+#define GATHER_MAX 16384  /* a body up to this is copied behind its head: one system call */
+#define PIECE_MAX  262144 /* the client has body_timeout_ms to take each */
 
 static const char common_headers[] = "X-Content-Type-Options: nosniff\r\n"
                                      "X-Frame-Options: DENY\r\n"

@@ -3,9 +3,9 @@
 #include <assert.h>
 #include <sys/socket.h>
 
-#define ROOM_FIRST 8192        /* received at first; most heads are far smaller */
-#define KEEP_MAX   (64 * 1024) /* what a buffer holds on to between requests */
-#define KEEP_IDLE  8192        /* and between connections */
+#define ROOM_FIRST 8192  /* received at first; most heads are far smaller */
+#define KEEP_MAX   65536 /* what a buffer holds on to between requests */
+#define KEEP_IDLE  8192  /* and between connections */
 
 static int64_t mono_ns(const struct connection *c)
 {
@@ -17,7 +17,10 @@ static int64_t mono_ns(const struct connection *c)
 /* Drain and connection look at each other's mark after setting their own: neither can miss. */
 static void wait_for_request(struct connection *c)
 {
-    connection_enter(c, c->served == 0 ? PHASE_FRESH : PHASE_IDLE, mono_ns(c));
+    if (c->served == 0)
+        connection_enter(c, PHASE_FRESH, mono_ns(c));
+    else
+        connection_enter_idle(c);
     if (atomic_load(&c->front->closing))
         shutdown(c->fd, SHUT_RD); /* what has arrived is still read */
 }

@@ -23,7 +23,7 @@ static int on_log(const struct mg_connection *link, const char *message)
 
     if (atomic_load(&front->running))
         log_write(LOG_WARN, "front", "%s", message);
-    else
+    else if (front->why[0] == '\0') /* what follows is only that it could not go on */
         snprintf(front->why, sizeof front->why, "%s", message);
     return 1;
 }

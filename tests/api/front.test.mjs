@@ -510,6 +510,16 @@ test('a drain that takes too long cuts what is left', async (t) => {
     assert.equal(await held.untilClosed(), '');
 });
 
+test('a drain ends in time although handlers hold all workers and the queue is full', async (t) => {
+    const server = await FrontServer.start(t, { workers: 2, drain_ms: 300 });
+    const holders = [await server.hold(), await server.hold()];
+    const waiting = await Promise.all(Array.from({ length: 300 }, () => server.connect()));
+    server.terminate();
+    assert.match(await server.line(/^cut /), /^cut 25\d$/);
+    server.release(2);
+    for (const connection of [...holders, ...waiting]) connection.destroy();
+});
+
 test('nothing is lost when the server stops under load', async (t) => {
     const server = await FrontServer.start(t, { workers: 64 });
     let answered = 0;
