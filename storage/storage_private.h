@@ -66,13 +66,14 @@ struct readers {
 };
 
 /* A store_write that waits for its commit; on the stack of its thread, and not touched after it
- * has been woken. */
+ * is done. */
 struct waiter {
     struct waiter *next;
     store_fn fn;
     void *arg;
     enum err result;
-    _Atomic uint32_t state; /* enum waiter_state; a futex */
+    unsigned lane; /* whose futex it sleeps on */
+    _Atomic bool done;
 };
 
 struct waiter_list {
@@ -85,8 +86,10 @@ struct writer {
     unsigned batch_max;
     struct lock lock;
     struct lock_cond arrived;
+    _Atomic uint32_t finished[2]; /* batches of each lane; futexes */
     /* Under the lock. */
     struct waiter_list waiting;
+    unsigned lane; /* of those in `waiting` */
     bool asleep;
     bool closing;
     /* The writer thread's own. */
@@ -101,7 +104,7 @@ struct writer {
 struct store {
     const struct clock *clock;
     int lock_fd;
-    MDB_env *env;
+    MDB_env *env; /* NULL only after store_revive has failed */
     struct table meta;
     char *table_names[TABLE_SLOTS]; /* by handle, NULL where none is */
     struct readers readers;
@@ -113,16 +116,27 @@ struct store {
 
 /* ---- store.c */
 
-/* No more writes until a restart. The first cause is kept and logged. Threads: any. */
+/* Opens store->env. Returns what LMDB said; store->env may be left to close then, or NULL. */
+int store_env_open(struct store *store, const char *dir, size_t map_bytes, unsigned flags);
+
+/* No more writes until a restart. Keeps and logs the cause. Threads: writer, between transactions.
+ */
 void store_latch(struct store *store, const char *step, int rc);
 
 /* What an LMDB or errno code is to our callers; those that need one are logged here. */
 enum err store_err(int rc, const char *step);
 
+/* ---- store_revive.c */
+
+/* Makes reading possible again if LMDB refuses even that. Threads: writer, latched. */
+void store_revive(struct store *store);
+
 /* ---- store_read.c */
 
 void readers_init(struct readers *readers);
 void readers_release(struct readers *readers);
+void readers_stop(struct readers *readers); /* waits for all to leave and keeps them out */
+void readers_resume(struct readers *readers);
 uint64_t readers_count(const struct readers *readers); /* reads so far */
 
 /* ---- store_write.c */

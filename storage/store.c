@@ -31,6 +31,7 @@ void store_latch(struct store *store, const char *step, int rc)
     snprintf(store->cause, sizeof(store->cause), "%s failed: %s", step, mdb_strerror(rc));
     atomic_store(&store->read_only, true);
     log_write(LOG_ERROR, "store", "The store is read-only until a restart: %s.", store->cause);
+    store_revive(store);
 }
 
 enum err store_err(int rc, const char *step)
@@ -162,20 +163,27 @@ static int restore_length(MDB_env *env)
     return 0;
 }
 
-static enum err open_env(struct store *store, const struct store_options *options,
-                         const struct reason *reason)
+int store_env_open(struct store *store, const char *dir, size_t map_bytes, unsigned flags)
 {
-    uint64_t map_size = options->map_size_bytes != 0 ? options->map_size_bytes : MAP_SIZE_DEFAULT;
-    uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
-    int dead, rc = mdb_env_create(&store->env);
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    store->env = NULL;
+    int rc = mdb_env_create(&store->env);
     if (rc == 0)
-        rc = mdb_env_set_mapsize(store->env, (map_size + page - 1) / page * page);
+        rc = mdb_env_set_mapsize(store->env, (map_bytes + page - 1) / page * page);
     if (rc == 0)
         rc = mdb_env_set_maxdbs(store->env, STORE_TABLES_MAX);
     if (rc == 0)
         rc = mdb_env_set_maxreaders(store->env, READERS_MAX + 1);
     if (rc == 0)
-        rc = mdb_env_open(store->env, options->dir, MDB_NOTLS | MDB_NORDAHEAD, 0600);
+        rc = mdb_env_open(store->env, dir, MDB_NOTLS | MDB_NORDAHEAD | flags, 0600);
+    return rc;
+}
+
+static enum err open_env(struct store *store, const struct store_options *options,
+                         const struct reason *reason)
+{
+    uint64_t map_bytes = options->map_size_bytes != 0 ? options->map_size_bytes : MAP_SIZE_DEFAULT;
+    int dead, rc = store_env_open(store, options->dir, map_bytes, 0);
     if (rc == 0)
         rc = mdb_reader_check(store->env, &dead);
     if (rc == 0)
@@ -203,6 +211,8 @@ static int open_table(struct store *store, MDB_txn *mdb, const char *name, struc
 enum err store_table(struct store *store, const char *name, struct table *out)
 {
     MDB_txn *mdb;
+    if (atomic_load(&store->read_only))
+        return ERR_READ_ONLY;
     int rc = mdb_txn_begin(store->env, NULL, 0, &mdb);
     if (rc == 0 && (rc = open_table(store, mdb, name, out)) != 0)
         mdb_txn_abort(mdb);
@@ -343,10 +353,14 @@ void store_close(struct store **store)
 
 /* ---- Figures. */
 
-static enum err count_pages(struct txn *txn, void *arg)
+/* Inside a transaction, so that store_revive waits for us. */
+static enum err read_sizes(struct txn *txn, void *arg)
 {
     struct store_stats *out = arg;
     struct store *store = txn_store(txn);
+    MDB_envinfo info;
+    if (mdb_env_info(store->env, &info) == 0)
+        out->map_bytes = info.me_mapsize;
     for (MDB_dbi handle = 0; handle < TABLE_SLOTS; handle++) {
         MDB_stat stat;
         bool open = handle < TABLE_SLOTS - STORE_TABLES_MAX || store->table_names[handle] != NULL;
@@ -360,11 +374,8 @@ static enum err count_pages(struct txn *txn, void *arg)
 
 void store_stats(struct store *store, struct store_stats *out)
 {
-    struct writer *writer = &store->writer;
-    MDB_envinfo info = {0};
-    mdb_env_info(store->env, &info);
+    const struct writer *writer = &store->writer;
     *out = (struct store_stats){
-        .map_bytes = info.me_mapsize,
         .commits = atomic_load(&writer->commits),
         .writes = atomic_load(&writer->writes),
         .writes_failed = atomic_load(&writer->writes_failed),
@@ -374,7 +385,7 @@ void store_stats(struct store *store, struct store_stats *out)
     };
     if (out->read_only)
         out->cause = store->cause;
-    store_read(store, count_pages, out);
+    store_read(store, read_sizes, out);
 }
 
 const struct histogram *store_commit_histogram(const struct store *store)

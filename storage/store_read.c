@@ -82,8 +82,25 @@ static void reader_leave(struct readers *readers, struct reader *reader)
     lock_leave(&readers->lock);
 }
 
+void readers_stop(struct readers *readers)
+{
+    for (unsigned i = 0; i < READERS_MAX; i++) {
+        struct reader *reader = reader_acquire(readers);
+        mdb_txn_abort(reader->mdb);
+        reader->mdb = NULL;
+    }
+}
+
+void readers_resume(struct readers *readers)
+{
+    for (unsigned i = 0; i < READERS_MAX; i++)
+        reader_leave(readers, &readers->slots[i]);
+}
+
 static int begin_or_renew(struct store *store, struct reader *reader)
 {
+    if (store->env == NULL)
+        return MDB_PANIC;
     if (reader->mdb != NULL)
         return mdb_txn_renew(reader->mdb);
     return mdb_txn_begin(store->env, NULL, MDB_RDONLY, &reader->mdb);

@@ -1,10 +1,14 @@
 /* Group commit.
  *
- * DESIGN. A writing thread puts a waiter, which lives on its stack, into a list and sleeps on the
- * waiter's own futex. The writer thread takes all that wait and runs a batch of them in one LMDB
- * transaction, each closure in a child transaction so that a failing one leaves no trace; commits,
- * which is the one fsync; runs the on-commit actions; and wakes every waiter. What arrives during
- * the fsync is the next batch: the batch grows with the load and nobody waits on purpose.
+ * DESIGN. A writing thread puts a waiter, which lives on its stack, into a list and sleeps. The
+ * writer thread takes all that wait and runs a batch of them in one LMDB transaction, each closure
+ * in a child transaction so that a failing one leaves no trace; commits, which is the one fsync;
+ * runs the on-commit actions; and wakes every waiter. What arrives during the fsync is the next
+ * batch: the batch grows with the load and nobody waits on purpose.
+ *
+ * Waking is one system call for a batch: its waiters sleep on one futex, and those that arrive
+ * meanwhile on another. There are two such lanes, in turns: a lane is used again only after all
+ * who slept on it were woken.
  *
  * Errors of the commit:
  * - It did not fit into the map. Nothing was written. Each closure runs again on its own, so that
@@ -22,6 +26,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/futex.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -67,32 +72,28 @@ static struct waiter *list_shift(struct waiter_list *list)
 
 /* ---- Sleeping and waking. */
 
-enum waiter_state { WAITER_PENDING, WAITER_ASLEEP, WAITER_DONE };
-
-static void waiter_sleep(struct waiter *waiter)
+static void waiter_sleep(struct writer *writer, struct waiter *waiter)
 {
-    uint32_t pending = WAITER_PENDING;
-    if (!atomic_compare_exchange_strong(&waiter->state, &pending, WAITER_ASLEEP))
-        return;
-    while (atomic_load(&waiter->state) == WAITER_ASLEEP)
-        syscall(SYS_futex, &waiter->state, FUTEX_WAIT_PRIVATE, WAITER_ASLEEP, NULL, NULL, 0);
+    _Atomic uint32_t *finished = &writer->finished[waiter->lane];
+    for (;;) {
+        uint32_t seen = atomic_load(finished);
+        if (atomic_load(&waiter->done))
+            return;
+        syscall(SYS_futex, finished, FUTEX_WAIT_PRIVATE, seen, NULL, NULL, 0);
+    }
 }
 
-/* From the exchange on the waiter's memory belongs to its thread again: waking names the address
- * but does not look at it, and a stray wake-up is what every futex expects. */
-static void waiter_wake(struct waiter *waiter)
+/* From `done` on the waiter's memory belongs to its thread again. */
+static void wake_all(struct writer *writer, const struct waiter_list *list)
 {
-    if (atomic_exchange(&waiter->state, WAITER_DONE) == WAITER_ASLEEP)
-        syscall(SYS_futex, &waiter->state, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
-}
-
-static void wake_all(const struct waiter_list *list)
-{
+    unsigned lane = list->first->lane;
     struct waiter *next;
     for (struct waiter *waiter = list->first; waiter != NULL; waiter = next) {
         next = waiter->next;
-        waiter_wake(waiter);
+        atomic_store(&waiter->done, true);
     }
+    atomic_fetch_add(&writer->finished[lane], 1);
+    syscall(SYS_futex, &writer->finished[lane], FUTEX_WAKE_PRIVATE, INT_MAX, NULL, NULL, 0);
 }
 
 /* ---- The callers' side. */
@@ -103,6 +104,7 @@ static enum err enqueue(struct store *store, struct waiter *waiter)
     lock_acquire(&writer->lock);
     enum err err = writer->closing ? ERR_DRAINING : ERR_OK;
     bool wake = err == ERR_OK && writer->asleep;
+    waiter->lane = writer->lane;
     if (err == ERR_OK)
         list_push(&writer->waiting, waiter);
     if (wake)
@@ -118,11 +120,11 @@ enum err store_write(struct store *store, store_fn fn, void *arg)
     assert(!pthread_equal(pthread_self(), store->writer.thread));
     if (atomic_load(&store->read_only))
         return ERR_READ_ONLY;
-    struct waiter waiter = {.fn = fn, .arg = arg, .state = WAITER_PENDING};
+    struct waiter waiter = {.fn = fn, .arg = arg};
     enum err err = enqueue(store, &waiter);
     if (err != ERR_OK)
         return err;
-    waiter_sleep(&waiter);
+    waiter_sleep(&store->writer, &waiter);
     return waiter.result;
 }
 
@@ -332,16 +334,20 @@ static void account(struct store *store, const struct waiter_list *list)
     log_write(LOG_ERROR, "store", "The store is full (map or disk): writes fail.");
 }
 
-/* Waits until there is something to do; false when closing and nothing is left. */
+/* Waits until there is something to do; false when closing and nothing is left. The backlog is of
+ * one lane: it is worked off before more is taken. */
 static bool collect(struct writer *writer)
 {
+    if (writer->backlog.first != NULL)
+        return true;
     lock_acquire(&writer->lock);
-    while (writer->waiting.first == NULL && writer->backlog.first == NULL && !writer->closing) {
+    while (writer->waiting.first == NULL && !writer->closing) {
         writer->asleep = true;
         lock_cond_wait(&writer->arrived, &writer->lock);
     }
     writer->asleep = false;
     list_append(&writer->backlog, &writer->waiting);
+    writer->lane ^= 1;
     lock_leave(&writer->lock);
     return writer->backlog.first != NULL;
 }
@@ -356,7 +362,7 @@ static void *writer_main(void *arg)
         run_batch(store, &batch);
         arena_reset(&writer->arena);
         account(store, &batch.waiters);
-        wake_all(&batch.waiters);
+        wake_all(writer, &batch.waiters);
     }
     return NULL;
 }

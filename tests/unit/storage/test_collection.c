@@ -1,0 +1,423 @@
+#include "tests/unit/storage/store_fixture.h"
+
+#include "storage/collection.h"
+
+/* ---- A collection of people: by mail (unique), by age, by city. */
+
+struct people {
+    struct fixture *f;
+    struct collection *c;
+};
+
+static const struct index_spec people_indexes[] = {{"mail", true}, {"age", false}, {"city", false}};
+
+static enum err open_people(struct people *p, unsigned index_count)
+{
+    return collection_open(p->f->store, "people", people_indexes, index_count, &p->c);
+}
+
+static int setup_people(void **state)
+{
+    struct people *p = calloc(1, sizeof(*p));
+    setup((void **)state);
+    p->f = *state;
+    assert_int_equal(open_people(p, 3), ERR_OK);
+    *state = p;
+    return 0;
+}
+
+static int teardown_people(void **state)
+{
+    struct people *p = *state;
+    void *f = p->f;
+    collection_close(&p->c);
+    teardown(&f);
+    free(p);
+    return 0;
+}
+
+/* ---- One step in a transaction of its own. */
+
+enum step { INSERT, REPLACE, DELETE, CHECK };
+
+struct change {
+    struct people *p;
+    enum step step;
+    const char *text; /* a document, or an id to delete */
+    uint64_t version; /* for REPLACE: if_version; for CHECK: what it is */
+};
+
+static enum err check(struct txn *txn, const struct change *change, const json_t *doc)
+{
+    json_t *found;
+    uint64_t version;
+    struct slice id = slice_str(json_str(doc, "id", ""));
+    enum err err = doc_load(txn, change->p->c, id, &found, &version);
+    if (err != ERR_OK)
+        return err;
+    bool same = json_equal(found, doc) && version == change->version;
+    json_decref(found);
+    return same ? ERR_OK : ERR_CONFLICT;
+}
+
+static enum err apply(struct txn *txn, void *arg)
+{
+    const struct change *change = arg;
+    const struct collection *c = change->p->c;
+    enum err err;
+    if (change->step == DELETE)
+        return doc_delete(txn, c, slice_str(change->text));
+    json_t *doc;
+    assert_int_equal(json_read_trusted(slice_str(change->text), &doc), ERR_OK);
+    if (change->step == INSERT)
+        err = doc_insert(txn, c, doc);
+    else if (change->step == REPLACE)
+        err = doc_replace(txn, c, doc, change->version);
+    else
+        err = check(txn, change, doc);
+    json_decref(doc);
+    return err;
+}
+
+static enum err run(struct people *p, enum step step, const char *text, uint64_t version)
+{
+    struct change change = {p, step, text, version};
+    store_fn fn = apply;
+    return step == CHECK ? store_read(p->f->store, fn, &change)
+                         : store_write(p->f->store, fn, &change);
+}
+
+static void insert(struct people *p, const char *text)
+{
+    assert_int_equal(run(p, INSERT, text, 0), ERR_OK);
+}
+
+/* ---- Walks, written down as the ids that they came by. */
+
+struct tour {
+    struct people *p;
+    struct doc_scan scan;
+    char ids[1024]; /* "a b c " */
+    unsigned stop_after;
+    unsigned count;
+    bool delete_all;
+    struct txn *txn;
+};
+
+static bool note_id(struct slice id, const struct doc *doc, void *arg)
+{
+    struct tour *tour = arg;
+    json_t *tree;
+    assert_int_equal(json_read_trusted(doc->json, &tree), ERR_OK);
+    assert_true(slice_is(id, json_str(tree, "id", "")));
+    json_decref(tree);
+    size_t len = strlen(tour->ids);
+    snprintf(tour->ids + len, sizeof(tour->ids) - len, "%.*s ", SLICE_ARG(id));
+    if (tour->delete_all)
+        assert_int_equal(doc_delete(tour->txn, tour->p->c, id), ERR_OK);
+    return ++tour->count != tour->stop_after;
+}
+
+static enum err walk(struct txn *txn, void *arg)
+{
+    struct tour *tour = arg;
+    tour->txn = txn;
+    return doc_walk(txn, tour->p->c, &tour->scan, note_id, tour);
+}
+
+static void assert_walk(struct people *p, struct doc_scan scan, const char *ids)
+{
+    struct tour tour = {.p = p, .scan = scan};
+    assert_int_equal(store_read(p->f->store, walk, &tour), ERR_OK);
+    assert_string_equal(tour.ids, ids);
+}
+
+static void assert_mail(struct people *p, const char *mail, const char *ids)
+{
+    json_t *value = json_string(mail);
+    assert_walk(p, (struct doc_scan){.index = "mail", .equal = value}, ids);
+    json_decref(value);
+}
+
+/* ---- By id. */
+
+static void test_collection_keeps_a_document(void **state)
+{
+    struct people *p = *state;
+    insert(p, "{\"id\":\"a\",\"name\":\"Ann\"}");
+    assert_int_equal(run(p, CHECK, "{\"id\":\"a\",\"name\":\"Ann\"}", 1), ERR_OK);
+    assert_int_equal(run(p, CHECK, "{\"id\":\"b\"}", 1), ERR_NOT_FOUND);
+}
+
+static void test_collection_second_insert_of_an_id_is_refused(void **state)
+{
+    struct people *p = *state;
+    insert(p, "{\"id\":\"a\",\"n\":1}");
+    assert_int_equal(run(p, INSERT, "{\"id\":\"a\",\"n\":2}", 0), ERR_EXISTS);
+    assert_int_equal(run(p, CHECK, "{\"id\":\"a\",\"n\":1}", 1), ERR_OK);
+}
+
+static void test_collection_insert_needs_a_fitting_id(void **state)
+{
+    struct people *p = *state;
+    char text[300], id[DOC_ID_MAX + 2];
+    assert_int_equal(run(p, INSERT, "{\"n\":1}", 0), ERR_VALIDATION);
+    assert_int_equal(run(p, INSERT, "{\"id\":\"\"}", 0), ERR_VALIDATION);
+    assert_int_equal(run(p, INSERT, "{\"id\":1}", 0), ERR_VALIDATION);
+    memset(id, 'x', sizeof(id));
+    id[DOC_ID_MAX + 1] = 0;
+    snprintf(text, sizeof(text), "{\"id\":\"%s\"}", id);
+    assert_int_equal(run(p, INSERT, text, 0), ERR_VALIDATION);
+    id[DOC_ID_MAX] = 0;
+    snprintf(text, sizeof(text), "{\"id\":\"%s\"}", id);
+    insert(p, text);
+    assert_int_equal(run(p, CHECK, text, 1), ERR_OK);
+    assert_int_equal(run(p, DELETE, id, 0), ERR_OK);
+}
+
+static void test_collection_replacing_counts_the_version_up(void **state)
+{
+    struct people *p = *state;
+    insert(p, "{\"id\":\"a\",\"n\":1}");
+    assert_int_equal(run(p, REPLACE, "{\"id\":\"a\",\"n\":2}", 0), ERR_OK);
+    assert_int_equal(run(p, REPLACE, "{\"id\":\"a\",\"n\":3}", 2), ERR_OK);
+    assert_int_equal(run(p, CHECK, "{\"id\":\"a\",\"n\":3}", 3), ERR_OK);
+}
+
+static void test_collection_replacing_another_version_fails_its_precondition(void **state)
+{
+    struct people *p = *state;
+    insert(p, "{\"id\":\"a\",\"n\":1}");
+    assert_int_equal(run(p, REPLACE, "{\"id\":\"a\",\"n\":2}", 2), ERR_PRECONDITION);
+    assert_int_equal(run(p, CHECK, "{\"id\":\"a\",\"n\":1}", 1), ERR_OK);
+}
+
+static void test_collection_changing_what_is_not_there_is_not_found(void **state)
+{
+    struct people *p = *state;
+    assert_int_equal(run(p, REPLACE, "{\"id\":\"a\"}", 0), ERR_NOT_FOUND);
+    assert_int_equal(run(p, REPLACE, "{}", 0), ERR_NOT_FOUND);
+    assert_int_equal(run(p, DELETE, "a", 0), ERR_NOT_FOUND);
+}
+
+static void test_collection_delete_leaves_nothing_behind(void **state)
+{
+    struct people *p = *state;
+    insert(p, "{\"id\":\"a\",\"mail\":\"a@x\",\"age\":3}");
+    assert_int_equal(run(p, DELETE, "a", 0), ERR_OK);
+    assert_int_equal(run(p, CHECK, "{\"id\":\"a\"}", 1), ERR_NOT_FOUND);
+    assert_walk(p, (struct doc_scan){0}, "");
+    assert_mail(p, "a@x", "");
+    insert(p, "{\"id\":\"b\",\"mail\":\"a@x\"}");
+}
+
+static void test_collections_do_not_see_each_other(void **state)
+{
+    struct people *p = *state;
+    struct people q = {.f = p->f};
+    assert_int_equal(collection_open(p->f->store, "peoples", NULL, 0, &q.c), ERR_OK);
+    insert(p, "{\"id\":\"a\"}");
+    insert(&q, "{\"id\":\"a\"}");
+    insert(&q, "{\"id\":\"b\"}");
+    assert_walk(p, (struct doc_scan){0}, "a ");
+    assert_walk(&q, (struct doc_scan){0}, "a b ");
+    collection_close(&q.c);
+}
+
+/* ---- Unique indexes. */
+
+static void test_collection_unique_value_is_taken_once(void **state)
+{
+    struct people *p = *state;
+    insert(p, "{\"id\":\"a\",\"mail\":\"a@x\"}");
+    insert(p, "{\"id\":\"b\",\"mail\":\"b@x\"}");
+    assert_int_equal(run(p, INSERT, "{\"id\":\"c\",\"mail\":\"a@x\"}", 0), ERR_EXISTS);
+    assert_int_equal(run(p, CHECK, "{\"id\":\"c\",\"mail\":\"a@x\"}", 1), ERR_NOT_FOUND);
+    assert_int_equal(run(p, REPLACE, "{\"id\":\"b\",\"mail\":\"a@x\"}", 0), ERR_EXISTS);
+    assert_mail(p, "a@x", "a ");
+    assert_mail(p, "b@x", "b ");
+}
+
+static void test_collection_replacing_moves_the_index_entries(void **state)
+{
+    struct people *p = *state;
+    insert(p, "{\"id\":\"a\",\"mail\":\"a@x\",\"age\":3}");
+    assert_int_equal(run(p, REPLACE, "{\"id\":\"a\",\"mail\":\"a@x\",\"age\":4}", 0), ERR_OK);
+    assert_int_equal(run(p, REPLACE, "{\"id\":\"a\",\"mail\":\"new@x\",\"age\":4.0}", 0), ERR_OK);
+    assert_mail(p, "a@x", "");
+    assert_mail(p, "new@x", "a ");
+    assert_walk(p, (struct doc_scan){.index = "age"}, "a ");
+    assert_int_equal(run(p, REPLACE, "{\"id\":\"a\"}", 0), ERR_OK);
+    assert_mail(p, "new@x", "");
+    assert_walk(p, (struct doc_scan){.index = "age"}, "");
+}
+
+/* Two mails that differ behind what fits into a key, and share a hash with nobody. */
+static void insert_long(struct people *p, const char *id, char last, enum err expected)
+{
+    char mail[400], text[1000];
+    memset(mail, 'm', sizeof(mail));
+    mail[398] = last;
+    mail[399] = 0;
+    snprintf(text, sizeof(text), "{\"id\":\"%s\",\"mail\":\"%s\",\"city\":\"%s\"}", id, mail, mail);
+    assert_int_equal(run(p, INSERT, text, 0), expected);
+    if (expected == ERR_OK)
+        assert_mail(p, mail, (char[]){id[0], ' ', 0});
+}
+
+static void test_collection_long_values_are_told_apart(void **state)
+{
+    struct people *p = *state;
+    insert_long(p, "a", '1', ERR_OK);
+    insert_long(p, "b", '2', ERR_OK);
+    insert_long(p, "c", '1', ERR_EXISTS);
+    assert_int_equal(run(p, DELETE, "a", 0), ERR_OK);
+    insert_long(p, "c", '1', ERR_OK);
+}
+
+/* ---- Walking. */
+
+static void insert_crowd(struct people *p)
+{
+    insert(p, "{\"id\":\"d\",\"age\":30,\"city\":\"Bonn\"}");
+    insert(p, "{\"id\":\"a\",\"age\":9,\"city\":\"Bonn\"}");
+    insert(p, "{\"id\":\"c\",\"age\":30.5,\"city\":\"Aachen\"}");
+    insert(p, "{\"id\":\"e\",\"age\":-1,\"city\":\"Bonn\"}");
+    insert(p, "{\"id\":\"b\",\"age\":30,\"city\":null}");
+    insert(p, "{\"id\":\"f\",\"age\":[1],\"city\":true}");
+}
+
+static void test_collection_walks_by_id(void **state)
+{
+    struct people *p = *state;
+    insert_crowd(p);
+    assert_walk(p, (struct doc_scan){0}, "a b c d e f ");
+    assert_walk(p, (struct doc_scan){.descending = true}, "f e d c b a ");
+    assert_walk(p, (struct doc_scan){.after = slice_str("c")}, "d e f ");
+    assert_walk(p, (struct doc_scan){.after = slice_str("bb")}, "c d e f ");
+    assert_walk(p, (struct doc_scan){.after = slice_str("c"), .descending = true}, "b a ");
+    assert_walk(p, (struct doc_scan){.after = slice_str("a"), .limit = 2}, "b c ");
+}
+
+static void test_collection_walks_by_index(void **state)
+{
+    struct people *p = *state;
+    insert_crowd(p);
+    struct doc_scan up = {.index = "age"}, down = {.index = "age", .descending = true};
+    assert_walk(p, up, "e a b d c ");
+    assert_walk(p, down, "c d b a e ");
+    up.after = down.after = slice_str("b");
+    assert_walk(p, up, "d c ");
+    assert_walk(p, down, "a e ");
+    up.limit = 1;
+    assert_walk(p, up, "d ");
+    assert_walk(p, (struct doc_scan){.index = "city"}, "f c a d e ");
+}
+
+static void test_collection_walks_the_documents_of_one_value(void **state)
+{
+    struct people *p = *state;
+    insert_crowd(p);
+    json_t *bonn = json_string("Bonn"), *age = json_integer(30), *list = json_array();
+    struct doc_scan scan = {.index = "city", .equal = bonn};
+    assert_walk(p, scan, "a d e ");
+    scan.descending = true;
+    assert_walk(p, scan, "e d a ");
+    scan.after = slice_str("c"); /* lives elsewhere: a place between the ids is a place */
+    assert_walk(p, scan, "a ");
+    assert_walk(p, (struct doc_scan){.index = "age", .equal = age}, "b d ");
+    assert_walk(p, (struct doc_scan){.index = "age", .equal = list}, "");
+    json_decref(bonn);
+    json_decref(age);
+    json_decref(list);
+}
+
+static void test_collection_walk_behind_a_document_that_is_gone_is_not_found(void **state)
+{
+    struct people *p = *state;
+    insert_crowd(p);
+    struct tour tour = {.p = p, .scan = {.index = "age", .after = slice_str("x")}};
+    assert_int_equal(store_read(p->f->store, walk, &tour), ERR_NOT_FOUND);
+    tour.scan.after = slice_str("f"); /* is there, but not in the index */
+    assert_int_equal(store_read(p->f->store, walk, &tour), ERR_NOT_FOUND);
+}
+
+static void test_collection_walk_stops_when_told(void **state)
+{
+    struct people *p = *state;
+    insert_crowd(p);
+    struct tour tour = {.p = p, .stop_after = 3};
+    assert_int_equal(store_read(p->f->store, walk, &tour), ERR_OK);
+    assert_string_equal(tour.ids, "a b c ");
+}
+
+static void test_collection_may_be_changed_while_it_is_walked(void **state)
+{
+    struct people *p = *state;
+    static const struct doc_scan scans[] = {
+        {0}, {.descending = true}, {.index = "age"}, {.index = "age", .descending = true}};
+    static const char *const ids[] = {"a b c d e f ", "f e d c b a ", "e a b d c ", "c d b a e "};
+    for (int i = 0; i < 4; i++) {
+        struct tour tour = {.p = p, .scan = scans[i], .delete_all = true};
+        insert_crowd(p);
+        assert_int_equal(store_write(p->f->store, walk, &tour), ERR_OK);
+        assert_string_equal(tour.ids, ids[i]);
+        run(p, DELETE, "f", 0);
+        assert_walk(p, (struct doc_scan){0}, "");
+    }
+}
+
+/* ---- The catalog. */
+
+static void test_collection_is_found_again_after_a_restart(void **state)
+{
+    struct people *p = *state;
+    insert_crowd(p);
+    collection_close(&p->c);
+    reopen_store(p->f);
+    assert_int_equal(open_people(p, 3), ERR_OK);
+    assert_walk(p, (struct doc_scan){.index = "age"}, "e a b d c ");
+}
+
+static void test_collection_with_documents_keeps_its_indexes(void **state)
+{
+    struct people *p = *state;
+    collection_close(&p->c);
+    assert_int_equal(open_people(p, 2), ERR_OK); /* empty as yet */
+    insert(p, "{\"id\":\"a\"}");
+    collection_close(&p->c);
+    assert_int_equal(open_people(p, 3), ERR_CONFLICT);
+    assert_null(p->c);
+    assert_int_equal(open_people(p, 2), ERR_OK);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup_people, teardown_people)
+
+int main(void)
+{
+    silence_log();
+    const struct CMUnitTest tests[] = {
+        TEST(test_collection_keeps_a_document),
+        TEST(test_collection_second_insert_of_an_id_is_refused),
+        TEST(test_collection_insert_needs_a_fitting_id),
+        TEST(test_collection_replacing_counts_the_version_up),
+        TEST(test_collection_replacing_another_version_fails_its_precondition),
+        TEST(test_collection_changing_what_is_not_there_is_not_found),
+        TEST(test_collection_delete_leaves_nothing_behind),
+        TEST(test_collections_do_not_see_each_other),
+        TEST(test_collection_unique_value_is_taken_once),
+        TEST(test_collection_replacing_moves_the_index_entries),
+        TEST(test_collection_long_values_are_told_apart),
+        TEST(test_collection_walks_by_id),
+        TEST(test_collection_walks_by_index),
+        TEST(test_collection_walks_the_documents_of_one_value),
+        TEST(test_collection_walk_behind_a_document_that_is_gone_is_not_found),
+        TEST(test_collection_walk_stops_when_told),
+        TEST(test_collection_may_be_changed_while_it_is_walked),
+        TEST(test_collection_is_found_again_after_a_restart),
+        TEST(test_collection_with_documents_keeps_its_indexes),
+    };
+    int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    log_close();
+    return failed;
+}
