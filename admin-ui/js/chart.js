@@ -64,15 +64,16 @@ function fillOf(spec, i, stroke) {
     return spec.series[i].fill && faded(stroke, 0.12);
 }
 
-function seriesOptions(spec, shown) {
+function seriesOptions(spec, shown, seconds) {
+    const roomy = seconds <= 60; // else samples lie closer than dashes
     return spec.series.map((series, i) => {
         const stroke = colour(series.colour);
         return {
             scale: series.scale ?? 'y',
             show: shown[i],
             stroke,
-            width: 1.5,
-            dash: series.dash,
+            width: roomy ? 1.5 : 1,
+            dash: roomy ? series.dash : undefined,
             fill: fillOf(spec, i, stroke),
             points: { show: true, size: 4, width: 0, fill: stroke, filter: lonely },
         };
@@ -147,7 +148,7 @@ function chartOptions(spec, { seconds, shown, host, onCursor }) {
                 stroke: (u, i) => u.series[i].stroke(),
             },
         },
-        series: [{}, ...seriesOptions(spec, shown)],
+        series: [{}, ...seriesOptions(spec, shown, seconds)],
         bands: bandOptions(spec),
         axes: axisOptions(spec),
         scales: scaleOptions(spec, seconds),

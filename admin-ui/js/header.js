@@ -41,10 +41,13 @@ const states = {
     'read-only': { tone: 'bad', label: 'Read-only' },
 };
 
+const broken = ({ connected }) => ({
+    tone: 'warn',
+    label: connected === undefined ? 'Connecting…' : 'Reconnecting…',
+});
+
 function StatePill({ live }) {
-    const { tone, label } = live.connected
-        ? states[live.state]
-        : { tone: 'warn', label: live.columns.t.length ? 'Reconnecting…' : 'Connecting…' };
+    const { tone, label } = live.connected ? states[live.state] : broken(live);
     return html`<span class="pill" data-tone=${tone} role="status"><i></i>${label}</span>`;
 }
 

@@ -7,7 +7,7 @@ const SAMPLES_MAX = 600;
 const RETRY_MS = 2000;
 
 export const nothingYet = {
-    connected: false,
+    connected: undefined, // not yet; then whether it is
     columns: { t: [] },
     load: '', // a digit for each worker
     state: 'ready',

@@ -128,7 +128,7 @@ enum err admin_open(struct galley *galley, struct admin **out, char *why, size_t
 
     enum err err = administrators_open(admin, why, why_size);
     if (err == ERR_OK)
-        err = setup_open(admin);
+        err = setup_open(admin, why, why_size);
     if (err != ERR_OK)
         admin_close(&admin);
     *out = admin;

@@ -71,7 +71,7 @@ enum err administrators_password_hash(struct admin *admin, const char *name,
 /* ---- setup.c, login.c, pages.c, stream.c: what the routes of admin.c serve. */
 
 /* Makes the one-time link if there is no administrator. */
-enum err setup_open(struct admin *admin);
+enum err setup_open(struct admin *admin, char *why, size_t why_size);
 
 extern const char setup_schema_text[];
 void serve_setup_page(struct visit *visit);

@@ -15,11 +15,13 @@ const char setup_schema_text[] =
     "  \"password\": {\"type\": \"string\", \"minLength\": 10, \"maxLength\": 64}},"
     " \"required\": [\"token\", \"username\", \"password\"], \"additionalProperties\": false}";
 
-enum err setup_open(struct admin *admin)
+enum err setup_open(struct admin *admin, char *why, size_t why_size)
 {
     char token[SESSION_TOKEN_SIZE];
     bool exist;
     enum err err = administrators_exist(admin, &exist);
+    if (err != ERR_OK)
+        snprintf(why, why_size, "cannot read the administrators: %s", err_text(err));
     if (err != ERR_OK || exist)
         return err;
     session_token_make(token);
