@@ -18,7 +18,7 @@ struct front;
 struct front_options {
     const char *address; /* "127.0.0.1", "::1", "0.0.0.0" */
     uint16_t port;       /* 0: any free one */
-    unsigned workers;    /* threads; each holds one connection */
+    unsigned workers;    /* threads at most, started as needed; each holds one connection */
     unsigned connections_per_address;
     int64_t head_timeout_ms; /* first byte of a request to the end of its head */
     int64_t body_timeout_ms; /* the whole body */
