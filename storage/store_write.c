@@ -98,20 +98,19 @@ static void wake_all(struct writer *writer, const struct waiter_list *list)
 
 /* ---- The callers' side. */
 
-static enum err enqueue(struct store *store, struct waiter *waiter)
+/* Signals under the lock: once that is left the commit, and with it store_close, may overtake us.
+ */
+static enum err enqueue(struct writer *writer, struct waiter *waiter)
 {
-    struct writer *writer = &store->writer;
     lock_acquire(&writer->lock);
     enum err err = writer->closing ? ERR_DRAINING : ERR_OK;
-    bool wake = err == ERR_OK && writer->asleep;
-    waiter->lane = writer->lane;
     if (err == ERR_OK)
         list_push(&writer->waiting, waiter);
-    if (wake)
+    if (err == ERR_OK && writer->asleep) {
         writer->asleep = false;
-    lock_leave(&writer->lock);
-    if (wake)
         lock_cond_signal(&writer->arrived);
+    }
+    lock_leave(&writer->lock);
     return err;
 }
 
@@ -121,7 +120,7 @@ enum err store_write(struct store *store, store_fn fn, void *arg)
     if (atomic_load(&store->read_only))
         return ERR_READ_ONLY;
     struct waiter waiter = {.fn = fn, .arg = arg};
-    enum err err = enqueue(store, &waiter);
+    enum err err = enqueue(&store->writer, &waiter);
     if (err != ERR_OK)
         return err;
     waiter_sleep(&store->writer, &waiter);

@@ -176,7 +176,7 @@ static void test_store_batch_of_many_bytes_is_ended_early(void **state)
     struct gate gate;
     struct call calls[WRITES];
     struct pair pairs[WRITES];
-    char keys[WRITES][8];
+    char keys[WRITES][12];
     uint64_t before = commits(f);
     gate_close(&gate, f->store);
     for (int i = 0; i < WRITES; i++) {
