@@ -28,7 +28,8 @@ const struct config_section *config_section(const struct config *config, const c
 
 /* Sections with a name: [queue mail], in the order of the file. */
 unsigned config_named_count(const struct config *config, const char *kind);
-const struct config_section *config_named(const struct config *config, const char *kind, unsigned i);
+const struct config_section *config_named(const struct config *config, const char *kind,
+                                          unsigned i);
 const char *config_name(const struct config_section *section); /* "mail" */
 
 /* Values. A key that the schema does not know is a bug and asserts. Durations are milliseconds,

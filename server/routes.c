@@ -20,6 +20,7 @@ static void redirect_to_admin(struct request *request, struct response *response
 
 struct mount {
     const struct config_section *section;
+    unsigned number; /* in the order of the file */
     bool used;
 };
 
@@ -77,17 +78,18 @@ static struct mount *find_mount(struct mount *mounts, unsigned count,
     return best;
 }
 
-static struct route_spec app_spec(const struct app_route_info *info,
-                                  const struct config_section *section)
+/* Routes that one section mounts share its limit. */
+static struct route_spec app_spec(const struct app_route_info *info, const struct mount *mount)
 {
     struct route_spec spec = {.method = info->route->method,
                               .pattern = info->route->pattern,
                               .signed_in = info->route->who == APP_SIGNED_IN,
                               .idempotent_key = info->route->access == APP_WRITE,
                               .schema = info->schema,
+                              .limit_group = mount->number,
                               .target = app_target,
                               .arg = info->arg};
-    const char *limit = config_text(section, "rate_limit");
+    const char *limit = config_text(mount->section, "rate_limit");
     char why[128];
     bool parsed = !*limit || rate_limit_parse(slice_str(limit), &spec.limit, why, sizeof why);
     assert(parsed); /* the configuration checked it */
@@ -129,7 +131,7 @@ static enum err add_modules(struct route_list *list, struct galley *galley, stru
         if (!mount)
             continue; /* not reachable, by choice of the configuration */
         mount->used = true;
-        add(list, app_spec(&info, mount->section));
+        add(list, app_spec(&info, mount));
     }
     for (unsigned i = 0; i < mount_count; i++) {
         if (!mounts[i].used) {
@@ -147,7 +149,7 @@ enum err routes_create(struct galley *galley, char *why, size_t why_size)
     unsigned mount_count = config_named_count(galley->config, "route");
     struct mount *mounts = mem_zalloc((mount_count + 1) * sizeof *mounts);
     for (unsigned i = 0; i < mount_count; i++)
-        mounts[i].section = config_named(galley->config, "route", i);
+        mounts[i] = (struct mount){config_named(galley->config, "route", i), i, false};
     struct route_list list = {0};
     list.specs = mem_zalloc((OWN_ROUTES + app_route_count(galley->app)) * sizeof *list.specs);
     add_own(&list, galley);

@@ -25,6 +25,7 @@ struct route_spec {
     bool idempotent_key; /* Idempotency-Key is honoured: the route writes in a transaction */
     const struct schema *schema; /* of the JSON body; NULL: no body is expected, one is ignored */
     struct rate_limit limit;     /* .count 0: none */
+    uint32_t limit_group;        /* routes of one group share its buckets */
     target_fn target;
     void *arg;
 };

@@ -21,7 +21,7 @@ enum stage_result stage_rate_limit(struct exchange *exchange)
     bool by_user = route->spec.limit.by == RATE_BY_USER && request->user.id[0] != '\0';
     struct slice key = by_user ? slice_str(request->user.id) : request->address;
     /* A user must not share a bucket with an address that reads the same. */
-    uint32_t scope = route->index * 2 + by_user;
+    uint32_t scope = route->spec.limit_group * 2 + by_user;
     exchange->rate.taken = true;
     exchange->rate.verdict = rate_table_take(exchange->gateway->rates, &route->spec.limit, scope,
                                              key, request->started_ns);

@@ -75,8 +75,18 @@ static int setup(void **state)
          .pattern = "/mine",
          .signed_in = true,
          .limit = by_user,
+         .limit_group = 2,
          .target = target_user},
-        {.method = METHOD_GET, .pattern = "/broken", .limit = by_ip, .target = target_broken},
+        {.method = METHOD_GET,
+         .pattern = "/same-group",
+         .limit = by_ip,
+         .target = target_hello,
+         .arg = ""},
+        {.method = METHOD_GET,
+         .pattern = "/broken",
+         .limit = by_ip,
+         .limit_group = 1,
+         .target = target_broken},
     };
     fixture_open_gateway(f, routes, sizeof routes / sizeof *routes);
     *state = f;
@@ -357,7 +367,7 @@ static void test_gateway_lets_in_again_after_retry_after(void **state)
     call_release(&call);
 }
 
-static void test_gateway_limits_addresses_and_routes_apart(void **state)
+static void test_gateway_limits_addresses_and_groups_apart(void **state)
 {
     struct call call;
     for (int i = 0; i < 3; i++) {
@@ -369,6 +379,17 @@ static void test_gateway_limits_addresses_and_routes_apart(void **state)
     call_init(&call, METHOD_GET, "/limited");
     call.request.address = slice_str("192.0.2.2");
     assert_int_equal(call_send(&call, *state), 200);
+    call_release(&call);
+}
+
+static void test_gateway_limits_routes_of_one_group_together(void **state)
+{
+    struct call call;
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(get(*state, &call, "/limited"), 200);
+        call_release(&call);
+    }
+    assert_int_equal(get(*state, &call, "/same-group"), 429);
     call_release(&call);
 }
 
@@ -548,7 +569,8 @@ int main(void)
         CLAIM(test_gateway_tells_no_limit_where_there_is_none),
         CLAIM(test_gateway_answers_429_with_retry_after_over_the_limit),
         CLAIM(test_gateway_lets_in_again_after_retry_after),
-        CLAIM(test_gateway_limits_addresses_and_routes_apart),
+        CLAIM(test_gateway_limits_addresses_and_groups_apart),
+        CLAIM(test_gateway_limits_routes_of_one_group_together),
         CLAIM(test_gateway_limits_a_user_across_addresses),
         CLAIM(test_gateway_hands_the_parsed_body_to_the_target),
         CLAIM(test_gateway_takes_json_by_its_media_type_alone),
