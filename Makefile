@@ -23,9 +23,11 @@ CFLAGS_ALL  := $(BASE) $($(VARIANT)_CFLAGS) $(CFLAGS)
 LDFLAGS_ALL := -pthread $($(VARIANT)_LDFLAGS) $(LDFLAGS)
 LIBS        := -llmdb -ljansson -ljwt -lssl -lcrypto -linih -lxxhash -lm
 
-# Only what we use of civetweb, and our limits. Its code is not ours to warn about.
+# Only what we use of civetweb; the quantum is how often its acceptor looks whether to stop. Its code
+# is not ours to warn about.
 CIVETWEB := build/civetweb
-CIVET_CFLAGS := -w -DOPENSSL_API_3_0 -DNO_SSL_DL -DNO_CGI -DNO_FILES -DNO_CACHING
+CIVET_CFLAGS := -w -DOPENSSL_API_3_0 -DNO_SSL_DL -DNO_CGI -DNO_FILES -DNO_CACHING -DUSE_IPV6 \
+                -DUSE_STACK_SIZE=524288 -DSOCKET_TIMEOUT_QUANTUM=100
 
 SRC  := $(wildcard base/*.c storage/*.c cache/*.c queue/*.c server/*.c server/*/*.c)
 OBJ  := $(patsubst %.c,$(B)/%.o,$(filter-out server/main.c,$(SRC))) $(B)/civetweb.o $(B)/assets.o
