@@ -44,6 +44,7 @@ struct txn {
     int64_t now_ms;
     enum err err; /* sticky */
     bool writing;
+    bool touched;     /* something was written, or failed inside LMDB: undo it to go on */
     unsigned cursors; /* open ones */
     unsigned pages;   /* written, as estimated */
     struct action_list actions;
@@ -95,6 +96,7 @@ struct writer {
     /* The writer thread's own. */
     struct waiter_list backlog; /* taken from `waiting`, not yet in a batch */
     struct arena arena;
+    unsigned cautious;           /* so many batches yet with a child transaction for each closure */
     int64_t full_quiet_until_ns; /* a full store is not logged again before */
     /* For all to read. */
     _Atomic uint64_t commits, writes, writes_failed;

@@ -3,8 +3,8 @@
  * store_read runs a function on a snapshot; store_write runs one inside a write transaction and
  * returns when its effects are on disk: an ERR_OK is a promise that survives kill -9 and a power
  * cut. Writes of many threads share one commit (group commit): a single writer thread takes all
- * that wait, runs each in a child transaction, so that a failing one leaves no trace, commits
- * once, runs the on-commit actions and wakes the waiters.
+ * that wait, runs them so that a failing one leaves no trace, commits once, runs the on-commit
+ * actions and wakes the waiters.
  *
  * A commit that fails for another reason than a full disk is never retried: the store latches
  * read-only, every write gets ERR_READ_ONLY until a restart re-reads the disk.
@@ -51,9 +51,10 @@ enum err store_table(struct store *store, const char *name, struct table *out);
 /* ---- Transactions. */
 
 /* What runs inside: returns ERR_OK to commit, anything else to leave no trace. Slices it reads are
- * valid until it returns. A write function may run twice (after a failed batch it runs again on its
- * own): it has no effect outside the transaction but through txn_on_commit, and resets what it
- * writes through `arg`. It neither blocks nor starts another transaction. */
+ * valid until it returns. A write function may run up to three times (a batch that was spoiled runs
+ * again): it has no effect outside the transaction but through txn_on_commit, and resets what it
+ * writes through `arg`. It neither blocks nor starts another transaction. It is cheapest to fail
+ * before the first write. */
 typedef enum err (*store_fn)(struct txn *txn, void *arg);
 
 /* Runs fn on a snapshot, in the calling thread. Returns fn's result or the transaction's sticky
@@ -83,7 +84,8 @@ void txn_on_commit(struct txn *txn, void (*fn)(void *arg), void (*drop)(void *ar
 void *txn_alloc(struct txn *txn, size_t size);
 
 /* ---- Byte keys. Values are borrowed from the map: read-only, valid until the next write to the
- * transaction or its end. */
+ * transaction or its end. For the same reason no key or value that is written may be borrowed from
+ * the transaction itself: copy it first (txn_alloc, struct key). */
 
 enum err txn_get(struct txn *txn, struct table table, struct slice key, struct slice *value);
 enum err txn_put(struct txn *txn, struct table table, struct slice key, struct slice value);

@@ -33,6 +33,7 @@
 #include <unistd.h>
 
 #define BATCH_MAX_DEFAULT 512
+#define CAUTIOUS_BATCHES  64 /* with children, after one was spoiled */
 #define FULL_LOG_EVERY_NS (60 * INT64_C(1000000000))
 
 /* ---- Lists of waiters. */
@@ -212,8 +213,9 @@ static int commit(struct store *store, struct batch *batch, MDB_txn *mdb, enum e
     return rc;
 }
 
-/* Runs one closure in `mdb`; its actions join the batch's if it succeeds and are dropped if not. */
-static void run_in(struct store *store, struct batch *batch, struct waiter *waiter, MDB_txn *mdb)
+/* Runs one closure in `mdb`; its actions join the batch's if it succeeds and are dropped if not.
+ * False if it failed and left something in `mdb` that must not be committed. */
+static bool run_in(struct store *store, struct batch *batch, struct waiter *waiter, MDB_txn *mdb)
 {
     struct txn txn;
     txn_begin(&txn, store, mdb, &store->writer.arena);
@@ -223,9 +225,24 @@ static void run_in(struct store *store, struct batch *batch, struct waiter *wait
     if (waiter->result == ERR_OK) {
         batch->count++;
         actions_append(&batch->actions, &txn.actions);
-    } else {
-        actions_drop(&txn.actions);
+        return true;
     }
+    actions_drop(&txn.actions);
+    return !txn.touched;
+}
+
+/* run_in a child of `parent`. False if the parent cannot go on. */
+static bool run_in_child(struct store *store, struct batch *batch, struct waiter *waiter,
+                         MDB_txn *parent)
+{
+    MDB_txn *child;
+    if (mdb_txn_begin(store->env, parent, 0, &child) != MDB_SUCCESS)
+        return false;
+    run_in(store, batch, waiter, child);
+    if (waiter->result == ERR_OK)
+        return mdb_txn_commit(child) == MDB_SUCCESS;
+    mdb_txn_abort(child);
+    return true;
 }
 
 /* One closure, one transaction, one commit. */
@@ -244,23 +261,12 @@ static void run_alone(struct store *store, struct waiter *waiter)
         mdb_txn_abort(mdb);
 }
 
-/* One closure in a child of `parent`. False if the parent cannot go on. */
-static bool run_child(struct store *store, struct batch *batch, struct waiter *waiter,
-                      MDB_txn *parent)
-{
-    MDB_txn *child;
-    if (mdb_txn_begin(store->env, parent, 0, &child) != MDB_SUCCESS)
-        return false;
-    run_in(store, batch, waiter, child);
-    if (waiter->result == ERR_OK)
-        return mdb_txn_commit(child) == MDB_SUCCESS;
-    mdb_txn_abort(child);
-    return true;
-}
+typedef bool (*run_fn)(struct store *store, struct batch *batch, struct waiter *waiter,
+                       MDB_txn *mdb);
 
 /* Moves waiters from the backlog to the batch and runs each, until the batch is large enough.
- * False if the parent cannot go on. */
-static bool run_children(struct store *store, struct batch *batch, MDB_txn *parent)
+ * False if the transaction cannot go on. */
+static bool run_each(struct store *store, struct batch *batch, run_fn run, MDB_txn *mdb)
 {
     struct writer *writer = &store->writer;
     bool sound = true;
@@ -269,33 +275,41 @@ static bool run_children(struct store *store, struct batch *batch, MDB_txn *pare
         if (waiter == NULL)
             break;
         list_push(&batch->waiters, waiter);
-        sound = run_child(store, batch, waiter, parent);
+        sound = run(store, batch, waiter, mdb);
     }
     return sound;
 }
 
-/* A batch in one transaction. False if nothing was committed and each should run on its own. */
-static bool run_together(struct store *store, struct batch *batch)
+/* A batch in one transaction. False if nothing was committed and it has to run in another way. */
+static bool run_together(struct store *store, struct batch *batch, run_fn run)
 {
-    MDB_txn *parent;
-    enum err err = begin(store, &parent);
+    MDB_txn *mdb;
+    enum err err = begin(store, &mdb);
     if (err != ERR_OK) {
         list_append(&batch->waiters, &store->writer.backlog);
         fail_all(&batch->waiters, err);
         return true;
     }
-    bool sound = run_children(store, batch, parent);
+    bool sound = run_each(store, batch, run, mdb);
     if (!sound || batch->count == 0) {
         actions_drop(&batch->actions);
-        mdb_txn_abort(parent);
+        mdb_txn_abort(mdb);
         return sound;
     }
-    int rc = commit(store, batch, parent, &err);
+    int rc = commit(store, batch, mdb, &err);
     if (rc == MDB_MAP_FULL || rc == MDB_TXN_FULL)
         return false;
     if (err != ERR_OK)
         fail_all(&batch->waiters, err); /* also who failed: it saw what is no more */
     return true;
+}
+
+/* Puts the waiters of a batch that was not committed back to where they were. */
+static void give_back(struct writer *writer, struct batch *batch)
+{
+    list_append(&batch->waiters, &writer->backlog);
+    list_append(&writer->backlog, &batch->waiters);
+    batch_init(batch);
 }
 
 static void run_batch(struct store *store, struct batch *batch)
@@ -306,7 +320,15 @@ static void run_batch(struct store *store, struct batch *batch)
         run_alone(store, batch->waiters.first);
         return;
     }
-    if (run_together(store, batch))
+    if (writer->cautious > 0) {
+        writer->cautious--;
+    } else {
+        if (run_together(store, batch, run_in))
+            return;
+        writer->cautious = CAUTIOUS_BATCHES;
+        give_back(writer, batch);
+    }
+    if (run_together(store, batch, run_in_child))
         return;
     for (struct waiter *waiter = batch->waiters.first; waiter != NULL; waiter = waiter->next)
         run_alone(store, waiter);

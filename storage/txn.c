@@ -97,6 +97,7 @@ static enum err settle(struct txn *txn, int rc, const char *step)
         return ERR_OK;
     if (rc == MDB_NOTFOUND)
         return ERR_NOT_FOUND;
+    txn->touched = true;
     return txn_fail(txn, store_err(rc, step));
 }
 
@@ -148,6 +149,7 @@ enum err txn_put(struct txn *txn, struct table table, struct slice key, struct s
     if (err != ERR_OK)
         return err;
     MDB_val k = val_of(key), v = val_of(value);
+    txn->touched = true;
     return settle(txn, mdb_put(txn->mdb, table.handle, &k, &v, 0), "writing");
 }
 
@@ -162,6 +164,7 @@ enum err txn_reserve(struct txn *txn, struct table table, struct slice key, size
     int rc = mdb_put(txn->mdb, table.handle, &k, &v, flags);
     if (rc == MDB_KEYEXIST)
         return ERR_EXISTS;
+    txn->touched = true;
     *place = v.mv_data;
     return settle(txn, rc, "writing");
 }
@@ -172,7 +175,9 @@ enum err txn_del(struct txn *txn, struct table table, struct slice key)
     if (err != ERR_OK)
         return err;
     MDB_val k = val_of(key);
-    return settle(txn, mdb_del(txn->mdb, table.handle, &k, NULL), "deleting");
+    int rc = mdb_del(txn->mdb, table.handle, &k, NULL);
+    txn->touched |= rc != MDB_NOTFOUND;
+    return settle(txn, rc, "deleting");
 }
 
 /* ---- Cursors. */

@@ -149,6 +149,59 @@ static void test_store_failing_closure_leaves_no_trace_while_batch_mates_commit(
     assert_value(f, "c", "3");
 }
 
+struct tally {
+    struct pair pair;
+    bool write;
+    unsigned runs;
+};
+
+static enum err write_tally(struct txn *txn, void *arg)
+{
+    struct tally *tally = arg;
+    tally->runs++;
+    return tally->write ? write_pair(txn, &tally->pair) : tally->pair.result;
+}
+
+/* The first and the third succeed, the second fails, behind a write or without one. */
+static void run_tallies(struct fixture *f, struct tally tallies[3], bool fail_behind_write)
+{
+    static const char *const keys[3] = {"a", "b", "c"};
+    struct gate gate;
+    struct call calls[3];
+    gate_close(&gate, f->store);
+    for (int i = 0; i < 3; i++) {
+        enum err result = i == 1 ? ERR_CONFLICT : ERR_OK;
+        tallies[i] = (struct tally){{f, keys[i], "1", result}, i != 1 || fail_behind_write, 0};
+        call_queue(&calls[i], f->store, write_tally, &tallies[i]);
+    }
+    gate_open(&gate);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(call_finish(&calls[i]), tallies[i].pair.result);
+    assert_value(f, "a", "1");
+    assert_absent(f, "b");
+    assert_value(f, "c", "1");
+}
+
+static void test_store_closure_that_fails_before_it_writes_costs_its_mates_nothing(void **state)
+{
+    struct tally tallies[3];
+    run_tallies(*state, tallies, false);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(tallies[i].runs, 1);
+}
+
+static void test_store_closure_that_fails_behind_a_write_makes_one_batch_run_again(void **state)
+{
+    struct tally tallies[3];
+    run_tallies(*state, tallies, true);
+    assert_int_equal(tallies[0].runs, 2);
+    assert_int_equal(tallies[1].runs, 2);
+    assert_int_equal(tallies[2].runs, 1);
+    run_tallies(*state, tallies, true); /* the next batches are prepared */
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(tallies[i].runs, 1);
+}
+
 static void test_store_later_closure_of_a_batch_sees_the_earlier_ones(void **state)
 {
     struct fixture *f = *state;
@@ -606,6 +659,8 @@ int main(void)
         TEST(test_store_readers_beyond_the_pool_wait_their_turn),
         TEST(test_store_waiting_writes_share_one_commit),
         TEST(test_store_failing_closure_leaves_no_trace_while_batch_mates_commit),
+        TEST(test_store_closure_that_fails_before_it_writes_costs_its_mates_nothing),
+        TEST(test_store_closure_that_fails_behind_a_write_makes_one_batch_run_again),
         TEST(test_store_later_closure_of_a_batch_sees_the_earlier_ones),
         TEST(test_store_batch_of_many_bytes_is_ended_early),
         TEST(test_store_many_threads_lose_no_update),

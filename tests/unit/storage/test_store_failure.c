@@ -341,12 +341,12 @@ static void test_store_batch_that_fits_only_in_parts_is_run_one_by_one(void **st
         queue_blocks(f, calls, blocks, 2);
         gate_open(&gate);
         enum err first = call_finish(&calls[0]), second = call_finish(&calls[1]);
-        seen = blocks[0].runs == 2 && first == ERR_OK && second == ERR_STORE_FULL;
+        seen = blocks[0].runs > 1 && first == ERR_OK && second == ERR_STORE_FULL;
         if (seen) {
             assert_int_equal(blocks[0].committed, 1);
-            assert_int_equal(blocks[0].dropped, 1);
+            assert_int_equal(blocks[0].dropped, blocks[0].runs - 1);
             assert_int_equal(blocks[1].committed, 0);
-            assert_int_equal(blocks[1].dropped, 2);
+            assert_int_equal(blocks[1].dropped, blocks[1].runs);
         }
     }
     assert_true(seen);
