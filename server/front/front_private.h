@@ -187,7 +187,7 @@ struct front {
     struct front_options options;
     uint16_t port;
     void *server;  /* transport.c's */
-    char why[256]; /* what civetweb said last before it ran */
+    char why[256]; /* what civetweb said first before it ran */
     atomic_bool running;
     struct worker *workers;
     atomic_uint workers_started;
