@@ -32,7 +32,7 @@ struct config_section *config_add_section(struct config *config, const struct co
                                           const char *name, unsigned line)
 {
     config->sections =
-        mem_realloc(config->sections, (config->count + 1) * sizeof(*config->sections));
+        mem_realloc(config->sections, (config->count + 1) * sizeof(struct config_section *));
     struct config_section *section = section_create(kind, name, line);
     config->sections[config->count++] = section;
     return section;

@@ -17,7 +17,7 @@ struct reader {
     unsigned line;
 };
 
-/* Appends the file's bytes; ERANGE when there are more than FILE_MAX_BYTES. */
+/* Appends the file's bytes; EFBIG when there are more than FILE_MAX_BYTES. */
 static bool append_file(const char *path, struct buf *out)
 {
     FILE *file = fopen(path, "re");
@@ -30,7 +30,7 @@ static bool append_file(const char *path, struct buf *out)
         got = fread(room, 1, 4096, file);
         out->len += got;
     } while (got > 0 && out->len <= limit);
-    int failure = ferror(file) ? errno : out->len > limit ? ERANGE : 0;
+    int failure = ferror(file) ? errno : out->len > limit ? EFBIG : 0;
     fclose(file);
     errno = failure;
     return failure == 0;
