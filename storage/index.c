@@ -39,6 +39,7 @@ enum err index_entry_document(struct txn *txn, const struct collection *c,
                               char id[DOC_ID_MAX + 1], struct doc *out)
 {
     struct slice rest = slice_of(entry.ptr + index->prefix.len, entry.len - index->prefix.len);
+    *out = (struct doc){0};
     if (!key_skip(&rest) || !key_take_string(&rest, id, DOC_ID_MAX + 1))
         return broken(txn, c, index, "has an entry without an id");
     enum err err = doc_get(txn, c, slice_str(id), out);

@@ -87,7 +87,6 @@ struct writer {
     unsigned batch_max;
     struct lock lock;
     struct lock_cond arrived;
-    _Atomic uint32_t finished[2]; /* batches of each lane; futexes */
     /* Under the lock. */
     struct waiter_list waiting;
     unsigned lane; /* of those in `waiting` */
@@ -121,8 +120,8 @@ struct store {
 /* Opens store->env. Returns what LMDB said; store->env may be left to close then, or NULL. */
 int store_env_open(struct store *store, const char *dir, size_t map_bytes, unsigned flags);
 
-/* No more writes until a restart. Keeps and logs the cause. Threads: writer, between transactions.
- */
+/* No more writes until a restart. Keeps and logs the cause. Threads: writer, between
+ * transactions. */
 void store_latch(struct store *store, const char *step, int rc);
 
 /* What an LMDB or errno code is to our callers; those that need one are logged here. */

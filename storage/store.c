@@ -202,8 +202,8 @@ static int open_table(struct store *store, MDB_txn *mdb, const char *name, struc
     if (rc != 0)
         return rc;
     assert(handle < TABLE_SLOTS);
-    if (store->table_names[handle] == NULL)
-        store->table_names[handle] = mem_strdup(name);
+    free(store->table_names[handle]);
+    store->table_names[handle] = mem_strdup(name);
     out->handle = handle;
     return 0;
 }

@@ -1,10 +1,15 @@
 /* Group commit.
  *
  * DESIGN. A writing thread puts a waiter, which lives on its stack, into a list and sleeps. The
- * writer thread takes all that wait and runs a batch of them in one LMDB transaction, each closure
- * in a child transaction so that a failing one leaves no trace; commits, which is the one fsync;
- * runs the on-commit actions; and wakes every waiter. What arrives during the fsync is the next
- * batch: the batch grows with the load and nobody waits on purpose.
+ * writer thread takes all that wait and runs a batch of them in one LMDB transaction; commits,
+ * which is the one fsync; runs the on-commit actions; and wakes every waiter. What arrives during
+ * the fsync is the next batch: the batch grows with the load and nobody waits on purpose.
+ *
+ * A failing closure leaves no trace. Nearly all that fail do so before they write, so a batch first
+ * runs on trust, all closures in the transaction itself. One that fails behind a write spoils it:
+ * it is aborted and runs again with a child transaction for each closure. Children copy each page
+ * they touch, a fifth more work; after a spoiled batch the next few have them from the start, so
+ * that nobody can make us do all the work twice by failing often.
  *
  * Waking is one system call for a batch: its waiters sleep on one futex, and those that arrive
  * meanwhile on another. There are two such lanes, in turns: a lane is used again only after all
@@ -73,38 +78,42 @@ static struct waiter *list_shift(struct waiter_list *list)
 
 /* ---- Sleeping and waking. */
 
-static void waiter_sleep(struct writer *writer, struct waiter *waiter)
+/* Counts the batches of each lane; futexes. No store's own, so that a waiter whose commit is done
+ * touches nothing that store_close has freed. Two stores may at most wake each other's in vain. */
+static _Atomic uint32_t finished[2];
+
+static void waiter_sleep(const struct waiter *waiter)
 {
-    _Atomic uint32_t *finished = &writer->finished[waiter->lane];
+    _Atomic uint32_t *lane = &finished[waiter->lane];
     for (;;) {
-        uint32_t seen = atomic_load(finished);
+        uint32_t seen = atomic_load(lane);
         if (atomic_load(&waiter->done))
             return;
-        syscall(SYS_futex, finished, FUTEX_WAIT_PRIVATE, seen, NULL, NULL, 0);
+        syscall(SYS_futex, lane, FUTEX_WAIT_PRIVATE, seen, NULL, NULL, 0);
     }
 }
 
 /* From `done` on the waiter's memory belongs to its thread again. */
-static void wake_all(struct writer *writer, const struct waiter_list *list)
+static void wake_all(const struct waiter_list *list)
 {
-    unsigned lane = list->first->lane;
+    _Atomic uint32_t *lane = &finished[list->first->lane];
     struct waiter *next;
     for (struct waiter *waiter = list->first; waiter != NULL; waiter = next) {
         next = waiter->next;
         atomic_store(&waiter->done, true);
     }
-    atomic_fetch_add(&writer->finished[lane], 1);
-    syscall(SYS_futex, &writer->finished[lane], FUTEX_WAKE_PRIVATE, INT_MAX, NULL, NULL, 0);
+    atomic_fetch_add(lane, 1);
+    syscall(SYS_futex, lane, FUTEX_WAKE_PRIVATE, INT_MAX, NULL, NULL, 0);
 }
 
 /* ---- The callers' side. */
 
-/* Signals under the lock: once that is left the commit, and with it store_close, may overtake us.
- */
+/* Signals under the lock: once that is left, commit and store_close may overtake us. */
 static enum err enqueue(struct writer *writer, struct waiter *waiter)
 {
     lock_acquire(&writer->lock);
     enum err err = writer->closing ? ERR_DRAINING : ERR_OK;
+    waiter->lane = writer->lane;
     if (err == ERR_OK)
         list_push(&writer->waiting, waiter);
     if (err == ERR_OK && writer->asleep) {
@@ -124,7 +133,7 @@ enum err store_write(struct store *store, store_fn fn, void *arg)
     enum err err = enqueue(&store->writer, &waiter);
     if (err != ERR_OK)
         return err;
-    waiter_sleep(&store->writer, &waiter);
+    waiter_sleep(&waiter);
     return waiter.result;
 }
 
@@ -383,7 +392,7 @@ static void *writer_main(void *arg)
         run_batch(store, &batch);
         arena_reset(&writer->arena);
         account(store, &batch.waiters);
-        wake_all(writer, &batch.waiters);
+        wake_all(&batch.waiters);
     }
     return NULL;
 }
