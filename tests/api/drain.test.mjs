@@ -46,6 +46,7 @@ test('a request that has begun when SIGTERM comes is answered', async () => {
         + `Content-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n`);
     await eventually('the head has arrived', () => galley.metric('galley_connections').then((n) => n >= 2));
     const stopped = galley.stop();
+    await eventually('nobody new gets in', () => galley.connect().then((other) => other.destroy(), () => true));
     connection.send(body);
     const answer = await connection.response();
     assert.equal(answer.status, 201);
