@@ -125,7 +125,7 @@ bench: $(GALLEY) $(B)/cache_bench $(B)/fill_jobs build/.deps-bench
 
 # clang-format decides layout; gcc's analyzer, cppcheck and clang-tidy look for bugs.
 check: build/.deps-check build/assets.c
-	tools/check.sh $(SRC)
+	@tools/check.sh $(SRC)
 
 install: $(GALLEY)
 	install -D -m 755 $(GALLEY) $(DESTDIR)$(PREFIX)/bin/galley

@@ -1,5 +1,5 @@
-/* fill_jobs DIR COUNT: puts COUNT waiting e-mail jobs into the queue "mail" of a new data directory,
- * for measuring how fast a server starts with them. */
+/* fill_jobs DIR COUNT: puts COUNT waiting e-mail jobs into the queue "mail" of a new data
+ * directory, for measuring how fast a server starts with them. */
 #include "queue/queue.h"
 
 #include <stdio.h>
@@ -18,7 +18,8 @@ static enum err enqueue_some(struct txn *txn, void *arg)
     struct job_spec spec = {
         .queue = "mail",
         .type = "send-email",
-        .payload = slice_str("{\"to\":\"a@example.com\",\"subject\":\"Waiting\",\"text\":\"...\"}")};
+        .payload =
+            slice_str("{\"to\":\"a@example.com\",\"subject\":\"Waiting\",\"text\":\"...\"}")};
     for (long i = 0; i < fill->left && i < JOBS_IN_A_TRANSACTION; i++)
         queue_enqueue(fill->queues, txn, &spec, NULL);
     return txn_error(txn);

@@ -36,7 +36,7 @@ static void append_header_text(struct buf *out, const char *text)
     for (const char *c = text; *c; c++) {
         bool control = (unsigned char)*c < ' ' || *c == 0x7f;
         plain = plain && (unsigned char)*c < 0x80;
-        buf_append_char(&clean, control ? ' ' : *c);
+        buf_append_char(&clean, (char)(control ? ' ' : *c));
     }
     if (plain) {
         buf_append_slice(out, buf_slice(&clean));

@@ -333,14 +333,13 @@ static enum err prepare_order(struct call *call)
 static json_t *new_order(const struct call *call, const json_t *product, int64_t qty)
 {
     char id[ID_TEXT_SIZE], created[CLOCK_RFC3339_SIZE];
-    int64_t now_ms = txn_now_ms(call->txn);
+    int64_t now_ms = txn_now_ms(call->txn), total = json_int(product, "price", 0) * qty;
     struct id order_id = id_make(now_ms);
     id_format(&order_id, id);
     clock_rfc3339(now_ms, created);
     return json_pack("{s:s, s:s, s:I, s:I, s:I, s:s, s:s}", "id", id, "userId", call_user(call),
                      "productId", (json_int_t)call_int(call, "productId"), "qty", (json_int_t)qty,
-                     "total", (json_int_t)(json_int(product, "price", 0) * qty), "status", "placed",
-                     "createdAt", created);
+                     "total", (json_int_t)total, "status", "placed", "createdAt", created);
 }
 
 static json_t *confirmation(const struct order_plan *plan, const json_t *product,
