@@ -114,11 +114,18 @@ static enum err load_user(struct txn *txn, struct call *call, const void *arg, s
     return ERR_OK;
 }
 
+/* A token may outlive its user. */
+static enum err user_is_gone(struct call *call)
+{
+    return call_fail(call, ERR_UNAUTHENTICATED, NULL, "The user of this token does not exist.");
+}
+
 static enum err cached_user(struct call *call, struct cached *out)
 {
     char key[KEY_SIZE];
     user_key(call, key);
-    return call_cached(call, key, HOUR_MS, load_user, NULL, out);
+    enum err err = call_cached(call, key, HOUR_MS, load_user, NULL, out);
+    return err == ERR_NOT_FOUND ? user_is_gone(call) : err;
 }
 
 static enum err get_me(struct call *call)
@@ -151,7 +158,7 @@ static enum err patch_me(struct call *call)
     struct collection *users = shop_of(call)->users;
     enum err err = doc_load(call->txn, users, slice_str(call_user(call)), &user, NULL);
     if (err)
-        return err;
+        return err == ERR_NOT_FOUND ? user_is_gone(call) : err;
     if (name)
         json_object_set_new(user, "name", json_string(name));
     if (email)

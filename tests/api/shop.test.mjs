@@ -184,6 +184,11 @@ test('more than there is cannot be ordered, and changes nothing', async () => {
     assert.equal(await stock(24), 0);
 });
 
+test('a token whose user is gone is no identity to order with', async () => {
+    assertError(await galley.request('GET', '/users/me', { token: as('ghost', 'customer') }), 401, 'UNAUTHENTICATED');
+    assertError(await order(17, 1, { token: as('ghost', 'customer') }), 401, 'UNAUTHENTICATED');
+});
+
 test('an order of what does not exist is not found', async () => {
     assertError(await order(1001, 1), 404, 'NOT_FOUND');
 });
