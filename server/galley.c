@@ -16,6 +16,7 @@
 
 #define CACHE_SWEEP_MS   1000
 #define GATEWAY_SWEEP_MS 10000
+#define STEP_STOP_MIN_MS 1000
 #define WORKERS_MS       1000 /* to end in, at least, if the front has used up all of the time */
 
 /* The modules of this build; a new one is a file in app/ and a line here. */
@@ -251,10 +252,11 @@ static void close_admin(struct galley *galley)
     admin_close(&galley->admin);
 }
 
+/* Of the time for stopping. However little is left, a step gets enough to end what is at rest. */
 static int64_t remaining_ms(const struct galley *galley)
 {
     int64_t left_ms = (galley->stop_by_ns - clock_mono_ns(&clock_system)) / 1000000;
-    return left_ms > 0 ? left_ms : 0;
+    return left_ms > STEP_STOP_MIN_MS ? left_ms : STEP_STOP_MIN_MS;
 }
 
 /* A job that does not end in time still uses the store, so nothing below it can be closed: the
