@@ -107,6 +107,9 @@ enum err call_cached(struct call *call, const char *key, int64_t ttl_ms, call_lo
                      const void *arg, struct cached *out);
 void cached_release(struct cached *cached);
 
+/* Only looks: false, and nothing to release, when the key is not in the cache. */
+bool call_peek(struct call *call, const char *key, struct cached *out);
+
 /* Answers with cached JSON; takes ownership of what *cached holds. */
 enum err call_answer_cached(struct call *call, int status, struct cached *cached);
 

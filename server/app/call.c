@@ -154,6 +154,15 @@ enum err call_cached(struct call *call, const char *key, int64_t ttl_ms, call_lo
     return err;
 }
 
+bool call_peek(struct call *call, const char *key, struct cached *out)
+{
+    *out = (struct cached){0};
+    out->value = cache_peek(call->app->options.cache, slice_str(key), mono_ms(call));
+    if (out->value)
+        out->bytes = cache_value_bytes(out->value);
+    return out->value != NULL;
+}
+
 void cached_release(struct cached *cached)
 {
     cache_value_release(cached->value);

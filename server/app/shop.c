@@ -205,10 +205,9 @@ static enum err load_product(struct txn *txn, struct call *call, const void *arg
     return ERR_OK;
 }
 
-static enum err cached_product(struct call *call, const struct product_ref *ref, struct cached *out)
+static enum err no_such_product(struct call *call)
 {
-    enum err err = call_cached(call, ref->key, HOUR_MS, load_product, ref, out);
-    return err == ERR_NOT_FOUND ? call_fail(call, err, NULL, "There is no such product.") : err;
+    return call_fail(call, ERR_NOT_FOUND, NULL, "There is no such product.");
 }
 
 static enum err get_product(struct call *call)
@@ -216,10 +215,12 @@ static enum err get_product(struct call *call)
     int64_t number;
     struct product_ref ref;
     if (!slice_to_i64(call_param(call, "id"), &number) || !product_ref(number, &ref))
-        return call_fail(call, ERR_NOT_FOUND, NULL, "There is no such product.");
+        return no_such_product(call);
     struct cached product;
-    enum err err = cached_product(call, &ref, &product);
-    return err ? err : call_answer_cached(call, 200, &product);
+    enum err err = call_cached(call, ref.key, HOUR_MS, load_product, &ref, &product);
+    if (err)
+        return err == ERR_NOT_FOUND ? no_such_product(call) : err;
+    return call_answer_cached(call, 200, &product);
 }
 
 /* ---- Pages of documents */
@@ -293,16 +294,16 @@ static enum err out_of_stock(struct call *call, int64_t stock)
     return call_fail(call, ERR_CONFLICT, "OUT_OF_STOCK", "Only %" PRId64 " left in stock.", stock);
 }
 
-/* A product that is unknown or sold out needs no transaction to say so: the cached one is never
- * older than an acknowledged order. */
-static enum err check_product(struct call *call, const struct product_ref *ref)
+/* A product that the cache knows to be sold out needs no transaction to say so: what is cached is
+ * never older than an acknowledged order. What is not cached is not loaded either, as the order's
+ * commit would drop it at once. */
+static enum err check_stock(struct call *call, const struct product_ref *ref)
 {
     struct cached cached;
-    enum err err = cached_product(call, ref, &cached);
-    if (err)
-        return err;
     json_t *product;
-    err = json_read_trusted(cached.bytes, &product);
+    if (!call_peek(call, ref->key, &cached))
+        return ERR_OK;
+    enum err err = json_read_trusted(cached.bytes, &product);
     cached_release(&cached);
     if (err)
         return err;
@@ -332,8 +333,8 @@ static enum err prepare_order(struct call *call)
 {
     struct order_plan *plan = call->prepared = call_alloc(call, sizeof *plan);
     if (!product_ref(call_int(call, "productId"), &plan->product))
-        return call_fail(call, ERR_NOT_FOUND, NULL, "There is no such product.");
-    enum err err = check_product(call, &plan->product);
+        return no_such_product(call);
+    enum err err = check_stock(call, &plan->product);
     return err ? err : note_buyer(call, plan);
 }
 
@@ -372,7 +373,7 @@ static enum err place_order(struct call *call)
     json_t *product;
     enum err err = doc_load(call->txn, shop->products, slice_str(plan->product.id), &product, NULL);
     if (err)
-        return err;
+        return err == ERR_NOT_FOUND ? no_such_product(call) : err;
     int64_t stock = json_int(product, "stock", 0);
     if (stock < qty) {
         json_decref(product);
