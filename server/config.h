@@ -38,6 +38,9 @@ int64_t config_int(const struct config_section *section, const char *key);
 bool config_bool(const struct config_section *section, const char *key);
 const char *config_text(const struct config_section *section, const char *key);
 
+/* Appends docs/config.md: every section and key with its default, what is allowed, and its help. */
+void config_describe(struct buf *out);
+
 /* server.listen, taken apart: "127.0.0.1:8080", "[::1]:0". False if it is not of that form. */
 bool config_parse_listen(const char *text, char address[64], uint16_t *port);
 

@@ -1,5 +1,6 @@
 /* What the files of the configuration keep to themselves: config_file.c reads lines,
- * config_value.c understands values, config_load.c makes sections of them, config.c answers. */
+ * config_value.c understands values, config_load.c makes sections of them, config.c answers,
+ * config_help.c writes the manual. */
 #ifndef GALLEY_SERVER_CONFIG_PRIVATE_H
 #define GALLEY_SERVER_CONFIG_PRIVATE_H
 
@@ -34,6 +35,9 @@ struct config_value {
  * what would have been right: "a whole number from 4 to 10000". */
 bool config_value_parse(const struct config_key *key, const char *text, struct config_value *out,
                         struct buf *allowed);
+
+/* Appends what a value may be: "a whole number from 4 to 10000". */
+void config_value_describe(const struct config_key *key, struct buf *out);
 
 /* 1 to 64 of a-z, 0-9 and '-': the names of queues and routes. */
 bool config_name_ok(const char *name);

@@ -22,8 +22,10 @@ static const struct unit size_units[] = {
 static const struct unit duration_units[] = {{"ms", 1},      {"s", 1000},     {"min", 60000},
                                              {"h", 3600000}, {"d", 86400000}, {NULL, 0}};
 
+/* `why` may get a remark in brackets that says more than the type's description. */
 typedef bool (*parse_fn)(const struct config_key *key, const char *text, struct config_value *out,
-                         struct buf *allowed);
+                         struct buf *why);
+typedef void (*describe_fn)(const struct config_key *key, struct buf *out);
 
 /* With the largest unit that divides it. */
 static void append_amount(struct buf *out, const struct unit *units, int64_t amount)
@@ -52,96 +54,127 @@ static bool read_amount(const struct config_key *key, const struct unit *units, 
     return false;
 }
 
-static bool parse_amount(const struct config_key *key, const struct unit *units, const char *what,
-                         const char *text, struct config_value *out, struct buf *allowed)
+static void describe_amount(const struct config_key *key, const struct unit *units,
+                            const char *what, struct buf *out)
 {
-    if (read_amount(key, units, text, &out->number))
-        return true;
-    buf_printf(allowed, "%s from ", what);
-    append_amount(allowed, units, key->min);
-    buf_append_str(allowed, " to ");
-    append_amount(allowed, units, key->max);
-    return false;
+    buf_printf(out, "%s from ", what);
+    append_amount(out, units, key->min);
+    buf_append_str(out, " to ");
+    append_amount(out, units, key->max);
 }
 
 static bool parse_int(const struct config_key *key, const char *text, struct config_value *out,
-                      struct buf *allowed)
+                      struct buf *why)
 {
-    return parse_amount(key, no_units, "a whole number", text, out, allowed);
+    (void)why;
+    return read_amount(key, no_units, text, &out->number);
+}
+
+static void describe_int(const struct config_key *key, struct buf *out)
+{
+    describe_amount(key, no_units, "a whole number", out);
 }
 
 static bool parse_size(const struct config_key *key, const char *text, struct config_value *out,
-                       struct buf *allowed)
+                       struct buf *why)
 {
-    return parse_amount(key, size_units, "a size in bytes, KiB, MiB, GiB or TiB", text, out,
-                        allowed);
+    (void)why;
+    return read_amount(key, size_units, text, &out->number);
+}
+
+static void describe_size(const struct config_key *key, struct buf *out)
+{
+    describe_amount(key, size_units, "a size in bytes, KiB, MiB, GiB or TiB", out);
 }
 
 static bool parse_duration(const struct config_key *key, const char *text, struct config_value *out,
-                           struct buf *allowed)
+                           struct buf *why)
 {
-    return parse_amount(key, duration_units, "a duration in ms, s, min, h or d", text, out,
-                        allowed);
+    (void)why;
+    return read_amount(key, duration_units, text, &out->number);
+}
+
+static void describe_duration(const struct config_key *key, struct buf *out)
+{
+    describe_amount(key, duration_units, "a duration in ms, s, min, h or d", out);
 }
 
 static bool parse_bool(const struct config_key *key, const char *text, struct config_value *out,
-                       struct buf *allowed)
+                       struct buf *why)
+{
+    (void)key, (void)why;
+    out->number = strcmp(text, "yes") == 0;
+    return out->number != 0 || strcmp(text, "no") == 0;
+}
+
+static void describe_bool(const struct config_key *key, struct buf *out)
 {
     (void)key;
-    out->number = strcmp(text, "yes") == 0;
-    if (out->number != 0 || strcmp(text, "no") == 0)
-        return true;
-    buf_append_str(allowed, "yes or no");
-    return false;
+    buf_append_str(out, "yes or no");
 }
 
 static bool parse_text(const struct config_key *key, const char *text, struct config_value *out,
-                       struct buf *allowed)
+                       struct buf *why)
 {
-    (void)out;
+    (void)out, (void)why;
     int64_t len = (int64_t)strlen(text);
     bool is_default = strcmp(text, key->fallback) == 0;
-    if (is_default || (len >= key->min && len <= key->max && slice_is_utf8(slice_str(text))))
-        return true;
-    buf_printf(allowed, "UTF-8 text of %" PRId64 " to %" PRId64 " bytes", key->min, key->max);
-    return false;
+    return is_default || (len >= key->min && len <= key->max && slice_is_utf8(slice_str(text)));
+}
+
+static void describe_text(const struct config_key *key, struct buf *out)
+{
+    buf_printf(out, "UTF-8 text of %" PRId64 " to %" PRId64 " bytes", key->min, key->max);
 }
 
 static bool parse_choice(const struct config_key *key, const char *text, struct config_value *out,
-                         struct buf *allowed)
+                         struct buf *why)
 {
-    (void)out;
+    (void)out, (void)why;
     struct slice rest = slice_str(key->choices);
     while (rest.ptr != NULL) {
         if (slice_is(slice_cut(&rest, ' '), text))
             return true;
     }
-    buf_printf(allowed, "one of: %s", key->choices);
     return false;
+}
+
+static void describe_choice(const struct config_key *key, struct buf *out)
+{
+    buf_printf(out, "one of: %s", key->choices);
 }
 
 static bool parse_listen(const struct config_key *key, const char *text, struct config_value *out,
-                         struct buf *allowed)
+                         struct buf *why)
 {
-    (void)key, (void)out;
+    (void)key, (void)out, (void)why;
     char address[64];
     uint16_t port;
-    if (config_parse_listen(text, address, &port))
-        return true;
-    buf_append_str(allowed, "ADDRESS:PORT, such as 127.0.0.1:8080 or [::1]:8080");
-    return false;
+    return config_parse_listen(text, address, &port);
+}
+
+static void describe_listen(const struct config_key *key, struct buf *out)
+{
+    (void)key;
+    buf_append_str(out, "ADDRESS:PORT, such as 127.0.0.1:8080 or [::1]:8080");
 }
 
 static bool parse_rate(const struct config_key *key, const char *text, struct config_value *out,
-                       struct buf *allowed)
+                       struct buf *why)
 {
     (void)key, (void)out;
     struct rate_limit limit;
-    char why[200] = "";
-    if (text[0] == '\0' || rate_limit_parse(slice_str(text), &limit, why, sizeof(why)))
+    char reason[200] = "";
+    if (text[0] == '\0' || rate_limit_parse(slice_str(text), &limit, reason, sizeof(reason)))
         return true;
-    buf_printf(allowed, "a limit such as 100/min by user burst 20 (%s)", why);
+    buf_printf(why, " (%s)", reason);
     return false;
+}
+
+static void describe_rate(const struct config_key *key, struct buf *out)
+{
+    (void)key;
+    buf_append_str(out, "a limit such as 100/min by user burst 20");
 }
 
 /* One part of a path: plain characters of RFC 3986, or one whole {parameter}. */
@@ -173,13 +206,16 @@ static bool pattern_ok(const char *text)
 }
 
 static bool parse_pattern(const struct config_key *key, const char *text, struct config_value *out,
-                          struct buf *allowed)
+                          struct buf *why)
 {
-    (void)key, (void)out;
-    if (pattern_ok(text))
-        return true;
-    buf_append_str(allowed, "a path such as /orders, /orders/{id}, or /files/* for all below");
-    return false;
+    (void)key, (void)out, (void)why;
+    return pattern_ok(text);
+}
+
+static void describe_pattern(const struct config_key *key, struct buf *out)
+{
+    (void)key;
+    buf_append_str(out, "a path such as /orders, /orders/{id}, or /files/* for all below");
 }
 
 static bool methods_ok(const char *text)
@@ -194,50 +230,77 @@ static bool methods_ok(const char *text)
 }
 
 static bool parse_methods(const struct config_key *key, const char *text, struct config_value *out,
-                          struct buf *allowed)
+                          struct buf *why)
 {
-    (void)key, (void)out;
-    if (methods_ok(text))
-        return true;
-    buf_append_str(allowed, "one or several, with commas between, of");
+    (void)key, (void)out, (void)why;
+    return methods_ok(text);
+}
+
+static void describe_methods(const struct config_key *key, struct buf *out)
+{
+    (void)key;
+    buf_append_str(out, "one or several, with commas between, of");
     for (int method = 0; method < METHOD_COUNT; method++)
-        buf_printf(allowed, " %s", method_name((enum method)method));
-    return false;
+        buf_printf(out, " %s", method_name((enum method)method));
 }
 
 static bool parse_target(const struct config_key *key, const char *text, struct config_value *out,
-                         struct buf *allowed)
+                         struct buf *why)
 {
-    (void)key, (void)out;
+    (void)key, (void)out, (void)why;
     bool app = strncmp(text, "app:", 4) == 0;
     const struct config_kind *module = app ? config_kind_find(text + 4) : NULL;
-    if (module != NULL && (module->flags & CONFIG_MODULE))
-        return true;
-    buf_append_str(allowed, "one of:");
-    for (const struct config_kind *kind = config_kinds; kind->name != NULL; kind++) {
-        if (kind->flags & CONFIG_MODULE)
-            buf_printf(allowed, " app:%s", kind->name);
-    }
-    return false;
+    return module != NULL && (module->flags & CONFIG_MODULE);
 }
 
-static const parse_fn parsers[] = {
-    [CONFIG_INT] = parse_int,           [CONFIG_SIZE] = parse_size,
-    [CONFIG_DURATION] = parse_duration, [CONFIG_BOOL] = parse_bool,
-    [CONFIG_TEXT] = parse_text,         [CONFIG_CHOICE] = parse_choice,
-    [CONFIG_LISTEN] = parse_listen,     [CONFIG_RATE] = parse_rate,
-    [CONFIG_PATTERN] = parse_pattern,   [CONFIG_METHODS] = parse_methods,
-    [CONFIG_TARGET] = parse_target,
+static void describe_target(const struct config_key *key, struct buf *out)
+{
+    (void)key;
+    buf_append_str(out, "one of:");
+    for (const struct config_kind *kind = config_kinds; kind->name != NULL; kind++) {
+        if (kind->flags & CONFIG_MODULE)
+            buf_printf(out, " app:%s", kind->name);
+    }
+}
+
+/* clang-format off: a table, a row a type */
+static const struct {
+    parse_fn parse;
+    describe_fn describe;
+} types[] = {
+    [CONFIG_INT] = {parse_int, describe_int},
+    [CONFIG_SIZE] = {parse_size, describe_size},
+    [CONFIG_DURATION] = {parse_duration, describe_duration},
+    [CONFIG_BOOL] = {parse_bool, describe_bool},
+    [CONFIG_TEXT] = {parse_text, describe_text},
+    [CONFIG_CHOICE] = {parse_choice, describe_choice},
+    [CONFIG_LISTEN] = {parse_listen, describe_listen},
+    [CONFIG_RATE] = {parse_rate, describe_rate},
+    [CONFIG_PATTERN] = {parse_pattern, describe_pattern},
+    [CONFIG_METHODS] = {parse_methods, describe_methods},
+    [CONFIG_TARGET] = {parse_target, describe_target},
 };
+/* clang-format on */
 
 bool config_value_parse(const struct config_key *key, const char *text, struct config_value *out,
                         struct buf *allowed)
 {
     assert(out->text == NULL);
-    if (!parsers[key->type](key, text, out, allowed))
-        return false;
-    out->text = mem_strdup(text);
-    return true;
+    struct buf why = BUF_INIT;
+    bool ok = types[key->type].parse(key, text, out, &why);
+    if (ok) {
+        out->text = mem_strdup(text);
+    } else {
+        config_value_describe(key, allowed);
+        buf_append_slice(allowed, buf_slice(&why));
+    }
+    buf_release(&why);
+    return ok;
+}
+
+void config_value_describe(const struct config_key *key, struct buf *out)
+{
+    types[key->type].describe(key, out);
 }
 
 bool config_name_ok(const char *name)

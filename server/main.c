@@ -8,12 +8,27 @@ const struct command *const commands[] = {
     &command_serve, &command_check, &command_version, &command_help, NULL,
 };
 
+/* --help where nobody looks at it for anything else. */
+static bool asks_for_help(int argc, char **argv)
+{
+    for (int i = 0; i < argc; i++) {
+        if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0)
+            return true;
+    }
+    return false;
+}
+
 int main(int argc, char **argv)
 {
     if (argc < 2) {
         command_help.run(0, NULL);
         return CLI_USAGE;
     }
-    const struct command *command = command_find(argv[1] + strspn(argv[1], "-"));
-    return command == NULL ? CLI_USAGE : command->run(argc - 2, argv + 2);
+    const char *name = strcmp(argv[1], "-h") == 0 ? "help" : argv[1] + strspn(argv[1], "-");
+    const struct command *command = command_find(name);
+    if (command == NULL)
+        return CLI_USAGE;
+    if (asks_for_help(argc - 2, argv + 2))
+        return command_help.run(1, (char *[]){(char *)command->name});
+    return command->run(argc - 2, argv + 2);
 }

@@ -1,14 +1,24 @@
 #include "server/cli/cli.h"
+#include "server/config.h"
 
 #include <stddef.h>
 #include <stdio.h>
+#include <string.h>
 
 static void list_commands(void)
 {
     puts("Galley: a whole backend in one process.\n");
     for (unsigned i = 0; commands[i] != NULL; i++)
         printf("  %s\n", commands[i]->usage);
-    puts("\ngalley help COMMAND says more.");
+    puts("\ngalley help COMMAND says more; galley help config lists what config.ini may hold.");
+}
+
+static void print_config(void)
+{
+    struct buf page = BUF_INIT;
+    config_describe(&page);
+    fwrite(page.data, 1, page.len, stdout);
+    buf_release(&page);
 }
 
 static int help_run(int argc, char **argv)
@@ -21,6 +31,10 @@ static int help_run(int argc, char **argv)
         fprintf(stderr, "usage: %s\n", command_help.usage);
         return CLI_USAGE;
     }
+    if (strcmp(argv[0], "config") == 0) {
+        print_config();
+        return 0;
+    }
     const struct command *command = command_find(argv[0]);
     if (command == NULL)
         return CLI_USAGE;
@@ -30,7 +44,9 @@ static int help_run(int argc, char **argv)
 
 const struct command command_help = {
     .name = "help",
-    .usage = "galley help [COMMAND]",
-    .help = "Lists the commands, or says more about one.",
+    .usage = "galley help [COMMAND | config]",
+    .help = "Lists the commands, says more about one, or prints every section and key of "
+            "config.ini with\n"
+            "its default and what is allowed (docs/config.md).",
     .run = help_run,
 };

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import test from 'node:test';
@@ -29,6 +29,22 @@ test('help lists the commands, and says more about one', async () => {
         const one = await runGalley(['help', command]);
         assert.equal(one.status, 0);
         assert.match(one.stdout, new RegExp(`^galley ${command}`));
+    }
+});
+
+test('help config is docs/config.md, word for word', async () => {
+    const { status, stdout } = await runGalley(['help', 'config']);
+    assert.equal(status, 0);
+    assert.equal(await readFile(new URL('../../docs/config.md', import.meta.url), 'utf8'), stdout,
+        'build/galley help config > docs/config.md');
+});
+
+test('--help and -h explain, wherever they stand', async () => {
+    const all = await runGalley(['help']);
+    for (const args of [['--help'], ['-h']]) assert.deepEqual(await runGalley(args), all);
+    for (const command of ['serve', 'check', 'version', 'help']) {
+        const one = await runGalley(['help', command]);
+        for (const flag of ['--help', '-h']) assert.deepEqual(await runGalley([command, flag]), one);
     }
 });
 
