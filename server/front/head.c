@@ -49,12 +49,13 @@ static bool all(struct slice s, unsigned char kind)
 
 /* ---- The end of the head */
 
+/* The empty lines in front count too, or a client could fill the memory with them. */
 static enum err check_size(const struct head_scan *scan, size_t len)
 {
-    size_t size = (scan->end > 0 ? scan->end : len) - scan->start;
+    size_t size = scan->end > 0 ? scan->end : len;
     bool in_request_line = scan->end == 0 && scan->line == scan->start;
 
-    if (in_request_line && size > TARGET_MAX + 64)
+    if (in_request_line && len - scan->start > TARGET_MAX + 64)
         return ERR_URI_TOO_LONG;
     return size > HEAD_MAX ? ERR_HEADER_TOO_LARGE : ERR_OK;
 }

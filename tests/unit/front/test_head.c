@@ -107,6 +107,17 @@ static void test_end_bounds_line_and_head(void **state)
                      ERR_HEADER_TOO_LARGE);
 }
 
+static void test_end_bounds_the_empty_lines_before_the_request(void **state)
+{
+    struct head_scan scan = {0};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof bytes; i++)
+        bytes[i] = "\r\n"[i % 2];
+    assert_int_equal(head_find_end(&scan, slice_of(bytes, HEAD_MAX)), ERR_OK);
+    assert_int_equal(head_find_end(&scan, slice_of(bytes, HEAD_MAX + 2)), ERR_HEADER_TOO_LARGE);
+}
+
 /* ---- The request line */
 
 static void test_line_gives_method_path_and_query(void **state)
@@ -344,6 +355,7 @@ int main(void)
         cmocka_unit_test(test_end_refuses_a_bare_line_feed_at_once),
         cmocka_unit_test(test_end_refuses_what_is_no_request_at_once),
         cmocka_unit_test(test_end_bounds_line_and_head),
+        cmocka_unit_test(test_end_bounds_the_empty_lines_before_the_request),
         cmocka_unit_test(test_line_gives_method_path_and_query),
         cmocka_unit_test(test_line_with_an_absolute_target_replaces_host),
         cmocka_unit_test(test_line_refuses_other_targets),
