@@ -81,19 +81,30 @@ static enum err open_route(struct app *app, struct app_opened *opened,
     return ERR_OK;
 }
 
+static enum err open_queue(struct app *app, const struct app_module *module, char *why,
+                           size_t why_size)
+{
+    struct queue_options defaults = {.name = module->queue};
+    enum err err = module->queue ? queue_add(app->options.queues, &defaults) : ERR_OK;
+    if (!err || err == ERR_EXISTS)
+        return ERR_OK;
+    snprintf(why, why_size, "module %s: queue %s cannot be added (%s)", module->name, module->queue,
+             err_code(err));
+    return err;
+}
+
 static enum err open_jobs(struct app *app, struct app_opened *opened, char *why, size_t why_size)
 {
-    for (unsigned i = 0; i < opened->module->job_count; i++) {
+    enum err err = open_queue(app, opened->module, why, why_size);
+    for (unsigned i = 0; !err && i < opened->module->job_count; i++) {
         struct job_handler handler = opened->module->jobs[i];
         handler.arg = opened->state;
-        enum err err = queue_handle(app->options.queues, &handler);
-        if (err) {
+        err = queue_handle(app->options.queues, &handler);
+        if (err)
             snprintf(why, why_size, "module %s: job type %s cannot be added (%s)",
                      opened->module->name, handler.type, err_code(err));
-            return err;
-        }
     }
-    return ERR_OK;
+    return err;
 }
 
 static enum err open_module(struct app *app, const struct app_module *module, char *why,

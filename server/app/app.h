@@ -60,6 +60,8 @@ struct app_module {
     unsigned route_count;
     const struct job_handler *jobs; /* .arg is replaced by the module's state */
     unsigned job_count;
+    const char *queue; /* for them; made with its defaults if config.ini has no [queue] of that
+                          name; or NULL */
     /* Opens collections, seeds; settings is the module's section, or NULL if it has none. */
     enum err (*open)(struct app *app, const struct config_section *settings, void **state,
                      char *why, size_t why_size);

@@ -21,8 +21,7 @@
 struct mail {
     const struct clock *clock;
     int fd;
-    struct lock lock; /* rank MAIL */
-    off_t size;       /* of whole messages; guarded by lock */
+    struct lock lock; /* rank MAIL; guards the end of the file */
 };
 
 /* ---- Writing a message: RFC 5322, in the mboxrd form (RFC 4155 names the default mbox). */
@@ -111,17 +110,17 @@ static enum err write_all(int fd, struct slice bytes)
     return ERR_OK;
 }
 
-/* A message that does not fit (the disk is full) leaves nothing behind. */
+/* A message that does not fit (the disk is full) leaves nothing behind. Where the file ends is
+ * asked each time: people empty their mail boxes. */
 static enum err append_to_box(struct mail *mail, struct slice message, char *why, size_t why_size)
 {
     lock_acquire(&mail->lock);
-    enum err err = write_all(mail->fd, message);
+    off_t end = lseek(mail->fd, 0, SEEK_END);
+    enum err err = end < 0 ? ERR_INTERNAL : write_all(mail->fd, message);
     if (err) {
         snprintf(why, why_size, "outbox.mbox: %s", strerror(errno));
-        if (ftruncate(mail->fd, mail->size) != 0)
+        if (end >= 0 && ftruncate(mail->fd, end) != 0)
             log_write(LOG_ERROR, "mail", "outbox.mbox holds a cut message: %s", strerror(errno));
-    } else {
-        mail->size += (off_t)message.len;
     }
     lock_leave(&mail->lock);
     return err;
@@ -158,13 +157,12 @@ static enum err sync_mail_box(void *arg)
  */
 static enum err end_last_message(struct mail *mail)
 {
-    char last[2] = "\n\n";
-    mail->size = lseek(mail->fd, 0, SEEK_END);
-    if (mail->size >= 2 && pread(mail->fd, last, 2, mail->size - 2) != 2)
+    char last[2] = "";
+    off_t end = lseek(mail->fd, 0, SEEK_END);
+    if (end < 0 || (end >= 2 && pread(mail->fd, last, 2, end - 2) != 2))
         return ERR_INTERNAL;
-    if (memcmp(last, "\n\n", 2) == 0)
+    if (end == 0 || memcmp(last, "\n\n", 2) == 0)
         return ERR_OK;
-    mail->size += 2;
     return write_all(mail->fd, slice_str("\n\n"));
 }
 
@@ -208,6 +206,7 @@ const struct app_module mail_module = {
     .name = "mail",
     .jobs = jobs,
     .job_count = sizeof jobs / sizeof jobs[0],
+    .queue = "mail",
     .open = open_mail,
     .close = close_mail,
 };

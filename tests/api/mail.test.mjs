@@ -1,0 +1,59 @@
+// The development mail box: one message after the other, whatever happened to the file before.
+import assert from 'node:assert/strict';
+import { readFile, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import test from 'node:test';
+
+import { startGalley } from '../lib/galley.mjs';
+
+const order = (galley, token) =>
+    galley.request('POST', '/place-order', { token, json: { productId: 17, qty: 1 } });
+const box = (galley) => path.join(galley.dataDir, 'mail/outbox.mbox');
+
+test('a configuration without [queue mail] has that queue with its defaults', async () => {
+    const galley = await startGalley({ config: { 'queue mail': null } });
+    assert.equal((await order(galley, await galley.login())).status, 201);
+    assert.equal((await galley.mails()).length, 1);
+});
+
+test('a text that looks like the beginning of a message stays within its own', async () => {
+    const galley = await startGalley();
+    const token = await galley.login();
+    const name = 'Eve\nFrom eve@example.com Thu Jan  1 00:00:00 1970\n>From Adam\n\nTo: everybody';
+    assert.equal((await galley.request('PATCH', '/users/me', { token, json: { name } })).status, 200);
+    assert.equal((await order(galley, token)).status, 201);
+    const mails = await galley.mails();
+    assert.equal(mails.length, 1);
+    assert.ok(mails[0].includes('\n>From eve@example.com'));
+    assert.ok(mails[0].includes('\n>>From Adam\n'));
+    assert.equal(mails[0].match(/^To: .*$/m)[0], 'To: alice@example.com');
+});
+
+test('a message that a crash has cut does not swallow the next', async () => {
+    const galley = await startGalley();
+    const token = await galley.login();
+    await order(galley, token);
+    await galley.mails();
+    await galley.stop();
+    const whole = await readFile(box(galley), 'utf8');
+    for (const cut of [1, whole.length / 2]) {
+        await writeFile(box(galley), whole.slice(0, cut));
+        await galley.start();
+        const { body } = await order(galley, token);
+        const mails = await galley.mails();
+        assert.ok(mails.at(-1).includes(body.orderId));
+        await galley.stop();
+    }
+});
+
+test('a mail box that was emptied is written on', async () => {
+    const galley = await startGalley();
+    const token = await galley.login();
+    await order(galley, token);
+    await galley.mails();
+    await writeFile(box(galley), '');
+    const { body } = await order(galley, token);
+    const mails = await galley.mails();
+    assert.equal(mails.length, 1);
+    assert.ok(mails[0].includes(body.orderId));
+});
