@@ -8,6 +8,7 @@
 #include "server/app/modules.h"
 #include "server/signing_key.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -111,8 +112,10 @@ static enum err open_jwt(struct galley *galley, char *why, size_t why_size)
     struct slice key = slice_str(config_text(auth, "key"));
     if (!key.len) {
         enum err err = signing_key_load(galley->data_dir, &made, why, why_size);
-        if (err)
+        if (err) {
+            buf_release(&made);
             return err;
+        }
         key = buf_slice(&made);
     }
     struct jwt_options options = {.key = key,
@@ -202,10 +205,11 @@ static void refused(const struct request *request, const struct response *respon
 static enum err open_front(struct galley *galley, char *why, size_t why_size)
 {
     const struct config_section *server = config_section(galley->config, "server");
+    char address[64];
     uint16_t port;
-    bool valid = config_parse_listen(config_text(server, "listen"), galley->address, &port);
-    (void)valid; /* the configuration checked it */
-    struct front_options options = {.address = galley->address,
+    bool valid = config_parse_listen(config_text(server, "listen"), address, &port);
+    assert(valid); /* the configuration checked it */
+    struct front_options options = {.address = address,
                                     .port = port,
                                     .workers = (unsigned)config_int(server, "workers"),
                                     .connections_per_address =
@@ -220,9 +224,12 @@ static enum err open_front(struct galley *galley, char *why, size_t why_size)
                                     .refused = refused,
                                     .arg = galley};
     enum err err = front_open(&options, &galley->front, why, why_size);
-    if (!err)
-        admin_started(galley->admin);
-    return err;
+    if (err)
+        return err;
+    snprintf(galley->authority, sizeof galley->authority,
+             strchr(address, ':') ? "[%s]:%u" : "%s:%u", address, front_port(galley->front));
+    admin_started(galley->admin);
+    return ERR_OK;
 }
 
 /* ---- Start and stop */
@@ -315,8 +322,7 @@ enum err galley_start(const struct config *config, struct galley **out, char *wh
             return err;
         }
     }
-    log_write(LOG_INFO, "galley", "started on %s:%u with %s", galley->address,
-              front_port(galley->front), galley->data_dir);
+    log_write(LOG_INFO, "galley", "started on %s with %s", galley->authority, galley->data_dir);
     *out = galley;
     return ERR_OK;
 }
@@ -339,14 +345,14 @@ bool galley_stop(struct galley **galley_ptr)
 
 /* ---- What the banner says */
 
-uint16_t galley_port(const struct galley *galley)
+const char *galley_authority(const struct galley *galley)
 {
-    return front_port(galley->front);
+    return galley->authority;
 }
 
-const char *galley_address(const struct galley *galley)
+const char *galley_data_dir(const struct galley *galley)
 {
-    return galley->address;
+    return galley->data_dir;
 }
 
 const char *galley_setup_path(const struct galley *galley)

@@ -4,7 +4,7 @@
 
 #include "server/config.h"
 
-#include <stdint.h>
+#include <stdbool.h>
 
 struct galley;
 
@@ -16,8 +16,8 @@ enum err galley_start(const struct config *config, struct galley **out, char *wh
 bool galley_stop(struct galley **galley);
 
 /* What the banner says. */
-uint16_t galley_port(const struct galley *galley);
-const char *galley_address(const struct galley *galley); /* "127.0.0.1" */
+const char *galley_authority(const struct galley *galley); /* "127.0.0.1:8080", "[::1]:8080" */
+const char *galley_data_dir(const struct galley *galley);  /* from the root */
 /* The path of the one-time link for the first administrator, or NULL if there is one already. */
 const char *galley_setup_path(const struct galley *galley);
 

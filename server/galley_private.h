@@ -28,7 +28,7 @@ struct galley {
     struct gateway *gateway;
     struct timer *gateway_timer;
     struct front *front;
-    char address[64];   /* that it listens on */
+    char authority[96]; /* that it listens on: "127.0.0.1:8080", "[::1]:8080" */
     int64_t started_ms; /* wall clock */
     _Atomic bool draining;
     int64_t stop_by_ns;       /* monotonic; set when stopping */

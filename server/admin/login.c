@@ -58,11 +58,8 @@ bool read_body(struct visit *visit, const struct schema *schema, json_t **out)
 
 static void append_process(struct json_writer *w, const struct galley *galley)
 {
-    char address[96];
-    snprintf(address, sizeof address, strchr(galley->address, ':') ? "[%s]:%u" : "%s:%u",
-             galley->address, front_port(galley->front));
     jw_key(w, "address");
-    jw_str(w, slice_str(address));
+    jw_str(w, slice_str(galley->authority));
     jw_key(w, "uptimeMs");
     jw_i64(w, clock_wall_ms(&clock_system) - galley->started_ms);
     jw_key(w, "version");

@@ -65,23 +65,18 @@ static void print_examples(const char *url)
 
 static void print_banner(const struct config *config, const struct galley *galley)
 {
-    char url[96];
-    const char *address = galley_address(galley);
-    bool v6 = strchr(address, ':') != NULL;
-    snprintf(url, sizeof(url), "http://%s%s%s:%u", v6 ? "[" : "", address, v6 ? "]" : "",
-             galley_port(galley));
+    char url[128];
     const char *setup = galley_setup_path(galley);
-    char *data = realpath(config_text(config_section(config, "server"), "data"), NULL);
+    snprintf(url, sizeof(url), "http://%s", galley_authority(galley));
     printf("galley " GALLEY_VERSION "\n");
     printf("listening on %s\n", url);
     printf("admin        %s%s%s\n", url, setup ? setup : "/_/",
            setup ? "  (once: makes the first administrator)" : "");
-    printf("data         %s\n", data ? data : strerror(errno));
+    printf("data         %s\n", galley_data_dir(galley));
     printf("durability   every answer after fsync\n");
     if (config_bool(config_section(config, "shop"), "seed"))
         print_examples(url);
     fflush(stdout);
-    free(data);
 }
 
 /* ---- The command. */

@@ -2,13 +2,13 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import test from 'node:test';
 import { promisify } from 'node:util';
 
-import { configText, runGalley, startGalley } from '../lib/galley.mjs';
+import { configText, eventually, runGalley, startGalley } from '../lib/galley.mjs';
 
 async function directory(t, config) {
     const dir = await mkdtemp(path.join(os.tmpdir(), 'galley-cli-'));
@@ -136,6 +136,28 @@ test('the banner says where, what and how durable', async () => {
     assert.match(lines[2], new RegExp(`^admin +${galley.url}/_/setup\\?token=\\S+`));
     assert.match(lines[3], new RegExp(`^data +${galley.dataDir}$`));
     assert.match(lines[4], /^durability +every answer after fsync$/);
+});
+
+test('an address of IPv6 stands in brackets, wherever it is said', async () => {
+    const galley = await startGalley({ config: { server: { listen: '[::1]:0' } } });
+    assert.match(galley.stdout, new RegExp(`^admin +http://\\[::1\\]:${galley.port}/_/setup`, 'm'));
+    await eventually('it is logged', () => galley.log().includes(`started on [::1]:${galley.port} with `));
+});
+
+test('a signing key that is none, or that others may read, is refused', async () => {
+    const galley = await startGalley({ config: { auth: null } });
+    const key = path.join(galley.dataDir, 'signing.key');
+    await galley.stop();
+    const refused = async (why) => {
+        const { status, stderr } = await runGalley(['serve'], { cwd: galley.dir });
+        assert.equal(status, 1);
+        assert.match(stderr, why);
+    };
+    await chmod(key, 0o640);
+    await refused(/cannot start: .*signing\.key: others may read it; make its mode 0600/);
+    await chmod(key, 0o600);
+    await writeFile(key, 'short');
+    await refused(/cannot start: .*signing\.key: this is not a key of 64 bytes/);
 });
 
 test('the three curl lines of the banner work when pasted into a shell', async () => {
