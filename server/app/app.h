@@ -87,9 +87,16 @@ enum err call_query_int(struct call *call, const char *name, int64_t min, int64_
 enum err call_answer(struct call *call, int status, json_t *body);
 /* 201 with a Location header. */
 enum err call_created(struct call *call, const char *location, json_t *body);
+/* 200 with up to `limit` documents and the cursor behind the last: {"data": [...], "pagination":
+ * {...}}. `outside`, if given, makes of a stored document what clients see. */
+enum err call_answer_page(struct call *call, const struct collection *collection,
+                          struct doc_scan *scan, int64_t limit, void (*outside)(json_t *doc));
 /* Answers with an error; `code` NULL: the table's. Returns err. */
 enum err call_fail(struct call *call, enum err err, const char *code, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
+/* ERR_VALIDATION with the one member or parameter that no schema could refuse. */
+enum err call_fail_field(struct call *call, const char *field, const char *reason,
+                         const char *message);
 
 /* ---- The cache, beside the store. */
 

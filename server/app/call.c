@@ -59,12 +59,10 @@ void call_release(struct call *call)
     call->memory = NULL;
 }
 
-static enum err fail_query(struct call *call, const char *name, int64_t min, int64_t max)
+/* Takes ownership of `details`. */
+static enum err fail_validation(struct call *call, const char *message, json_t *details)
 {
-    json_t *details = json_pack("[{s:s, s:s, s:I, s:I}]", "field", name, "reason", "range",
-                                "minimum", (json_int_t)min, "maximum", (json_int_t)max);
-    response_error(call->response, call->request, ERR_VALIDATION, NULL,
-                   "A query parameter is not a whole number of the allowed range.", details);
+    response_error(call->response, call->request, ERR_VALIDATION, NULL, message, details);
     json_decref(details);
     call->failed = ERR_VALIDATION;
     return ERR_VALIDATION;
@@ -79,7 +77,11 @@ enum err call_query_int(struct call *call, const char *name, int64_t min, int64_
     bool good = !text.ptr || (slice_to_i64(text, &value) && value >= min && value <= max);
     buf_release(&scratch);
     *out = value;
-    return good ? ERR_OK : fail_query(call, name, min, max);
+    if (good)
+        return ERR_OK;
+    return fail_validation(call, "A query parameter is not a whole number of the allowed range.",
+                           json_pack("[{s:s, s:s, s:I, s:I}]", "field", name, "reason", "range",
+                                     "minimum", (json_int_t)min, "maximum", (json_int_t)max));
 }
 
 /* ---- The answer */
@@ -98,6 +100,49 @@ enum err call_created(struct call *call, const char *location, json_t *body)
     return call_answer(call, 201, body);
 }
 
+struct page {
+    json_t *data;
+    int64_t limit;
+    bool more;
+    enum err err;                 /* of a document that cannot be read */
+    void (*outside)(json_t *doc); /* or NULL */
+};
+
+static bool take_row(struct slice id, const struct doc *doc, void *arg)
+{
+    (void)id;
+    struct page *page = arg;
+    page->more = json_array_size(page->data) == (size_t)page->limit;
+    if (page->more)
+        return false;
+    json_t *row;
+    page->err = json_read_trusted(doc->json, &row);
+    if (page->err)
+        return false;
+    if (page->outside)
+        page->outside(row);
+    json_array_append_new(page->data, row);
+    return true;
+}
+
+enum err call_answer_page(struct call *call, const struct collection *collection,
+                          struct doc_scan *scan, int64_t limit, void (*outside)(json_t *doc))
+{
+    struct page page = {.data = json_array(), .limit = limit, .outside = outside};
+    scan->limit = (unsigned)limit + 1; /* one more tells whether there is a next page */
+    enum err err = doc_walk(call->txn, collection, scan, take_row, &page);
+    if (err || page.err) {
+        json_decref(page.data);
+        return err ? err : page.err;
+    }
+    json_t *last = json_array_get(page.data, json_array_size(page.data) - 1);
+    json_t *cursor = page.more ? json_incref(json_object_get(last, "id")) : json_null();
+    return call_answer(call, 200,
+                       json_pack("{s:o, s:{s:I, s:o, s:b}}", "data", page.data, "pagination",
+                                 "limit", (json_int_t)limit, "nextCursor", cursor, "hasNext",
+                                 page.more));
+}
+
 enum err call_fail(struct call *call, enum err err, const char *code, const char *format, ...)
 {
     char message[256];
@@ -108,6 +153,13 @@ enum err call_fail(struct call *call, enum err err, const char *code, const char
     response_error(call->response, call->request, err, code, message, NULL);
     call->failed = err;
     return err;
+}
+
+enum err call_fail_field(struct call *call, const char *field, const char *reason,
+                         const char *message)
+{
+    return fail_validation(call, message,
+                           json_pack("[{s:s, s:s}]", "field", field, "reason", reason));
 }
 
 /* ---- The cache */

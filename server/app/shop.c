@@ -148,12 +148,18 @@ static bool is_email(const char *text)
     return true;
 }
 
+static enum err check_me(struct call *call)
+{
+    const char *email = call_str(call, "email");
+    if (!email || is_email(email))
+        return ERR_OK;
+    return call_fail_field(call, "email", "format", "This is not an e-mail address.");
+}
+
 static enum err patch_me(struct call *call)
 {
     const char *name = call_str(call, "name");
     const char *email = call_str(call, "email");
-    if (email && !is_email(email))
-        return call_fail(call, ERR_VALIDATION, NULL, "This is not an e-mail address.");
     json_t *user;
     struct collection *users = shop_of(call)->users;
     enum err err = doc_load(call->txn, users, slice_str(call_user(call)), &user, NULL);
@@ -223,53 +229,10 @@ static enum err get_product(struct call *call)
     return call_answer_cached(call, 200, &product);
 }
 
-/* ---- Pages of documents */
-
-struct page {
-    json_t *data;
-    int64_t limit;
-    bool more;
-    void (*outside)(json_t *doc); /* or NULL */
-};
-
-static bool take_row(struct slice id, const struct doc *doc, void *arg)
-{
-    (void)id;
-    struct page *page = arg;
-    page->more = json_array_size(page->data) == (size_t)page->limit;
-    json_t *row;
-    if (page->more || json_read_trusted(doc->json, &row))
-        return false;
-    if (page->outside)
-        page->outside(row);
-    json_array_append_new(page->data, row);
-    return true;
-}
-
-/* Answers with up to `limit` documents and the cursor behind the last. */
-static enum err answer_page(struct call *call, const struct collection *collection,
-                            struct doc_scan *scan, struct page *page)
-{
-    page->data = json_array();
-    scan->limit = (unsigned)page->limit + 1; /* one more tells whether there is a next page */
-    enum err err = doc_walk(call->txn, collection, scan, take_row, page);
-    if (err) {
-        json_decref(page->data);
-        return err;
-    }
-    json_t *last = json_array_get(page->data, json_array_size(page->data) - 1);
-    json_t *cursor = page->more ? json_incref(json_object_get(last, "id")) : json_null();
-    return call_answer(call, 200,
-                       json_pack("{s:o, s:{s:I, s:o, s:b}}", "data", page->data, "pagination",
-                                 "limit", (json_int_t)page->limit, "nextCursor", cursor, "hasNext",
-                                 page->more));
-}
-
 static enum err list_products(struct call *call)
 {
-    struct page page = {.outside = product_outside};
-    int64_t after;
-    enum err err = call_query_int(call, "limit", 1, PAGE_MAX, PAGE_DEFAULT, &page.limit);
+    int64_t limit, after;
+    enum err err = call_query_int(call, "limit", 1, PAGE_MAX, PAGE_DEFAULT, &limit);
     if (!err)
         err = call_query_int(call, "after", 0, PRODUCT_NUMBER_MAX, 0, &after);
     if (err)
@@ -277,7 +240,7 @@ static enum err list_products(struct call *call)
     char id[SHOP_PRODUCT_ID_SIZE];
     shop_product_id(after, id);
     struct doc_scan scan = {.after = slice_str(id)};
-    return answer_page(call, shop_of(call)->products, &scan, &page);
+    return call_answer_page(call, shop_of(call)->products, &scan, limit, product_outside);
 }
 
 /* ---- Placing an order */
@@ -419,8 +382,8 @@ static enum err get_order(struct call *call)
 /* The caller's own, the newest first. */
 static enum err list_orders(struct call *call)
 {
-    struct page page = {0};
-    enum err err = call_query_int(call, "limit", 1, PAGE_MAX, PAGE_DEFAULT, &page.limit);
+    int64_t limit;
+    enum err err = call_query_int(call, "limit", 1, PAGE_MAX, PAGE_DEFAULT, &limit);
     if (err)
         return err;
     struct buf scratch = BUF_INIT;
@@ -431,9 +394,9 @@ static enum err list_orders(struct call *call)
                             .descending = true};
     struct id cursor;
     if (scan.after.ptr && !id_parse(scan.after, &cursor))
-        err = call_fail(call, ERR_VALIDATION, NULL, "The cursor is not one that was handed out.");
+        err = call_fail_field(call, "after", "cursor", "This cursor was not handed out.");
     else
-        err = answer_page(call, shop_of(call)->orders, &scan, &page);
+        err = call_answer_page(call, shop_of(call)->orders, &scan, limit, NULL);
     json_decref(owner);
     buf_release(&scratch);
     return err;
@@ -491,7 +454,7 @@ static void close_shop(void *state)
 static const struct app_route routes[] = {
     {METHOD_POST, "/auth/login", APP_ANYONE, APP_PLAIN, LOGIN_SCHEMA, login, NULL},
     {METHOD_GET, "/users/me", APP_SIGNED_IN, APP_PLAIN, NULL, get_me, NULL},
-    {METHOD_PATCH, "/users/me", APP_SIGNED_IN, APP_WRITE, ME_SCHEMA, patch_me, NULL},
+    {METHOD_PATCH, "/users/me", APP_SIGNED_IN, APP_WRITE, ME_SCHEMA, patch_me, check_me},
     {METHOD_GET, "/products", APP_ANYONE, APP_READ, NULL, list_products, NULL},
     {METHOD_GET, "/products/{id}", APP_SIGNED_IN, APP_PLAIN, NULL, get_product, NULL},
     {METHOD_POST, "/place-order", APP_SIGNED_IN, APP_WRITE, ORDER_SCHEMA, place_order,
