@@ -28,6 +28,8 @@ async function inject(galley, calls, error) {
 const order = (galley, token) =>
     galley.request('POST', '/place-order', { token, json: { productId: 7, qty: 1 } });
 
+const rename = (galley, token) => galley.request('PATCH', '/users/me', { token, json: { name: 'Alice' } });
+
 async function state(galley, token) {
     const { body: product } = await galley.request('GET', '/products/7', { token });
     const { body: orders } = await galley.request('GET', '/orders', { token });
@@ -46,14 +48,18 @@ for (const [calls, what] of [['fdatasync', 'fsync'], ['pwrite64,pwritev,writev',
         const refused = await order(galley, token);
         await mend();
         assertError(refused, 503, 'READ_ONLY');
-        assert.ok(refused.headers['retry-after']);
+        assert.ok(Number(refused.headers['retry-after']) >= 1);
 
         // The disk works again, but what it holds is not known until a restart reads it.
-        assertError(await order(galley, token), 503, 'READ_ONLY');
+        for (const again of [await order(galley, token), await rename(galley, token)]) {
+            assertError(again, 503, 'READ_ONLY');
+            assert.ok(Number(again.headers['retry-after']) >= 1);
+        }
         assert.deepEqual(await state(galley, token), before);
         const ready = await galley.request('GET', '/readyz');
         assert.equal(ready.status, 503);
         assert.match(ready.body.cause, /commit/);
+        assert.ok(Number(ready.headers['retry-after']) >= 1);
         assert.equal((await galley.request('GET', '/healthz')).status, 200);
 
         await galley.restart();
@@ -73,6 +79,7 @@ test('a full disk is 507, everything stays readable, and writing goes on when th
 
     const mend = await inject(galley, 'pwrite64,pwritev,writev', 'ENOSPC');
     assertError(await order(galley, token), 507, 'STORE_FULL');
+    assertError(await rename(galley, token), 507, 'STORE_FULL');
     assert.deepEqual(await state(galley, token), before);
     assert.equal((await galley.request('GET', '/readyz')).status, 200);
     await mend();
