@@ -129,20 +129,31 @@ static void evict(struct connection *c)
     c->front->evicted++;
 }
 
-/* True if a connection of this network may come in. */
+/* From when on a connection may be evicted: each has a moment to say something, or a crowd that
+ * comes again as soon as it is cut would displace everybody else before they can. */
+static int64_t ripe_at(const struct connection *c)
+{
+    return since_of(atomic_load(&c->phase)) + RIPE_NS;
+}
+
+/* Waits until the longest-waiting connection is ripe or another has left, if one has to go. True if
+ * a connection of this network may come in. Threads: the acceptor, holds front->lock. */
 static bool make_room(struct front *front, const struct in6_addr *network)
 {
-    struct census census = take_census(front, network);
+    for (;;) {
+        struct census census = take_census(front, network);
+        bool capped = census.same >= front->options.connections_per_address;
+        bool crowded = census.uncut + 1 + reserve(front) > front->options.workers;
+        struct connection *victim = capped ? census.oldest_same : crowded ? census.oldest : NULL;
 
-    if (census.same >= front->options.connections_per_address) {
-        if (census.oldest_same == NULL)
-            return false;
-        evict(census.oldest_same);
-    } else if (census.uncut + 1 + reserve(front) > front->options.workers &&
-               census.oldest != NULL) {
-        evict(census.oldest);
+        if (victim == NULL)
+            return !capped;
+        if (ripe_at(victim) <= clock_mono_ns(front->options.clock)) {
+            evict(victim);
+            return true;
+        }
+        lock_cond_wait_until(&front->left, &front->lock, ripe_at(victim));
     }
-    return true;
 }
 
 /* ---- Coming and going */
@@ -202,6 +213,7 @@ void table_remove(struct connection *c)
     c->next_free = front->first_free;
     front->first_free = c;
     front->live--;
+    lock_cond_signal(&front->left);
     if (front->live == 0)
         lock_cond_broadcast(&front->empty);
     lock_leave(&front->lock);
@@ -246,11 +258,11 @@ static void check_deadline(struct connection *c, int64_t now_ns)
 
 /* Handlers may have held all workers when connections came; now that they wait for their clients,
  * those without a worker go first. */
-static void relieve_queue(struct front *front)
+static void relieve_queue(struct front *front, int64_t now_ns)
 {
     struct census census = take_census(front, NULL);
 
-    while (census.queued > 0 && census.oldest != NULL &&
+    while (census.queued > 0 && census.oldest != NULL && ripe_at(census.oldest) <= now_ns &&
            census.uncut + reserve(front) > front->options.workers) {
         evict(census.oldest);
         census = take_census(front, NULL);
@@ -264,7 +276,7 @@ int64_t table_sweep(void *arg, int64_t now_ns)
     lock_acquire(&front->lock);
     for (unsigned i = 0; i < front->touched; i++)
         check_deadline(&front->connections[i], now_ns);
-    relieve_queue(front);
+    relieve_queue(front, now_ns);
     lock_leave(&front->lock);
     return SWEEP_MS;
 }

@@ -39,6 +39,7 @@ static struct front *create(const struct front_options *options)
     front->connections = mem_zalloc(front->capacity * sizeof *front->connections);
     lock_init(&front->lock, LOCK_RANK_FRONT);
     lock_cond_init(&front->empty);
+    lock_cond_init(&front->left);
     front->wake_fd = eventfd(0, EFD_CLOEXEC);
     assert(front->wake_fd >= 0); /* the limit has been raised */
     return front;
@@ -62,6 +63,7 @@ static void destroy(struct front *front)
     }
     release_buffers(&front->turned_away);
     close(front->wake_fd);
+    lock_cond_release(&front->left);
     lock_cond_release(&front->empty);
     lock_release(&front->lock);
     free(front->connections);

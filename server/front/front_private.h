@@ -20,6 +20,7 @@
 #define QUEUE_MAX  256u                /* accepted connections that wait for a worker */
 #define LINGER_NS  INT64_C(2000000000) /* a refused client may go on sending for so long */
 #define SWEEP_MS   250
+#define RIPE_NS    INT64_C(100000000) /* what a connection has before it may be evicted */
 #define BODY_ROOM  2048 /* free bytes behind a head, for reading a chunked body through */
 
 /* ---- head.c: from bytes to a parsed head. Pure. Threads: any. */
@@ -198,6 +199,7 @@ struct front {
 
     struct lock lock;
     struct lock_cond empty; /* signalled when live becomes 0 */
+    struct lock_cond left;  /* signalled when one goes; the acceptor waits for it */
     struct connection *connections;
     unsigned capacity;
     unsigned touched;              /* connections[] behind have never been used */
