@@ -4,6 +4,8 @@
 # lies in build/ (V=1 shows the commands). Release objects carry both LTO and native code: the server links with LTO, the
 # unit tests without, which keeps them quick to build.
 
+MAKEFLAGS += -j$(shell nproc)
+
 VARIANT ?= release
 B       := build/$(VARIANT)
 GALLEY  := $(if $(filter release,$(VARIANT)),build/galley,$(B)/galley)
@@ -57,12 +59,12 @@ $(B)/libgalley.a: $(OBJ)
 	@rm -f $@
 	$(Q)ar rcs $@ $^
 
-$(B)/%.o: %.c | build/.deps-build $(CIVETWEB)/.stamp
+$(B)/%.o: %.c Makefile | build/.deps-build $(CIVETWEB)/.stamp
 	@mkdir -p $(@D)
 	@echo "  cc $<"
 	$(Q)$(CC) $(CFLAGS_ALL) $(WARN) -I$(CIVETWEB)/include -c -o $@ $<
 
-$(B)/civetweb.o: $(CIVETWEB)/.stamp
+$(B)/civetweb.o: $(CIVETWEB)/.stamp Makefile
 	@mkdir -p $(@D)
 	@echo "  cc civetweb.c"
 	$(Q)$(CC) $(CFLAGS_ALL) $(CIVET_CFLAGS) -I$(CIVETWEB)/include -c -o $@ $(CIVETWEB)/src/civetweb.c

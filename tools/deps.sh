@@ -35,6 +35,9 @@ if ! command -v dpkg-query >/dev/null 2>&1; then
     exit 1
 fi
 
+mkdir -p build
+exec 9>build/.deps.lock # one installation at a time, also under make -j
+flock 9
 wanted=$(missing "$@" | sort -u | tr '\n' ' ')
 [ -n "${wanted% }" ] || exit 0
 echo "Installing with apt-get: $wanted"
