@@ -37,6 +37,17 @@ test('the stored answer survives a restart', async () => {
     assert.equal(await stock(2), 1000000 - 2);
 });
 
+test('a repeated order is answered as it was, also when nothing is left to order', async () => {
+    const key = randomUUID();
+    const first = await order(key, { productId: 9, qty: 1000000 });
+    assert.equal(first.status, 201);
+    assert.equal(await stock(9), 0);
+    const again = await order(key, { productId: 9, qty: 1000000 });
+    assert.deepEqual([again.status, again.body.orderId], [201, first.body.orderId]);
+    assert.equal(await stock(9), 0);
+    assert.equal((await galley.mails()).filter((mail) => mail.includes(first.body.orderId)).length, 1);
+});
+
 test('422: the same key for another request', async () => {
     const key = randomUUID();
     assert.equal((await order(key, { productId: 3, qty: 2 })).status, 201);

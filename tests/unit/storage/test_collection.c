@@ -238,6 +238,39 @@ static void test_collection_unique_value_is_taken_once(void **state)
     assert_mail(p, "b@x", "b ");
 }
 
+struct racer {
+    struct people *p;
+    char text[64];
+    enum err err;
+};
+
+static void *race_main(void *arg)
+{
+    struct racer *racer = arg;
+    racer->err = run(racer->p, INSERT, racer->text, 0);
+    return NULL;
+}
+
+static void test_collection_of_many_who_want_a_unique_value_at_once_one_gets_it(void **state)
+{
+    struct people *p = *state;
+    struct racer racers[16];
+    pthread_t threads[16];
+    for (int i = 0; i < 16; i++) {
+        racers[i].p = p;
+        snprintf(racers[i].text, sizeof racers[i].text, "{\"id\":\"p%d\",\"mail\":\"a@x\"}", i);
+        pthread_create(&threads[i], NULL, race_main, &racers[i]);
+    }
+    unsigned winners = 0, losers = 0;
+    for (int i = 0; i < 16; i++) {
+        pthread_join(threads[i], NULL);
+        winners += racers[i].err == ERR_OK;
+        losers += racers[i].err == ERR_EXISTS;
+    }
+    assert_int_equal(winners, 1);
+    assert_int_equal(losers, 15);
+}
+
 static void test_collection_replacing_moves_the_index_entries(void **state)
 {
     struct people *p = *state;
@@ -406,6 +439,7 @@ int main(void)
         TEST(test_collection_delete_leaves_nothing_behind),
         TEST(test_collections_do_not_see_each_other),
         TEST(test_collection_unique_value_is_taken_once),
+        TEST(test_collection_of_many_who_want_a_unique_value_at_once_one_gets_it),
         TEST(test_collection_replacing_moves_the_index_entries),
         TEST(test_collection_long_values_are_told_apart),
         TEST(test_collection_walks_by_id),
