@@ -16,13 +16,18 @@ static bool too_large(const struct connection *c, uint64_t size)
     return size > c->front->options.body_max_bytes;
 }
 
-/* The client waits to hear that its body is wanted. */
+/* The client waits to hear that its body is wanted. One that takes nothing is cut like any that
+ * has to take bytes; the time counts as the body's. */
 static enum err say_continue(struct connection *c)
 {
-    if (c->head.expect_continue && !c->head.http10 && c->in.len == c->head_end &&
-        !transport_send(c, slice_str("HTTP/1.1 100 Continue\r\n\r\n")))
-        return ERR_MALFORMED;
-    return ERR_OK;
+    bool taken;
+
+    if (!c->head.expect_continue || c->head.http10 || c->in.len > c->head_end)
+        return ERR_OK;
+    connection_enter(c, PHASE_SENDING, c->request.started_ns);
+    taken = transport_send(c, slice_str("HTTP/1.1 100 Continue\r\n\r\n"));
+    connection_enter(c, PHASE_BODY, c->request.started_ns);
+    return taken ? ERR_OK : ERR_MALFORMED;
 }
 
 static enum err receive_more(struct connection *c, struct buf *buf, size_t room)

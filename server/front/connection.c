@@ -75,28 +75,42 @@ static void format_address(const struct sockaddr *peer, char out[INET6_ADDRSTRLE
 
 /* ---- Cutting */
 
-/* Wakes the worker out of a receive or, with what is unsent lost, out of a send. */
-static void cut(struct connection *c, enum cut why)
+/* Wakes the worker out of the receive or, with what is unsent lost, out of the send that it was
+ * seen in. If a request has come in the meantime its answer still goes out: who was seen receiving
+ * may send. */
+static void cut(struct connection *c, enum cut why, enum phase seen)
 {
-    bool receives = connection_phase(c) < PHASE_SERVING;
-
     lock_assert_held(&c->front->lock);
     atomic_store(&c->cut, why);
-    shutdown(c->fd, receives ? SHUT_RD : SHUT_RDWR);
+    c->ended = c->ended || seen >= PHASE_SERVING;
+    shutdown(c->fd, c->ended ? SHUT_RDWR : SHUT_RD);
 }
 
-struct census {
-    unsigned uncut, queued;
-    unsigned same;                           /* of the network asked for */
-    struct connection *oldest, *oldest_same; /* of those that wait for their client */
+/* Its worker will be free in a moment. Who was cut and sends nevertheless is not leaving. */
+static bool is_leaving(const struct connection *c, enum phase phase)
+{
+    return c->ended || (phase < PHASE_SERVING && atomic_load(&c->cut) != CUT_NOT);
+}
+
+/* A connection as it was seen. */
+struct sighting {
+    struct connection *c;
+    uint64_t phase;
 };
 
-static bool older(const struct connection *a, const struct connection *b)
+struct census {
+    unsigned staying, queued;
+    unsigned same;                       /* of the network asked for */
+    struct sighting oldest, oldest_same; /* of those that wait for their client */
+};
+
+static void keep_older(struct sighting *oldest, struct sighting other)
 {
-    return b == NULL || since_of(atomic_load(&a->phase)) < since_of(atomic_load(&b->phase));
+    if (oldest->c == NULL || since_of(other.phase) < since_of(oldest->phase))
+        *oldest = other;
 }
 
-/* Looks at every connection that is not on its way out already. */
+/* Looks at every connection that is not leaving already. */
 static struct census take_census(struct front *front, const struct in6_addr *network)
 {
     struct census census = {0};
@@ -104,36 +118,36 @@ static struct census take_census(struct front *front, const struct in6_addr *net
     lock_assert_held(&front->lock);
     for (unsigned i = 0; i < front->touched; i++) {
         struct connection *c = &front->connections[i];
-        enum phase phase = connection_phase(c);
+        struct sighting seen = {c, atomic_load(&c->phase)};
+        enum phase phase = phase_of(seen.phase);
         bool same;
 
-        if (phase == PHASE_FREE || atomic_load(&c->cut) != CUT_NOT)
+        if (phase == PHASE_FREE || is_leaving(c, phase))
             continue;
         same = network != NULL && memcmp(&c->network, network, sizeof *network) == 0;
-        census.uncut++;
+        census.staying++;
         census.same += same;
         census.queued += phase == PHASE_QUEUED;
         if (!waits_for_client[phase])
             continue;
-        if (older(c, census.oldest))
-            census.oldest = c;
-        if (same && older(c, census.oldest_same))
-            census.oldest_same = c;
+        keep_older(&census.oldest, seen);
+        if (same)
+            keep_older(&census.oldest_same, seen);
     }
     return census;
 }
 
-static void evict(struct connection *c)
+static void evict(struct sighting oldest)
 {
-    cut(c, CUT_EVICTED);
-    c->front->evicted++;
+    cut(oldest.c, CUT_EVICTED, phase_of(oldest.phase));
+    oldest.c->front->evicted++;
 }
 
 /* From when on a connection may be evicted: each has a moment to say something, or a crowd that
  * comes again as soon as it is cut would displace everybody else before they can. */
-static int64_t ripe_at(const struct connection *c)
+static int64_t ripe_at(struct sighting seen)
 {
-    return since_of(atomic_load(&c->phase)) + RIPE_NS;
+    return since_of(seen.phase) + RIPE_NS;
 }
 
 /* Waits until the longest-waiting connection is ripe or another has left, if one has to go. True if
@@ -143,10 +157,12 @@ static bool make_room(struct front *front, const struct in6_addr *network)
     for (;;) {
         struct census census = take_census(front, network);
         bool capped = census.same >= front->options.connections_per_address;
-        bool crowded = census.uncut + 1 + reserve(front) > front->options.workers;
-        struct connection *victim = capped ? census.oldest_same : crowded ? census.oldest : NULL;
+        bool crowded = census.staying + 1 + reserve(front) > front->options.workers;
+        struct sighting victim = capped    ? census.oldest_same
+                                 : crowded ? census.oldest
+                                           : (struct sighting){0};
 
-        if (victim == NULL)
+        if (victim.c == NULL)
             return !capped;
         if (ripe_at(victim) <= clock_mono_ns(front->options.clock)) {
             evict(victim);
@@ -176,6 +192,7 @@ static void fill(struct connection *c, struct front *front, int fd, const struct
     c->fd = fd;
     c->network = network_of(peer);
     c->served = 0;
+    c->ended = false;
     format_address(peer, c->address);
     atomic_store(&c->cut, CUT_NOT);
 }
@@ -244,16 +261,15 @@ static int64_t limit_ns(const struct front *front, enum phase phase)
     }
 }
 
-/* The word is read once: a phase and its time belong together. */
+/* The word is read once: a phase and its time belong together. Who has been cut has deadlines too:
+ * the answer that says so, or to a request that came just then, may find a client that takes
+ * nothing. */
 static void check_deadline(struct connection *c, int64_t now_ns)
 {
     uint64_t word = atomic_load(&c->phase);
-    bool lingering = phase_of(word) == PHASE_LINGERING; /* may have been cut before */
 
-    if (phase_of(word) == PHASE_FREE || (atomic_load(&c->cut) != CUT_NOT && !lingering))
-        return;
     if (now_ns - since_of(word) > limit_ns(c->front, phase_of(word)))
-        cut(c, CUT_DEADLINE);
+        cut(c, CUT_DEADLINE, phase_of(word));
 }
 
 /* Handlers may have held all workers when connections came; now that they wait for their clients,
@@ -262,8 +278,8 @@ static void relieve_queue(struct front *front, int64_t now_ns)
 {
     struct census census = take_census(front, NULL);
 
-    while (census.queued > 0 && census.oldest != NULL && ripe_at(census.oldest) <= now_ns &&
-           census.uncut + reserve(front) > front->options.workers) {
+    while (census.queued > 0 && census.oldest.c != NULL && ripe_at(census.oldest) <= now_ns &&
+           census.staying + reserve(front) > front->options.workers) {
         evict(census.oldest);
         census = take_census(front, NULL);
     }
@@ -290,7 +306,7 @@ void table_cut_idle(struct front *front, int64_t since_ns)
 
         if ((phase_of(word) == PHASE_FRESH || phase_of(word) == PHASE_IDLE) &&
             since_of(word) <= since_ns)
-            cut(c, CUT_STOPPING);
+            cut(c, CUT_STOPPING, phase_of(word));
     }
     lock_leave(&front->lock);
 }

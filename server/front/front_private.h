@@ -108,6 +108,7 @@ struct connection {
     int fd;
     _Atomic uint64_t phase;  /* enum phase in the low 4 bits, since when (monotonic ns) above */
     _Atomic int cut;         /* enum cut; set before the socket is shut down */
+    bool ended;              /* shut down both ways; guarded by the table's lock */
     struct in6_addr network; /* who counts as one client for the cap */
     struct connection *next_free;
 
@@ -178,7 +179,8 @@ enum err body_read(struct connection *c);
 /* Sends the response; then whether the connection can take another request. */
 bool send_response(struct connection *c);
 
-/* Sends what the socket takes at once, as the acceptor must not wait. */
+/* Sends what the socket takes at once: for the acceptor, which must not wait, and for those who
+ * have been cut, who are not waited for. */
 void send_without_waiting(struct connection *c);
 
 /* Runs response.stream. */

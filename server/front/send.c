@@ -17,7 +17,8 @@ static bool keeps_alive(const struct connection *c)
         return false;
     if (head->http10 && !head->keep_alive)
         return false;
-    return !atomic_load(&c->front->draining) && !table_crowded(c->front);
+    return atomic_load(&c->cut) == CUT_NOT && !atomic_load(&c->front->draining) &&
+           !table_crowded(c->front);
 }
 
 static bool has_header(const struct response *response, const char *name)

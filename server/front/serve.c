@@ -123,7 +123,10 @@ static void end_refusal(struct connection *c)
 static void refuse(struct connection *c, enum err err)
 {
     fill_refusal(c, err);
-    send_response(c);
+    if (atomic_load(&c->cut) == CUT_NOT)
+        send_response(c);
+    else
+        send_without_waiting(c);
     end_refusal(c);
     linger(c);
 }
