@@ -150,8 +150,9 @@ static int64_t ripe_at(struct sighting seen)
     return since_of(seen.phase) + RIPE_NS;
 }
 
-/* Waits until the longest-waiting connection is ripe or another has left, if one has to go. True if
- * a connection of this network may come in. Threads: the acceptor, holds front->lock. */
+/* True if a connection of this network may come in. If one has to go for it, waits until the
+ * longest-waiting is ripe or another has left; but nobody waits for an address at its cap.
+ * Threads: the acceptor, holds front->lock. */
 static bool make_room(struct front *front, const struct in6_addr *network)
 {
     for (;;) {
@@ -168,6 +169,8 @@ static bool make_room(struct front *front, const struct in6_addr *network)
             evict(victim);
             return true;
         }
+        if (capped)
+            return false;
         lock_cond_wait_until(&front->left, &front->lock, ripe_at(victim));
     }
 }

@@ -145,6 +145,17 @@ static void test_admit_turns_away_when_nobody_waits_for_its_client(void **state)
     assert_null(connect_client(f));
 }
 
+static void test_admit_does_not_wait_for_an_address_at_its_cap(void **state)
+{
+    struct fixture *f = *state;
+    struct connection *c = connect_client(f);
+
+    connection_enter(c, PHASE_IDLE, clock_mono_ns(&f->time.clock) + SECOND_NS);
+    assert_null(connect_client(f));
+    assert_true(can_receive(c));
+    assert_non_null(connect_client(f));
+}
+
 static void test_admit_counts_who_was_evicted_and_still_sends(void **state)
 {
     struct fixture *f = *state;
@@ -168,6 +179,7 @@ int main(void)
         CLAIM(test_sweep_ends_a_send_that_is_overdue_after_a_cut),
         CLAIM(test_admit_evicts_who_waits_longest),
         CLAIM(test_admit_turns_away_when_nobody_waits_for_its_client),
+        CLAIM(test_admit_does_not_wait_for_an_address_at_its_cap),
         CLAIM(test_admit_counts_who_was_evicted_and_still_sends),
     };
     return cmocka_run_group_tests_name("connection", tests, NULL, NULL);
