@@ -1,5 +1,7 @@
 // Tokens that must not pass, made with knowledge of the right key where that helps the attacker.
 import assert from 'node:assert/strict';
+import { stat } from 'node:fs/promises';
+import path from 'node:path';
 import test from 'node:test';
 
 import { assertError } from '../lib/assertions.mjs';
@@ -101,6 +103,8 @@ test('a token of another server, with a key of its own, does not pass', async ()
 
 test('the key that was made at the first start is private and is kept', async () => {
     const fresh = await startGalley({ config: { auth: null } });
+    const { mode, size } = await stat(path.join(fresh.dataDir, 'signing.key'));
+    assert.deepEqual([mode & 0o777, size], [0o600, 64]);
     const token = await fresh.login();
     await fresh.restart();
     assert.equal((await fresh.request('GET', '/products/17', { token })).status, 200);
