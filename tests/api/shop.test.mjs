@@ -1,4 +1,4 @@
-// The shop, as WIRE says it looks from outside: request, answer, state afterwards.
+// The shop from outside: request, answer, state afterwards.
 import assert from 'node:assert/strict';
 import test from 'node:test';
 
