@@ -17,7 +17,7 @@ static const struct rate_limit attempt_limit = {
 bool take_attempt(struct visit *visit)
 {
     struct rate_verdict verdict =
-        rate_table_take(visit->admin->attempts, &attempt_limit, 0, visit->request->address,
+        rate_table_take(visit->admin->attempts, &attempt_limit, 0, visit->request->network,
                         visit->request->started_ns);
     if (verdict.allowed)
         return true;

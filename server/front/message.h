@@ -65,6 +65,7 @@ struct request {
     unsigned header_count;
     struct slice body;    /* whole; empty if none */
     struct slice address; /* text of the peer's IP address */
+    struct slice network; /* bytes of what counts as one client: the IPv4 address or IPv6 /64 */
     char id[65];          /* request id; made by the front, may be replaced by the gateway */
     int64_t received_ms;  /* wall clock */
     int64_t started_ns;   /* monotonic, when the head was complete */

@@ -63,6 +63,7 @@ static void begin_request(struct connection *c)
 
     c->request = (struct request){
         .address = slice_str(c->address),
+        .network = slice_of(&c->network, sizeof c->network),
         .headers = c->head.fields,
         .received_ms = now_ms,
         .started_ns = mono_ns(c),

@@ -19,7 +19,7 @@ enum stage_result stage_rate_limit(struct exchange *exchange)
     if (route->spec.limit.count == 0)
         return STAGE_NEXT;
     bool by_user = route->spec.limit.by == RATE_BY_USER && request->user.id[0] != '\0';
-    struct slice key = by_user ? slice_str(request->user.id) : request->address;
+    struct slice key = by_user ? slice_str(request->user.id) : request->network;
     /* A user must not share a bucket with an address that reads the same. */
     uint32_t scope = route->spec.limit_group * 2 + by_user;
     exchange->rate.taken = true;

@@ -5,7 +5,7 @@
 
 #include "base/slice.h"
 
-enum rate_by { RATE_BY_USER, RATE_BY_IP };
+enum rate_by { RATE_BY_USER, RATE_BY_IP /* an IPv6 customer has a /64: that is one */ };
 
 struct rate_limit {
     uint32_t count;    /* requests ... */

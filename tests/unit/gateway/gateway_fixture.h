@@ -95,6 +95,7 @@ static inline void call_init(struct call *call, enum method method, const char *
     *call = (struct call){.request = {.method = method,
                                       .path = slice_str(path),
                                       .address = slice_str("192.0.2.1"),
+                                      .network = slice_str("192.0.2.1"),
                                       .id = "made-by-the-front"}};
     call->request.headers = call->headers;
 }

@@ -377,9 +377,24 @@ static void test_gateway_limits_addresses_and_groups_apart(void **state)
     assert_int_equal(get(*state, &call, "/broken"), 500);
     call_release(&call);
     call_init(&call, METHOD_GET, "/limited");
-    call.request.address = slice_str("192.0.2.2");
+    call.request.address = call.request.network = slice_str("192.0.2.2");
     assert_int_equal(call_send(&call, *state), 200);
     call_release(&call);
+}
+
+static void test_gateway_limits_the_addresses_of_one_network_together(void **state)
+{
+    static const char *const addresses[] = {"2001:db8::1", "2001:db8::2", "2001:db8::3"};
+    int last = 0;
+    for (int i = 0; i < 3; i++) {
+        struct call call;
+        call_init(&call, METHOD_GET, "/limited");
+        call.request.address = slice_str(addresses[i]);
+        call.request.network = slice_str("2001:db8::/64");
+        last = call_send(&call, *state);
+        call_release(&call);
+    }
+    assert_int_equal(last, 429);
 }
 
 static void test_gateway_limits_routes_of_one_group_together(void **state)
@@ -403,7 +418,7 @@ static void test_gateway_limits_a_user_across_addresses(void **state)
         struct call call;
         call_init(&call, METHOD_GET, "/mine");
         call_as_alice(&call, f, &buffer);
-        call.request.address = slice_str(addresses[i]);
+        call.request.address = call.request.network = slice_str(addresses[i]);
         last = call_send(&call, f);
         call_release(&call);
     }
@@ -570,6 +585,7 @@ int main(void)
         CLAIM(test_gateway_answers_429_with_retry_after_over_the_limit),
         CLAIM(test_gateway_lets_in_again_after_retry_after),
         CLAIM(test_gateway_limits_addresses_and_groups_apart),
+        CLAIM(test_gateway_limits_the_addresses_of_one_network_together),
         CLAIM(test_gateway_limits_routes_of_one_group_together),
         CLAIM(test_gateway_limits_a_user_across_addresses),
         CLAIM(test_gateway_hands_the_parsed_body_to_the_target),
