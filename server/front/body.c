@@ -103,14 +103,6 @@ static enum err read_line(struct connection *c, size_t max, struct slice *line)
     }
 }
 
-static int hex_digit(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    c = (char)(c | 0x20);
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 /* 1*HEXDIG [";" extensions]; extensions are ignored, as the standard wants. */
 static bool parse_chunk_size(struct slice line, uint64_t *out)
 {

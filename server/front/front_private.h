@@ -63,6 +63,9 @@ const char *status_reason(int status);
 
 /* ---- path.c: pure. Threads: any. */
 
+/* The value of a hexadecimal digit; -1 for any other character. */
+int hex_digit(char c);
+
 /* Decodes and normalises a raw path in place. False if it is not one: it must begin with '/';
  * broken escapes, %2F, backslashes, control characters and invalid UTF-8 are refused. */
 bool path_normalise(char *bytes, size_t len, struct slice *out);

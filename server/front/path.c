@@ -4,7 +4,7 @@
  * authorisation and logging see the same bytes. What would read differently to a decoder further
  * down (an escaped slash, a backslash, a NUL) is refused instead of interpreted. */
 
-static int hex_digit(char c)
+int hex_digit(char c)
 {
     if (c >= '0' && c <= '9')
         return c - '0';
