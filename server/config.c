@@ -109,6 +109,11 @@ const char *config_name(const struct config_section *section)
     return section->name;
 }
 
+unsigned config_line(const struct config_section *section)
+{
+    return section->line;
+}
+
 /* True if the key's value is a number of its own; else it is a text. */
 static bool is_number(enum config_type type)
 {

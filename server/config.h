@@ -31,6 +31,7 @@ unsigned config_named_count(const struct config *config, const char *kind);
 const struct config_section *config_named(const struct config *config, const char *kind,
                                           unsigned i);
 const char *config_name(const struct config_section *section); /* "mail" */
+unsigned config_line(const struct config_section *section);    /* that it begins in */
 
 /* Values. A key that the schema does not know is a bug and asserts. Durations are milliseconds,
  * sizes bytes. Text is "" when not set. */

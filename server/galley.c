@@ -307,6 +307,11 @@ static void undo(struct galley *galley, size_t taken)
     ticker_destroy(&galley->ticker);
 }
 
+bool galley_check(const struct config *config, const char *path, struct buf *errors)
+{
+    return routes_check(config, modules, path, errors);
+}
+
 enum err galley_start(const struct config *config, struct galley **out, char *why, size_t why_size)
 {
     struct galley *galley = mem_zalloc(sizeof *galley);

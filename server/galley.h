@@ -8,7 +8,12 @@
 
 struct galley;
 
-/* Starts everything; on an error stops what was started and says why. Threads: main. */
+/* What only the modules know of a configuration: false, and a line for each [route] section of the
+ * file at `path` that leads to nothing. */
+bool galley_check(const struct config *config, const char *path, struct buf *errors);
+
+/* Starts everything; the configuration has been checked; on an error stops what was started and
+ * says why. Threads: main. */
 enum err galley_start(const struct config *config, struct galley **out, char *why, size_t why_size);
 
 /* Stops accepting, answers what is in flight, finishes running jobs, closes the store; bounded by

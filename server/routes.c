@@ -24,6 +24,20 @@ struct mount {
     bool used;
 };
 
+struct mounts {
+    struct mount *list;
+    unsigned count;
+};
+
+static struct mounts mounts_of(const struct config *config)
+{
+    struct mounts mounts = {.count = config_named_count(config, "route")};
+    mounts.list = mem_zalloc((mounts.count + 1) * sizeof *mounts.list);
+    for (unsigned i = 0; i < mounts.count; i++)
+        mounts.list[i] = (struct mount){config_named(config, "route", i), i, false};
+    return mounts;
+}
+
 /* Whether a section's path, a pattern or a prefix that ends in '*', covers a route's pattern. */
 static bool path_covers(const char *path, const char *pattern)
 {
@@ -66,16 +80,48 @@ static size_t closeness(const struct config_section *section)
 }
 
 /* The section that mounts a route; the first in the file of those that are equally close. */
-static struct mount *find_mount(struct mount *mounts, unsigned count,
-                                const struct app_route_info *info)
+static struct mount *find_mount(const struct mounts *mounts, const struct app_route_info *info)
 {
     struct mount *best = NULL;
-    for (unsigned i = 0; i < count; i++) {
-        if (covers(mounts[i].section, info) &&
-            (!best || closeness(mounts[i].section) > closeness(best->section)))
-            best = &mounts[i];
+    for (unsigned i = 0; i < mounts->count; i++) {
+        struct mount *mount = &mounts->list[i];
+        if (covers(mount->section, info) &&
+            (!best || closeness(mount->section) > closeness(best->section)))
+            best = mount;
     }
     return best;
+}
+
+static void note_used(const struct mounts *mounts, const struct app_module *module)
+{
+    for (unsigned i = 0; i < module->route_count; i++) {
+        struct app_route_info info = {.module = module, .route = &module->routes[i]};
+        struct mount *mount = find_mount(mounts, &info);
+        if (mount)
+            mount->used = true;
+    }
+}
+
+bool routes_check(const struct config *config, const struct app_module *const *modules,
+                  const char *path, struct buf *errors)
+{
+    struct mounts mounts = mounts_of(config);
+    bool good = true;
+    for (; *modules; modules++)
+        note_used(&mounts, *modules);
+    for (unsigned i = 0; i < mounts.count; i++) {
+        const struct config_section *section = mounts.list[i].section;
+        if (mounts.list[i].used)
+            continue;
+        buf_printf(errors,
+                   "%s:%u: [route %s] mounts nothing: %s has no such route, or a closer section "
+                   "has it\n",
+                   path, config_line(section), config_name(section),
+                   config_text(section, "target"));
+        good = false;
+    }
+    free(mounts.list);
+    return good;
 }
 
 /* Routes that one section mounts share its limit. */
@@ -122,46 +168,30 @@ static void add_own(struct route_list *list, struct galley *galley)
 
 #define OWN_ROUTES 6
 
-static enum err add_modules(struct route_list *list, struct galley *galley, struct mount *mounts,
-                            unsigned mount_count, char *why, size_t why_size)
+static void add_modules(struct route_list *list, struct galley *galley)
 {
+    struct mounts mounts = mounts_of(galley->config);
     for (unsigned i = 0; i < app_route_count(galley->app); i++) {
         struct app_route_info info = app_route(galley->app, i);
-        struct mount *mount = find_mount(mounts, mount_count, &info);
-        if (!mount)
-            continue; /* not reachable, by choice of the configuration */
-        mount->used = true;
-        add(list, app_spec(&info, mount));
+        const struct mount *mount = find_mount(&mounts, &info);
+        if (mount) /* else not reachable, by choice of the configuration */
+            add(list, app_spec(&info, mount));
     }
-    for (unsigned i = 0; i < mount_count; i++) {
-        if (!mounts[i].used) {
-            snprintf(why, why_size, "[route %s] mounts nothing: no route of %s is below %s",
-                     config_name(mounts[i].section), config_text(mounts[i].section, "target"),
-                     config_text(mounts[i].section, "path"));
-            return ERR_NOT_FOUND;
-        }
-    }
-    return ERR_OK;
+    free(mounts.list);
 }
 
 enum err routes_create(struct galley *galley, char *why, size_t why_size)
 {
-    unsigned mount_count = config_named_count(galley->config, "route");
-    struct mount *mounts = mem_zalloc((mount_count + 1) * sizeof *mounts);
-    for (unsigned i = 0; i < mount_count; i++)
-        mounts[i] = (struct mount){config_named(galley->config, "route", i), i, false};
     struct route_list list = {0};
     list.specs = mem_zalloc((OWN_ROUTES + app_route_count(galley->app)) * sizeof *list.specs);
     add_own(&list, galley);
-    enum err err = add_modules(&list, galley, mounts, mount_count, why, why_size);
+    add_modules(&list, galley);
     struct gateway_options options = {.routes = list.specs,
                                       .route_count = list.count,
                                       .store = galley->store,
                                       .jwt = galley->jwt,
                                       .clock = &clock_system};
-    if (!err)
-        err = gateway_create(&options, &galley->gateway, why, why_size);
+    enum err err = gateway_create(&options, &galley->gateway, why, why_size);
     free(list.specs);
-    free(mounts);
     return err;
 }

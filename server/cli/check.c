@@ -1,5 +1,4 @@
 #include "server/cli/cli.h"
-#include "server/config.h"
 
 #include <stddef.h>
 #include <stdio.h>
@@ -10,16 +9,12 @@ static int check_run(int argc, char **argv)
     const struct cli_option options[] = {{"-c", &path}, {NULL, NULL}};
     if (!cli_read(&command_check, options, argc, argv))
         return CLI_USAGE;
-    struct config *config;
-    struct buf errors = BUF_INIT;
-    enum err err = config_load(path, NULL, &config, &errors);
-    if (err == ERR_OK)
-        printf("%s: ok\n", path);
-    else
-        fprintf(stderr, "%.*s", SLICE_ARG(buf_slice(&errors)));
+    struct config *config = cli_load_config(path, NULL);
+    if (config == NULL)
+        return CLI_USAGE;
+    printf("%s: ok\n", path);
     config_destroy(&config);
-    buf_release(&errors);
-    return err == ERR_OK ? 0 : CLI_USAGE;
+    return 0;
 }
 
 const struct command command_check = {

@@ -1,5 +1,6 @@
 #include "server/cli/cli.h"
 
+#include "server/galley.h"
 #include "server/suggest.h"
 
 #include <stddef.h>
@@ -61,4 +62,16 @@ bool cli_read(const struct command *command, const struct cli_option *options, i
         *option->value = value != NULL ? value : argv[++i];
     }
     return true;
+}
+
+struct config *cli_load_config(const char *path, const struct config_overrides *overrides)
+{
+    struct config *config;
+    struct buf errors = BUF_INIT;
+    enum err err = config_load(path, overrides, &config, &errors);
+    if (err == ERR_OK && !galley_check(config, path, &errors))
+        config_destroy(&config);
+    fprintf(stderr, "%.*s", SLICE_ARG(buf_slice(&errors)));
+    buf_release(&errors);
+    return config;
 }

@@ -2,6 +2,8 @@
 #ifndef GALLEY_SERVER_CLI_CLI_H
 #define GALLEY_SERVER_CLI_CLI_H
 
+#include "server/config.h"
+
 #include <stdbool.h>
 
 #define CLI_USAGE           2 /* exit status: wrong arguments or a wrong configuration */
@@ -33,5 +35,8 @@ struct cli_option {
  * with a NULL name. */
 bool cli_read(const struct command *command, const struct cli_option *options, int argc,
               char **argv);
+
+/* The configuration; NULL, and a line for each error on standard error, if it is not right. */
+struct config *cli_load_config(const char *path, const struct config_overrides *overrides);
 
 #endif

@@ -149,15 +149,11 @@ static int serve_run(int argc, char **argv)
     };
     if (!cli_read(&command_serve, options, argc, argv))
         return CLI_USAGE;
-    struct config *config;
-    struct buf errors = BUF_INIT;
-    int status = CLI_USAGE;
-    if (config_load(path, &overrides, &config, &errors) == ERR_OK)
-        status = serve(config);
-    else
-        fprintf(stderr, "%.*s", SLICE_ARG(buf_slice(&errors)));
+    struct config *config = cli_load_config(path, &overrides);
+    if (config == NULL)
+        return CLI_USAGE;
+    int status = serve(config);
     config_destroy(&config);
-    buf_release(&errors);
     return status;
 }
 

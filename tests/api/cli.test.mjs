@@ -96,6 +96,20 @@ test('a wrong configuration starts nothing and tells all its errors', async (t) 
     assert.equal(existsSync(path.join(dir, 'data')), false);
 });
 
+test('a route that leads to nothing is an error of the configuration', async (t) => {
+    const dir = await directory(t, '[server]\nlisten = 127.0.0.1:0\n[route a]\npath = /*\ntarget = app:shop\n'
+        + '[route b]\npath = /nowhere\ntarget = app:shop\n[route c]\npath = /products\nmethod = DELETE\ntarget = app:shop\n');
+    for (const command of ['check', 'serve']) {
+        const { status, stdout, stderr } = await runGalley([command], { cwd: dir });
+        assert.deepEqual([status, stdout], [2, '']);
+        assert.deepEqual(stderr.trimEnd().split('\n'), [
+            'config.ini:6: [route b] mounts nothing: app:shop has no such route, or a closer section has it',
+            'config.ini:9: [route c] mounts nothing: app:shop has no such route, or a closer section has it',
+        ]);
+    }
+    assert.equal(existsSync(path.join(dir, 'data')), false);
+});
+
 test('the development data is refused beyond loopback, also from the command line', async (t) => {
     const dir = await directory(t, configText());
     const { status, stderr } = await runGalley(['serve', '--listen', '0.0.0.0:0'], { cwd: dir });
