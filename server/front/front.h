@@ -28,9 +28,9 @@ struct front_options {
     const struct clock *clock;
     /* Fills the response. Always called on a worker thread; must set response->status. */
     void (*handle)(struct request *request, struct response *response, void *arg);
-    /* Told of answers that the front gave itself (malformed, too large, timeouts), for the access
-     * log and metrics; request may lack everything but id, address and times. Called on the thread
-     * that answered, which is the acceptor's where a connection gets no worker. */
+    /* Told of answers that the front gave itself (malformed, too large, timeouts, OPTIONS *), for
+     * the access log and metrics; request may lack everything but id, address and times. Called on
+     * the thread that answered, which is the acceptor's where a connection gets no worker. */
     void (*refused)(const struct request *request, const struct response *response, void *arg);
     void *arg;
 };

@@ -140,10 +140,14 @@ void turn_away(struct connection *c)
     end_refusal(c);
 }
 
-static void answer_asterisk(struct response *response)
+static void answer_asterisk(struct connection *c)
 {
-    response->status = 204;
-    response_header(response, "Allow", slice_str("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"));
+    struct front_options *options = &c->front->options;
+
+    c->response.status = 204;
+    response_header(&c->response, "Allow",
+                    slice_str("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"));
+    options->refused(&c->request, &c->response, options->arg);
 }
 
 static void handle(struct connection *c)
@@ -151,7 +155,7 @@ static void handle(struct connection *c)
     struct front_options *options = &c->front->options;
 
     if (c->head.asterisk)
-        answer_asterisk(&c->response);
+        answer_asterisk(c);
     else
         options->handle(&c->request, &c->response, options->arg);
     assert(c->response.status != 0);

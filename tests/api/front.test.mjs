@@ -312,6 +312,7 @@ test('204 has neither length nor body, and OPTIONS * says what is allowed', asyn
     assert.equal(none.headers['content-length'], undefined);
     assert.equal(options.status, 204);
     assert.match(options.headers.allow, /PATCH/);
+    await server.line(/^refused 204/); // told to the access log, like all that the front answers itself
 });
 
 test('every answer carries its id, date and protective headers', async (t) => {
