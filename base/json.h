@@ -25,7 +25,20 @@ void json_append(struct buf *out, const json_t *value);
 int64_t json_int(const json_t *object, const char *key, int64_t fallback);
 const char *json_str(const json_t *object, const char *key, const char *fallback);
 
-/* The writer: commas are its business. Keys are literals of ours and not escaped. */
+/* ---- Single members of an object's text that we wrote ourselves, without a tree. A name is compared
+ * as it is written. */
+
+/* The text of a top-level member's value (17, "Alice" with its quotes, {...}); false if there is
+ * none. Borrowed from `object`. */
+bool json_find(struct slice object, const char *key, struct slice *value);
+
+/* The integer, or the fallback when the member is missing or of another type. */
+int64_t json_find_int(struct slice object, const char *key, int64_t fallback);
+
+/* Appends the string without its escapes; false, and nothing appended, if it is missing or none. */
+bool json_find_str(struct slice object, const char *key, struct buf *out);
+
+/* ---- The writer: commas are its business. Keys are literals of ours and not escaped. */
 struct json_writer {
     struct buf *out;
     bool comma; /* a value was written at this level */

@@ -247,6 +247,49 @@ enum err doc_replace(struct txn *txn, const struct collection *c, const json_t *
     return record_put(txn, c->documents, key_slice(&key), version + 1, print(txn, doc));
 }
 
+static bool is_indexed(const struct collection *c, const char *member)
+{
+    for (unsigned i = 0; i < c->index_count; i++) {
+        if (strcmp(c->list[i].member, member) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* The document's text with another number in the place of `old`, which is a part of it. */
+static struct slice print_with(struct txn *txn, struct slice json, struct slice old, int64_t number)
+{
+    struct buf *text = &txn->store->scratch;
+    const char *behind = old.ptr + old.len;
+    buf_clear(text);
+    buf_append(text, json.ptr, (size_t)(old.ptr - json.ptr));
+    buf_append_i64(text, number);
+    buf_append(text, behind, (size_t)(json.ptr + json.len - behind));
+    return buf_slice(text);
+}
+
+enum err doc_add(struct txn *txn, const struct collection *c, struct slice id, const char *member,
+                 int64_t by, int64_t min, int64_t *value)
+{
+    struct key key;
+    struct doc doc;
+    struct slice old;
+    int64_t sum;
+    assert(!is_indexed(c, member));
+    *value = 0;
+    enum err err = doc_get(txn, c, id, &doc);
+    if (err != ERR_OK)
+        return err;
+    if (!json_find(doc.json, member, &old) || !slice_to_i64(old, value))
+        return txn_fail(txn, ERR_VALIDATION);
+    if (__builtin_add_overflow(*value, by, &sum) || sum < min)
+        return ERR_PRECONDITION;
+    *value = sum;
+    document_key(&key, c, id);
+    return record_put(txn, c->documents, key_slice(&key), doc.version + 1,
+                      print_with(txn, doc.json, old, sum));
+}
+
 enum err doc_delete(struct txn *txn, const struct collection *c, struct slice id)
 {
     struct key key;

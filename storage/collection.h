@@ -46,6 +46,12 @@ enum err doc_insert(struct txn *txn, const struct collection *c, const json_t *d
 enum err doc_replace(struct txn *txn, const struct collection *c, const json_t *doc,
                      uint64_t if_version);
 
+/* Adds `by` to an integer member, unless the sum would be below `min`: ERR_PRECONDITION then, which
+ * does not stick. *value is the member's value afterwards. Nothing else of the document is looked
+ * at, so the member must not be indexed (asserted). ERR_VALIDATION if it is not an integer. */
+enum err doc_add(struct txn *txn, const struct collection *c, struct slice id, const char *member,
+                 int64_t by, int64_t min, int64_t *value);
+
 enum err doc_delete(struct txn *txn, const struct collection *c, struct slice id);
 
 /* Walks documents in the order of ids, or of one index. Return false from `each` to stop. */

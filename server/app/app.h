@@ -77,6 +77,8 @@ const char *call_user(const struct call *call); /* the id of who is signed in */
 bool call_user_is(const struct call *call, const char *role);
 /* `size` zeroed bytes that live until the answer was sent. */
 void *call_alloc(struct call *call, size_t size);
+/* A string member of an object's text, such as a stored document, in such memory; "" if it is missing. */
+const char *call_text(struct call *call, struct slice json, const char *member);
 /* A whole number in the query between min and max; ERR_VALIDATION answered otherwise. */
 enum err call_query_int(struct call *call, const char *name, int64_t min, int64_t max,
                         int64_t fallback, int64_t *out);
@@ -85,6 +87,8 @@ enum err call_query_int(struct call *call, const char *name, int64_t min, int64_
 
 /* Answers with JSON; takes ownership of `body`. */
 enum err call_answer(struct call *call, int status, json_t *body);
+/* Answers with JSON text, copied. */
+enum err call_answer_text(struct call *call, int status, struct slice json);
 /* 201 with a Location header. */
 enum err call_created(struct call *call, const char *location, json_t *body);
 /* 200 with up to `limit` documents and the cursor behind the last: {"data": [...], "pagination":

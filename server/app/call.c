@@ -37,6 +37,8 @@ bool call_user_is(const struct call *call, const char *role)
     return principal_has_role(&call->request->user, role);
 }
 
+/* ---- Memory of the call */
+
 struct call_memory {
     struct call_memory *next;
     _Alignas(16) char bytes[];
@@ -58,6 +60,19 @@ void call_release(struct call *call)
     }
     call->memory = NULL;
 }
+
+const char *call_text(struct call *call, struct slice json, const char *member)
+{
+    struct buf text = BUF_INIT;
+    json_find_str(json, member, &text);
+    char *copy = call_alloc(call, text.len + 1);
+    if (text.len)
+        memcpy(copy, text.data, text.len);
+    buf_release(&text);
+    return copy;
+}
+
+/* ---- Wrong requests */
 
 /* Takes ownership of `details`. */
 static enum err fail_validation(struct call *call, const char *message, json_t *details)
@@ -90,6 +105,13 @@ enum err call_answer(struct call *call, int status, json_t *body)
 {
     json_append(&call->response->body, body);
     json_decref(body);
+    response_json(call->response, status);
+    return ERR_OK;
+}
+
+enum err call_answer_text(struct call *call, int status, struct slice json)
+{
+    buf_append_slice(&call->response->body, json);
     response_json(call->response, status);
     return ERR_OK;
 }

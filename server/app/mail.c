@@ -28,14 +28,14 @@ struct mail {
 
 /* A header's text: as it is if it is plain ASCII, else an encoded word (RFC 2047). Control
  * characters, which could end the header, become spaces. */
-static void append_header_text(struct buf *out, const char *text)
+static void append_header_text(struct buf *out, struct slice text)
 {
     bool plain = true;
     struct buf clean = BUF_INIT;
-    for (const char *c = text; *c; c++) {
-        bool control = (unsigned char)*c < ' ' || *c == 0x7f;
-        plain = plain && (unsigned char)*c < 0x80;
-        buf_append_char(&clean, (char)(control ? ' ' : *c));
+    for (size_t i = 0; i < text.len; i++) {
+        unsigned char c = (unsigned char)text.ptr[i];
+        plain = plain && c < 0x80;
+        buf_append_char(&clean, c < ' ' || c == 0x7f ? ' ' : text.ptr[i]);
     }
     if (plain) {
         buf_append_slice(out, buf_slice(&clean));
@@ -76,7 +76,26 @@ static void append_dates(struct buf *out, const char *format, int64_t now_ms)
     buf_append_str(out, text);
 }
 
-static void append_message(struct buf *out, const struct job *job, const json_t *mail,
+struct mail_text {
+    struct buf to, subject, body;
+};
+
+static bool read_mail(struct slice payload, struct mail_text *out)
+{
+    *out = (struct mail_text){0};
+    return json_find_str(payload, "to", &out->to) &&
+           json_find_str(payload, "subject", &out->subject) &&
+           json_find_str(payload, "text", &out->body);
+}
+
+static void release_mail(struct mail_text *mail)
+{
+    buf_release(&mail->to);
+    buf_release(&mail->subject);
+    buf_release(&mail->body);
+}
+
+static void append_message(struct buf *out, const struct job *job, const struct mail_text *mail,
                            int64_t now_ms)
 {
     char id[ID_TEXT_SIZE];
@@ -84,14 +103,14 @@ static void append_message(struct buf *out, const struct job *job, const json_t 
     append_dates(out, "From galley@localhost %a %b %e %H:%M:%S %Y\n", now_ms);
     append_dates(out, "Date: %a, %d %b %Y %H:%M:%S +0000\n", now_ms);
     buf_append_str(out, "From: Galley <galley@localhost>\nTo: ");
-    append_header_text(out, json_str(mail, "to", ""));
+    append_header_text(out, buf_slice(&mail->to));
     buf_append_str(out, "\nSubject: ");
-    append_header_text(out, json_str(mail, "subject", ""));
+    append_header_text(out, buf_slice(&mail->subject));
     buf_append_str(out, "\nMessage-ID: <");
     buf_append_str(out, id);
     buf_append_str(out, "@galley>\nMIME-Version: 1.0\nContent-Type: text/plain; charset=utf-8\n"
                         "Content-Transfer-Encoding: 8bit\n\n");
-    append_body(out, slice_str(json_str(mail, "text", "")));
+    append_body(out, buf_slice(&mail->body));
     buf_append_char(out, '\n');
 }
 
@@ -129,16 +148,17 @@ static enum err append_to_box(struct mail *mail, struct slice message, char *why
 static enum err send_email(const struct job *job, void *arg, char *why, size_t why_size)
 {
     struct mail *mail = arg;
-    json_t *payload;
-    if (json_read_trusted(job->payload, &payload)) {
-        snprintf(why, why_size, "the payload is not JSON");
-        return ERR_MALFORMED;
-    }
+    struct mail_text text;
     struct buf message = BUF_INIT;
-    append_message(&message, job, payload, clock_wall_ms(mail->clock));
-    enum err err = append_to_box(mail, buf_slice(&message), why, why_size);
+    enum err err = ERR_MALFORMED;
+    if (read_mail(job->payload, &text)) {
+        append_message(&message, job, &text, clock_wall_ms(mail->clock));
+        err = append_to_box(mail, buf_slice(&message), why, why_size);
+    } else {
+        snprintf(why, why_size, "the payload lacks one of to, subject, text");
+    }
     buf_release(&message);
-    json_decref(payload);
+    release_mail(&text);
     return err;
 }
 

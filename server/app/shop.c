@@ -245,11 +245,9 @@ static enum err list_products(struct call *call)
 
 /* ---- Placing an order */
 
-/* Texts hold what ME_SCHEMA allows, at four bytes a character. */
 struct order_plan {
     struct product_ref product;
-    char email[4 * 200 + 1];
-    char name[4 * 100 + 1]; /* of the buyer */
+    const char *email, *name; /* the buyer's */
 };
 
 static enum err out_of_stock(struct call *call, int64_t stock)
@@ -263,32 +261,22 @@ static enum err out_of_stock(struct call *call, int64_t stock)
 static enum err check_stock(struct call *call, const struct product_ref *ref)
 {
     struct cached cached;
-    json_t *product;
     if (!call_peek(call, ref->key, &cached))
         return ERR_OK;
-    enum err err = json_read_trusted(cached.bytes, &product);
+    int64_t stock = json_find_int(cached.bytes, "stock", 0);
     cached_release(&cached);
-    if (err)
-        return err;
-    int64_t stock = json_int(product, "stock", 0);
-    json_decref(product);
     return stock < call_int(call, "qty") ? out_of_stock(call, stock) : ERR_OK;
 }
 
 static enum err note_buyer(struct call *call, struct order_plan *plan)
 {
-    struct cached cached;
-    json_t *user;
-    enum err err = cached_user(call, &cached);
+    struct cached user;
+    enum err err = cached_user(call, &user);
     if (err)
         return err;
-    err = json_read_trusted(cached.bytes, &user);
-    cached_release(&cached);
-    if (err)
-        return err;
-    snprintf(plan->email, sizeof plan->email, "%s", json_str(user, "email", ""));
-    snprintf(plan->name, sizeof plan->name, "%s", json_str(user, "name", ""));
-    json_decref(user);
+    plan->email = call_text(call, user.bytes, "email");
+    plan->name = call_text(call, user.bytes, "name");
+    cached_release(&user);
     return ERR_OK;
 }
 
@@ -301,10 +289,10 @@ static enum err prepare_order(struct call *call)
     return err ? err : note_buyer(call, plan);
 }
 
-static json_t *new_order(const struct call *call, const json_t *product, int64_t qty)
+static json_t *new_order(const struct call *call, int64_t qty, int64_t price)
 {
     char id[ID_TEXT_SIZE], created[CLOCK_RFC3339_SIZE];
-    int64_t now_ms = txn_now_ms(call->txn), total = json_int(product, "price", 0) * qty;
+    int64_t now_ms = txn_now_ms(call->txn), total = price * qty;
     struct id order_id = id_make(now_ms);
     id_format(&order_id, id);
     clock_rfc3339(now_ms, created);
@@ -313,69 +301,68 @@ static json_t *new_order(const struct call *call, const json_t *product, int64_t
                      "total", (json_int_t)total, "status", "placed", "createdAt", created);
 }
 
-static json_t *confirmation(const struct order_plan *plan, const json_t *product,
-                            const json_t *order)
+static json_t *confirmation(const struct order_plan *plan, const char *product, const json_t *order)
 {
-    char text[1024];
+    struct buf text = BUF_INIT;
     int64_t total = json_int(order, "total", 0);
-    snprintf(text, sizeof text,
-             "Hello %s,\n\nthank you for your order %s:\n%" PRId64 " x %.200s, %" PRId64
-             ".%02" PRId64 " in total.\n",
-             plan->name, json_str(order, "id", ""), json_int(order, "qty", 0),
-             json_str(product, "name", ""), total / 100, total % 100);
-    return json_pack("{s:s, s:s, s:s}", "to", plan->email, "subject", "Your order", "text", text);
+    buf_printf(&text,
+               "Hello %s,\n\nthank you for your order %s:\n%" PRId64 " x %s, %" PRId64 ".%02" PRId64
+               " in total.\n",
+               plan->name, json_str(order, "id", ""), json_int(order, "qty", 0), product,
+               total / 100, total % 100);
+    json_t *mail = json_pack("{s:s, s:s, s:s%}", "to", plan->email, "subject", "Your order", "text",
+                             text.data, text.len);
+    buf_release(&text);
+    return mail;
 }
 
-/* The order, the stock and the e-mail commit together. The transaction remembers its first error,
+static enum err answer_order(struct call *call, const json_t *order)
+{
+    char location[64];
+    const char *id = json_str(order, "id", "");
+    snprintf(location, sizeof location, "/orders/%s", id);
+    return call_created(call, location, json_pack("{s:s, s:s}", "orderId", id, "status", "placed"));
+}
+
+/* The stock, the order and the e-mail commit together. The transaction remembers its first error,
  * so the steps are taken one after the other and the result is asked for once. */
 static enum err place_order(struct call *call)
 {
     const struct order_plan *plan = call->prepared;
     const struct shop *shop = shop_of(call);
-    int64_t qty = call_int(call, "qty");
-    json_t *product;
-    enum err err = doc_load(call->txn, shop->products, slice_str(plan->product.id), &product, NULL);
+    struct slice product_id = slice_str(plan->product.id);
+    int64_t qty = call_int(call, "qty"), stock;
+    struct doc product;
+    enum err err = doc_get(call->txn, shop->products, product_id, &product);
     if (err)
         return err == ERR_NOT_FOUND ? no_such_product(call) : err;
-    int64_t stock = json_int(product, "stock", 0);
-    if (stock < qty) {
-        json_decref(product);
-        return out_of_stock(call, stock);
-    }
-    json_t *order = new_order(call, product, qty);
-    json_object_set_new(product, "stock", json_integer(stock - qty));
-    doc_replace(call->txn, shop->products, product, 0);
-    doc_insert(call->txn, shop->orders, order);
-    call_enqueue(call, "mail", "send-email", confirmation(plan, product, order));
-    call_invalidate(call, plan->product.key);
+    int64_t price = json_find_int(product.json, "price", 0);
+    const char *product_name = call_text(call, product.json, "name");
 
-    char location[64];
-    const char *id = json_str(order, "id", "");
-    snprintf(location, sizeof location, "/orders/%s", id);
-    call_created(call, location, json_pack("{s:s, s:s}", "orderId", id, "status", "placed"));
+    if (doc_add(call->txn, shop->products, product_id, "stock", -qty, 0, &stock) ==
+        ERR_PRECONDITION)
+        return out_of_stock(call, stock);
+    json_t *order = new_order(call, qty, price);
+    doc_insert(call->txn, shop->orders, order);
+    call_enqueue(call, "mail", "send-email", confirmation(plan, product_name, order));
+    call_invalidate(call, plan->product.key);
+    answer_order(call, order);
     json_decref(order);
-    json_decref(product);
     return txn_error(call->txn);
 }
 
 /* ---- Looking at orders */
 
+/* Somebody else's order is as if it did not exist. */
 static enum err get_order(struct call *call)
 {
-    struct doc doc;
-    json_t *order;
-    enum err err = doc_get(call->txn, shop_of(call)->orders, call_param(call, "id"), &doc);
-    if (!err)
-        err = json_read_trusted(doc.json, &order);
-    if (err == ERR_NOT_FOUND)
-        return call_fail(call, err, NULL, "There is no such order.");
-    if (err)
+    struct doc order;
+    enum err err = doc_get(call->txn, shop_of(call)->orders, call_param(call, "id"), &order);
+    if (err && err != ERR_NOT_FOUND)
         return err;
-    bool allowed =
-        strcmp(json_str(order, "userId", ""), call_user(call)) == 0 || call_user_is(call, "admin");
-    if (allowed)
-        return call_answer(call, 200, order);
-    json_decref(order); /* somebody else's: as if it did not exist */
+    if (!err && (strcmp(call_text(call, order.json, "userId"), call_user(call)) == 0 ||
+                 call_user_is(call, "admin")))
+        return call_answer_text(call, 200, order.json);
     return call_fail(call, ERR_NOT_FOUND, NULL, "There is no such order.");
 }
 

@@ -424,6 +424,63 @@ static void test_collection_with_documents_keeps_its_indexes(void **state)
     assert_int_equal(open_people(p, 2), ERR_OK);
 }
 
+/* ---- Adding to a member. */
+
+struct addition {
+    struct people *p;
+    const char *id, *member;
+    int64_t by, min, value;
+};
+
+static enum err apply_addition(struct txn *txn, void *arg)
+{
+    struct addition *a = arg;
+    return doc_add(txn, a->p->c, slice_str(a->id), a->member, a->by, a->min, &a->value);
+}
+
+static enum err add(struct addition *a)
+{
+    return store_write(a->p->f->store, apply_addition, a);
+}
+
+static void test_collection_adding_changes_the_member_alone(void **state)
+{
+    struct people *p = *state;
+    insert(p, "{\"id\":\"a\",\"deep\":{\"coins\":1},\"coins\":9,\"age\":3}");
+    struct addition a = {.p = p, .id = "a", .member = "coins", .by = -2};
+    assert_int_equal(add(&a), ERR_OK);
+    assert_int_equal(a.value, 7);
+    assert_int_equal(
+        run(p, CHECK, "{\"id\":\"a\",\"deep\":{\"coins\":1},\"coins\":7,\"age\":3}", 2), ERR_OK);
+}
+
+static void test_collection_adding_stops_at_the_minimum(void **state)
+{
+    struct people *p = *state;
+    insert(p, "{\"id\":\"a\",\"coins\":3}");
+    struct addition a = {.p = p, .id = "a", .member = "coins", .by = -4, .min = 0};
+    assert_int_equal(add(&a), ERR_PRECONDITION);
+    assert_int_equal(a.value, 3);
+    assert_int_equal(run(p, CHECK, "{\"id\":\"a\",\"coins\":3}", 1), ERR_OK);
+    a.by = -3;
+    assert_int_equal(add(&a), ERR_OK);
+    assert_int_equal(a.value, 0);
+}
+
+static void test_collection_adding_needs_a_document_and_an_integer(void **state)
+{
+    struct people *p = *state;
+    insert(p, "{\"id\":\"a\",\"coins\":\"many\",\"most\":9223372036854775807}");
+    struct addition a = {.p = p, .id = "b", .member = "coins", .by = 1};
+    assert_int_equal(add(&a), ERR_NOT_FOUND);
+    a.id = "a";
+    assert_int_equal(add(&a), ERR_VALIDATION);
+    a.member = "none";
+    assert_int_equal(add(&a), ERR_VALIDATION);
+    a.member = "most";
+    assert_int_equal(add(&a), ERR_PRECONDITION);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup_people, teardown_people)
 
 int main(void)
@@ -448,6 +505,9 @@ int main(void)
         TEST(test_collection_walk_behind_a_document_that_is_gone_is_not_found),
         TEST(test_collection_walk_stops_when_told),
         TEST(test_collection_may_be_changed_while_it_is_walked),
+        TEST(test_collection_adding_changes_the_member_alone),
+        TEST(test_collection_adding_stops_at_the_minimum),
+        TEST(test_collection_adding_needs_a_document_and_an_integer),
         TEST(test_collection_is_found_again_after_a_restart),
         TEST(test_collection_with_documents_keeps_its_indexes),
     };
