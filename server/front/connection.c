@@ -98,10 +98,14 @@ struct sighting {
     uint64_t phase;
 };
 
+/* Those may be evicted that wait for their client and are ripe: each has a moment from its coming
+ * to say something, or a crowd that comes again as soon as it is cut would displace everybody else
+ * before they can. */
 struct census {
     unsigned staying, queued;
     unsigned same;                       /* of the network asked for */
-    struct sighting oldest, oldest_same; /* of those that wait for their client */
+    struct sighting oldest, oldest_same; /* of those that may be evicted */
+    int64_t ripe_at_ns;                  /* when the first of the others may; INT64_MAX: none */
 };
 
 static void keep_older(struct sighting *oldest, struct sighting other)
@@ -111,9 +115,10 @@ static void keep_older(struct sighting *oldest, struct sighting other)
 }
 
 /* Looks at every connection that is not leaving already. */
-static struct census take_census(struct front *front, const struct in6_addr *network)
+static struct census take_census(struct front *front, const struct in6_addr *network,
+                                 int64_t now_ns)
 {
-    struct census census = {0};
+    struct census census = {.ripe_at_ns = INT64_MAX};
 
     lock_assert_held(&front->lock);
     for (unsigned i = 0; i < front->touched; i++) {
@@ -130,6 +135,11 @@ static struct census take_census(struct front *front, const struct in6_addr *net
         census.queued += phase == PHASE_QUEUED;
         if (!waits_for_client[phase])
             continue;
+        if (c->ripe_at_ns > now_ns) {
+            if (c->ripe_at_ns < census.ripe_at_ns)
+                census.ripe_at_ns = c->ripe_at_ns;
+            continue;
+        }
         keep_older(&census.oldest, seen);
         if (same)
             keep_older(&census.oldest_same, seen);
@@ -137,41 +147,32 @@ static struct census take_census(struct front *front, const struct in6_addr *net
     return census;
 }
 
-static void evict(struct sighting oldest)
+/* Evicts if there is somebody. */
+static bool evict(struct front *front, struct sighting oldest)
 {
+    if (oldest.c == NULL)
+        return false;
     cut(oldest.c, CUT_EVICTED, phase_of(oldest.phase));
-    oldest.c->front->evicted++;
+    front->evicted++;
+    return true;
 }
 
-/* From when on a connection may be evicted: each has a moment to say something, or a crowd that
- * comes again as soon as it is cut would displace everybody else before they can. */
-static int64_t ripe_at(struct sighting seen)
-{
-    return since_of(seen.phase) + RIPE_NS;
-}
-
-/* True if a connection of this network may come in. If one has to go for it, waits until the
- * longest-waiting is ripe or another has left; but nobody waits for an address at its cap.
+/* True if a connection of this network may come in. If one has to go for it, waits until one is
+ * ripe or has left; but nobody waits for an address at its cap.
  * Threads: the acceptor, holds front->lock. */
 static bool make_room(struct front *front, const struct in6_addr *network)
 {
     for (;;) {
-        struct census census = take_census(front, network);
-        bool capped = census.same >= front->options.connections_per_address;
-        bool crowded = census.staying + 1 + reserve(front) > front->options.workers;
-        struct sighting victim = capped    ? census.oldest_same
-                                 : crowded ? census.oldest
-                                           : (struct sighting){0};
+        int64_t now_ns = clock_mono_ns(front->options.clock);
+        struct census census = take_census(front, network, now_ns);
 
-        if (victim.c == NULL)
-            return !capped;
-        if (ripe_at(victim) <= clock_mono_ns(front->options.clock)) {
-            evict(victim);
+        if (census.same >= front->options.connections_per_address)
+            return evict(front, census.oldest_same);
+        if (census.staying + 1 + reserve(front) <= front->options.workers)
             return true;
-        }
-        if (capped)
-            return false;
-        lock_cond_wait_until(&front->left, &front->lock, ripe_at(victim));
+        if (evict(front, census.oldest) || census.ripe_at_ns == INT64_MAX)
+            return true;
+        lock_cond_wait_until(&front->left, &front->lock, census.ripe_at_ns);
     }
 }
 
@@ -203,14 +204,16 @@ static void fill(struct connection *c, struct front *front, int fd, const struct
 struct connection *table_admit(struct front *front, int fd, const struct sockaddr *peer)
 {
     struct in6_addr network = network_of(peer);
-    int64_t now_ns = clock_mono_ns(front->options.clock);
     struct connection *c = NULL;
 
     lock_acquire(&front->lock);
     if (make_room(front, &network))
         c = take_free(front);
     if (c != NULL) {
+        int64_t now_ns = clock_mono_ns(front->options.clock);
+
         fill(c, front, fd, peer);
+        c->ripe_at_ns = now_ns + RIPE_NS;
         connection_enter(c, PHASE_QUEUED, now_ns);
         front->accepted++;
         front->live++;
@@ -279,13 +282,12 @@ static void check_deadline(struct connection *c, int64_t now_ns)
  * those without a worker go first. */
 static void relieve_queue(struct front *front, int64_t now_ns)
 {
-    struct census census = take_census(front, NULL);
+    struct census census;
 
-    while (census.queued > 0 && census.oldest.c != NULL && ripe_at(census.oldest) <= now_ns &&
-           census.staying + reserve(front) > front->options.workers) {
-        evict(census.oldest);
-        census = take_census(front, NULL);
-    }
+    do
+        census = take_census(front, NULL, now_ns);
+    while (census.queued > 0 && census.staying + reserve(front) > front->options.workers &&
+           evict(front, census.oldest));
 }
 
 int64_t table_sweep(void *arg, int64_t now_ns)

@@ -112,6 +112,7 @@ struct connection {
     _Atomic uint64_t phase;  /* enum phase in the low 4 bits, since when (monotonic ns) above */
     _Atomic int cut;         /* enum cut; set before the socket is shut down */
     bool ended;              /* shut down both ways; guarded by the table's lock */
+    int64_t ripe_at_ns;      /* from when on it may be evicted; guarded by the table's lock */
     struct in6_addr network; /* who counts as one client for the cap */
     struct connection *next_free;
 

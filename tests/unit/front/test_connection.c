@@ -72,7 +72,7 @@ static int teardown(void **state)
     return 0;
 }
 
-/* A second later. NULL if it has been turned away. */
+/* NULL if it has been turned away. */
 static struct connection *connect_client(struct fixture *f)
 {
     struct sockaddr_in peer = {.sin_family = AF_INET};
@@ -81,11 +81,16 @@ static struct connection *connect_client(struct fixture *f)
 
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
     f->client_fds[f->clients++] = fds[1];
-    clock_fake_advance(&f->time, 1000);
     c = table_admit(&f->front, fds[0], (struct sockaddr *)&peer);
     if (c == NULL)
         close(fds[0]);
     return c;
+}
+
+static struct connection *connect_later(struct fixture *f)
+{
+    clock_fake_advance(&f->time, 1000);
+    return connect_client(f);
 }
 
 static bool can_receive(const struct connection *c)
@@ -133,7 +138,19 @@ static void test_admit_evicts_who_waits_longest(void **state)
     struct connection *c = connect_client(f);
 
     connection_enter(c, PHASE_IDLE, 0);
-    assert_non_null(connect_client(f));
+    assert_non_null(connect_later(f));
+    assert_false(can_receive(c));
+}
+
+static void test_admit_evicts_a_busy_client_when_nobody_is_idle(void **state)
+{
+    struct fixture *f = *state;
+    struct connection *c = connect_client(f);
+
+    f->front.options.workers = 2;
+    f->front.options.connections_per_address = 8;
+    connection_enter(c, PHASE_IDLE, SECOND_NS);
+    assert_non_null(connect_later(f));
     assert_false(can_receive(c));
 }
 
@@ -142,7 +159,7 @@ static void test_admit_turns_away_when_nobody_waits_for_its_client(void **state)
     struct fixture *f = *state;
 
     connection_enter(connect_client(f), PHASE_SERVING, 0);
-    assert_null(connect_client(f));
+    assert_null(connect_later(f));
 }
 
 static void test_admit_does_not_wait_for_an_address_at_its_cap(void **state)
@@ -150,10 +167,10 @@ static void test_admit_does_not_wait_for_an_address_at_its_cap(void **state)
     struct fixture *f = *state;
     struct connection *c = connect_client(f);
 
-    connection_enter(c, PHASE_IDLE, clock_mono_ns(&f->time.clock) + SECOND_NS);
+    connection_enter(c, PHASE_IDLE, 0);
     assert_null(connect_client(f));
     assert_true(can_receive(c));
-    assert_non_null(connect_client(f));
+    assert_non_null(connect_later(f));
 }
 
 static void test_admit_counts_who_was_evicted_and_still_sends(void **state)
@@ -162,12 +179,12 @@ static void test_admit_counts_who_was_evicted_and_still_sends(void **state)
     struct connection *first = connect_client(f), *second;
 
     connection_enter(first, PHASE_IDLE, 0);
-    second = connect_client(f);
+    second = connect_later(f);
     connection_enter(first, PHASE_SENDING, 0);
     connection_enter(second, PHASE_SERVING, 0);
-    assert_non_null(connect_client(f));
+    assert_non_null(connect_later(f));
     assert_false(can_send(first));
-    assert_null(connect_client(f));
+    assert_null(connect_later(f));
 }
 
 #define CLAIM(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
@@ -178,6 +195,7 @@ int main(void)
         CLAIM(test_sweep_ends_an_overdue_wait_but_lets_an_answer_out),
         CLAIM(test_sweep_ends_a_send_that_is_overdue_after_a_cut),
         CLAIM(test_admit_evicts_who_waits_longest),
+        CLAIM(test_admit_evicts_a_busy_client_when_nobody_is_idle),
         CLAIM(test_admit_turns_away_when_nobody_waits_for_its_client),
         CLAIM(test_admit_does_not_wait_for_an_address_at_its_cap),
         CLAIM(test_admit_counts_who_was_evicted_and_still_sends),
