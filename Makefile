@@ -120,7 +120,7 @@ asan tsan:
 	$(MAKE) VARIANT=$@ test
 
 $(B)/cache_bench $(B)/fill_jobs: $(B)/%: bench/%.c $(OBJ)
-	$(Q)$(CC) $(CFLAGS_ALL) $(WARN) $(LDFLAGS_ALL) -o $@ $^ $(LIBS)
+	$(Q)$(CC) $(CFLAGS_ALL) $(WARN) $(LDFLAGS_ALL) -o $@ $< $(OBJ) $(LIBS)
 
 bench: $(GALLEY) $(B)/cache_bench $(B)/fill_jobs build/.deps-bench
 	@CACHE_BENCH=$(B)/cache_bench FILL_JOBS=$(B)/fill_jobs bench/run.sh $(GALLEY)

@@ -11,19 +11,27 @@ work=$(mktemp -d "${TMPDIR:-/tmp}/galley-bench.XXXXXX")
 pid=
 trap 'stop; rm -rf "$work"' EXIT
 
-now_ms() { echo $(($(date +%s%N) / 1000000)); }
+now_ms() { echo $((${EPOCHREALTIME/./} / 1000)); }
 
 start() { # DATA_DIR : sets pid, url, started_ms (process start to the first 200)
-    local begin
-    : >"$work/out"
-    begin=$(now_ms)
+    local begin line status
+    rm -f "$work/out"
+    mkfifo "$work/out"
+    begin=${EPOCHREALTIME/./}
     "$galley" serve -c bench/bench.ini --listen 127.0.0.1:0 --data "$1" >"$work/out" 2>"$work/log" &
     pid=$!
-    until url=$(sed -n 's/.*\(http:\/\/127\.0\.0\.1:[0-9]*\).*/\1/p' "$work/out" | head -n 1) && [ -n "$url" ]; do
-        kill -0 "$pid" || { cat "$work/log" >&2; exit 1; }
+    exec 3<"$work/out"
+    url=
+    while read -r line <&3; do
+        [[ $line != "listening on "* ]] || { url=${line#listening on }; break; }
     done
-    curl -fsS -o /dev/null "$url/healthz"
-    started_ms=$(($(now_ms) - begin))
+    [ -n "$url" ] || { cat "$work/log" >&2; exit 1; }
+    exec 4<>"/dev/tcp/127.0.0.1/${url##*:}"
+    printf 'GET /healthz HTTP/1.1\r\nHost: bench\r\n\r\n' >&4
+    read -r _ status _ <&4
+    started_ms=$(((${EPOCHREALTIME/./} - begin) / 1000))
+    exec 4>&-
+    [ "$status" = 200 ] || { echo "/healthz answered $status" >&2; exit 1; }
 }
 
 stop() {
