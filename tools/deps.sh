@@ -11,13 +11,13 @@ packages() {
     for set in "$@"; do
         case $set in
         build)
-            echo gcc libc6-dev make dpkg-dev patch ca-certificates
+            echo gcc libc6-dev make dpkg-dev patch ca-certificates curl
             echo liblmdb-dev libjansson-dev libjwt-dev libssl-dev libinih-dev libxxhash-dev
             npm_packages
             ;;
-        test) echo libcmocka-dev chromium strace curl procps ;;
+        test) echo libcmocka-dev chromium strace procps ;;
         check) echo clang-format clang-tidy cppcheck ;;
-        bench) echo wrk curl procps ;;
+        bench) echo wrk ;;
         *) echo "deps.sh: unknown set $set" >&2; exit 2 ;;
         esac
     done
