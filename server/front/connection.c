@@ -105,6 +105,7 @@ struct census {
     unsigned staying, queued;
     unsigned same;                       /* of the network asked for */
     struct sighting oldest, oldest_same; /* of those that may be evicted */
+    struct sighting unripe_same;         /* the oldest of the others */
     int64_t ripe_at_ns;                  /* when the first of the others may; INT64_MAX: none */
 };
 
@@ -138,6 +139,8 @@ static struct census take_census(struct front *front, const struct in6_addr *net
         if (c->ripe_at_ns > now_ns) {
             if (c->ripe_at_ns < census.ripe_at_ns)
                 census.ripe_at_ns = c->ripe_at_ns;
+            if (same)
+                keep_older(&census.unripe_same, seen);
             continue;
         }
         keep_older(&census.oldest, seen);
@@ -158,21 +161,30 @@ static bool evict(struct front *front, struct sighting oldest)
 }
 
 /* True if a connection of this network may come in. If one has to go for it, waits until one is
- * ripe or has left; but nobody waits for an address at its cap.
+ * ripe or has left; but hardly for an address at its cap, as all the others wait too.
  * Threads: the acceptor, holds front->lock. */
 static bool make_room(struct front *front, const struct in6_addr *network)
 {
+    int64_t began_ns = clock_mono_ns(front->options.clock);
+    bool in_time = true;
+
     for (;;) {
-        int64_t now_ns = clock_mono_ns(front->options.clock);
+        int64_t now_ns = clock_mono_ns(front->options.clock), until_ns;
         struct census census = take_census(front, network, now_ns);
 
-        if (census.same >= front->options.connections_per_address)
-            return evict(front, census.oldest_same);
-        if (census.staying + 1 + reserve(front) <= front->options.workers)
-            return true;
-        if (evict(front, census.oldest) || census.ripe_at_ns == INT64_MAX)
-            return true;
-        lock_cond_wait_until(&front->left, &front->lock, census.ripe_at_ns);
+        if (census.same >= front->options.connections_per_address) {
+            until_ns = began_ns + CAPPED_NS;
+            if (evict(front, census.oldest_same))
+                return true;
+            if (census.unripe_same.c == NULL || !in_time)
+                return evict(front, census.unripe_same);
+        } else {
+            until_ns = census.ripe_at_ns;
+            if (census.staying + 1 + reserve(front) <= front->options.workers ||
+                evict(front, census.oldest) || until_ns == INT64_MAX)
+                return true;
+        }
+        in_time = lock_cond_wait_until(&front->left, &front->lock, until_ns);
     }
 }
 

@@ -21,6 +21,7 @@
 #define LINGER_NS  INT64_C(2000000000) /* a refused client may go on sending for so long */
 #define SWEEP_MS   250
 #define RIPE_NS    INT64_C(100000000) /* what a connection has before it may be evicted */
+#define CAPPED_NS  INT64_C(1000000)   /* how long all wait at most for an address at its cap */
 #define BODY_ROOM  2048 /* free bytes behind a head, for reading a chunked body through */
 
 /* ---- head.c: from bytes to a parsed head. Pure. Threads: any. */
