@@ -32,15 +32,12 @@ static const struct index *find_index(const struct collection *c, const char *me
 
 /* ---- Where to begin. */
 
-/* To the last key that begins with the prefix: before the least one behind all of them. */
+/* To the last key that begins with the prefix. */
 static enum err seek_end(struct walk *w)
 {
     struct key end;
     key_init_from(&end, &w->prefix);
-    while (end.len > 0 && end.bytes[end.len - 1] == 0xff)
-        end.len--;
-    if (end.len > 0)
-        end.bytes[end.len - 1]++;
+    key_add_end(&end);
     return cursor_seek_before(&w->cursor, key_slice(&end));
 }
 

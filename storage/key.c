@@ -158,17 +158,28 @@ void key_add_string(struct key *key, struct slice value)
     key_add_string_within(key, value, (size_t)(STORE_KEY_MAX - key->len));
 }
 
-bool key_has_prefix(struct slice key, const struct key *prefix)
-{
-    return key.len >= prefix->len && memcmp(key.ptr, prefix->bytes, prefix->len) == 0;
-}
-
-/* ---- Taking. */
+/* ---- Ranges. */
 
 static uint8_t byte_at(struct slice s, size_t i)
 {
     return (uint8_t)s.ptr[i];
 }
+
+/* The zero that ends the prefix's string may not be the end of the key's. */
+bool key_has_prefix(struct slice key, const struct key *prefix)
+{
+    if (key.len < prefix->len || memcmp(key.ptr, prefix->bytes, prefix->len) != 0)
+        return false;
+    return key.len == prefix->len || byte_at(key, prefix->len) < CUT_HERE;
+}
+
+/* Above every tag, and at or below what a string goes on with. */
+void key_add_end(struct key *key)
+{
+    add_byte(key, CUT_HERE);
+}
+
+/* ---- Taking. */
 
 static bool begins_with(struct slice rest, enum tag tag, size_t size)
 {

@@ -35,7 +35,11 @@ static inline struct slice key_slice(const struct key *key)
     return slice_of(key->bytes, key->len);
 }
 
+/* Whether the key begins with all the parts of the prefix: bytes alone would take a long string
+ * that was cut for its own beginning. Those that do are together, from the prefix itself to where
+ * key_add_end makes it stand. */
 bool key_has_prefix(struct slice key, const struct key *prefix);
+void key_add_end(struct key *key);
 
 /* The parts again, front to back: each takes its part off *rest; false if the next part is of
  * another type or damaged, or a string that was cut. Strings are unescaped into out[size]

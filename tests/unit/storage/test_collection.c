@@ -136,6 +136,7 @@ static void assert_mail(struct people *p, const char *mail, const char *ids)
 {
     json_t *value = json_string(mail);
     assert_walk(p, (struct doc_scan){.index = "mail", .equal = value}, ids);
+    assert_walk(p, (struct doc_scan){.index = "mail", .equal = value, .descending = true}, ids);
     json_decref(value);
 }
 
@@ -306,6 +307,25 @@ static void test_collection_long_values_are_told_apart(void **state)
     insert_long(p, "c", '1', ERR_EXISTS);
     assert_int_equal(run(p, DELETE, "a", 0), ERR_OK);
     insert_long(p, "c", '1', ERR_OK);
+}
+
+/* One of these is what the index keeps of the long one. */
+static void test_collection_beginnings_of_a_long_value_are_other_values(void **state)
+{
+    struct people *p = *state;
+    char mail[300], text[400];
+    memset(mail, 'm', sizeof(mail));
+    for (int len = 299; len > 0; len--) {
+        mail[len] = 0;
+        snprintf(text, sizeof(text), "{\"id\":\"%d\",\"mail\":\"%s\"}", len, mail);
+        insert(p, text);
+    }
+    for (int len = 299; len > 0; len--) {
+        memset(mail, 'm', (size_t)len);
+        mail[len] = 0;
+        snprintf(text, sizeof(text), "%d ", len);
+        assert_mail(p, mail, text);
+    }
 }
 
 /* ---- Walking. */
@@ -499,6 +519,7 @@ int main(void)
         TEST(test_collection_of_many_who_want_a_unique_value_at_once_one_gets_it),
         TEST(test_collection_replacing_moves_the_index_entries),
         TEST(test_collection_long_values_are_told_apart),
+        TEST(test_collection_beginnings_of_a_long_value_are_other_values),
         TEST(test_collection_walks_by_id),
         TEST(test_collection_walks_by_index),
         TEST(test_collection_walks_the_documents_of_one_value),

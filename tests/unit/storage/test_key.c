@@ -289,6 +289,31 @@ static void test_key_string_part_is_a_prefix_only_of_keys_that_begin_with_it(voi
     assert_false(key_has_prefix(key_slice(&longer), &prefix));
 }
 
+/* The zero behind "order" is the end of one string and within the other. */
+static void assert_apart(struct slice value, size_t max_bytes)
+{
+    struct key prefix, own, other, end;
+    key_init(&prefix);
+    key_add_string(&prefix, slice_of(value.ptr, 5));
+    key_init_from(&own, &prefix);
+    key_add_id(&own, &(struct id){{0xff}});
+    key_init_from(&end, &prefix);
+    key_add_end(&end);
+    key_init(&other);
+    key_add_string_within(&other, value, max_bytes);
+    assert_memory_equal(other.bytes, prefix.bytes, prefix.len);
+    assert_false(key_has_prefix(key_slice(&other), &prefix));
+    assert_true(memcmp(own.bytes, end.bytes, end.len) < 0);
+    assert_true(memcmp(other.bytes, end.bytes, end.len) >= 0);
+}
+
+static void test_key_string_part_is_no_prefix_of_a_string_that_goes_on_behind_a_zero(void **state)
+{
+    (void)state;
+    assert_apart(slice_of("order\0s", 7), 100);
+    assert_apart(slice_str("order number seventeen"), 16);
+}
+
 static struct key long_key(size_t len, char last)
 {
     char text[2000];
@@ -421,6 +446,7 @@ int main(void)
         cmocka_unit_test(test_key_strings_with_zero_bytes_come_back),
         cmocka_unit_test(test_key_take_string_refuses_what_does_not_fit),
         cmocka_unit_test(test_key_string_part_is_a_prefix_only_of_keys_that_begin_with_it),
+        cmocka_unit_test(test_key_string_part_is_no_prefix_of_a_string_that_goes_on_behind_a_zero),
         cmocka_unit_test(test_key_long_strings_are_cut_and_hashed),
         cmocka_unit_test(test_key_cut_string_is_skipped_but_not_taken),
         cmocka_unit_test(test_key_string_of_zero_bytes_is_cut_between_escapes),
