@@ -126,10 +126,14 @@ void store_latch(struct store *store, const char *step, int rc);
 
 /* What an LMDB or errno code is to our callers; those that need one are logged here. */
 enum err store_err(int rc, const char *step);
+bool store_is_full(int rc); /* the map, the transaction or the disk */
 
 /* ---- store_revive.c */
 
-/* Makes reading possible again if LMDB refuses even that. Threads: writer, latched. */
+/* Whether LMDB refuses every transaction. Threads: writer, between transactions. */
+bool store_is_dead(struct store *store);
+
+/* Makes reading possible again if it is dead. Threads: writer, latched. */
 void store_revive(struct store *store);
 
 /* ---- store_read.c */

@@ -34,20 +34,17 @@ void store_latch(struct store *store, const char *step, int rc)
     store_revive(store);
 }
 
+bool store_is_full(int rc)
+{
+    return rc == MDB_MAP_FULL || rc == MDB_TXN_FULL || rc == ENOSPC || rc == EDQUOT || rc == EFBIG;
+}
+
 enum err store_err(int rc, const char *step)
 {
-    switch (rc) {
-    case MDB_MAP_FULL:
-    case MDB_TXN_FULL:
-    case ENOSPC:
-    case EDQUOT:
-    case EFBIG:
+    if (store_is_full(rc))
         return ERR_STORE_FULL;
-    case MDB_PANIC:
+    if (rc == MDB_PANIC)
         return ERR_READ_ONLY;
-    default:
-        break;
-    }
     log_write(LOG_ERROR, "store", "%s failed: %s.", step, mdb_strerror(rc));
     bool damaged = rc == MDB_CORRUPTED || rc == MDB_PAGE_NOTFOUND;
     return damaged ? ERR_CORRUPT : ERR_INTERNAL;

@@ -11,7 +11,7 @@
 
 #include <stdlib.h>
 
-static bool is_dead(struct store *store)
+bool store_is_dead(struct store *store)
 {
     MDB_txn *mdb;
     int rc = mdb_txn_begin(store->env, NULL, MDB_RDONLY, &mdb);
@@ -57,7 +57,7 @@ void store_revive(struct store *store)
 {
     const char *path;
     MDB_envinfo info;
-    if (!is_dead(store))
+    if (!store_is_dead(store))
         return;
     int rc = mdb_env_get_path(store->env, &path);
     if (rc == MDB_SUCCESS)

@@ -22,7 +22,7 @@
  *   that the last good state does not use, then syncs, and only then the meta page which makes
  *   them count. A failure before that leaves the old state, all of which was synced by the commits
  *   that made it; and whatever page a later transaction uses, it writes and syncs itself. Should
- *   the meta page be what failed, LMDB refuses the next transaction and the latch closes.
+ *   the meta page be what failed, LMDB refuses every later transaction: the latch closes.
  * - Anything else. The store latches read-only; see store_latch. */
 #include "base/log.h"
 #include "base/mem.h"
@@ -173,22 +173,11 @@ static bool disk_is_full(struct store *store, unsigned pages)
 
 static enum err judge_commit(struct store *store, int rc, unsigned pages)
 {
-    switch (rc) {
-    case MDB_SUCCESS:
+    if (rc == MDB_SUCCESS)
         return ERR_OK;
-    case MDB_MAP_FULL:
-    case MDB_TXN_FULL:
-    case ENOSPC:
-    case EDQUOT:
-    case EFBIG:
+    bool full = store_is_full(rc) || (rc == EIO && disk_is_full(store, pages));
+    if (full && !store_is_dead(store))
         return ERR_STORE_FULL;
-    case EIO:
-        if (disk_is_full(store, pages))
-            return ERR_STORE_FULL;
-        break;
-    default:
-        break;
-    }
     store_latch(store, "committing", rc);
     return ERR_READ_ONLY;
 }

@@ -131,6 +131,21 @@ static void test_store_failed_meta_write_latches(void **state)
     assert_writable(f);
 }
 
+/* A file system that copies on write needs room for that as well. */
+static void test_store_full_disk_under_a_meta_write_latches_and_keeps_reading(void **state)
+{
+    struct fixture *f = *state;
+    put(f, "a", "old");
+    fail_meta_write = ENOSPC;
+    assert_int_equal(put(f, "a", "new"), ERR_READ_ONLY);
+    heal_disk();
+    assert_value(f, "a", "old");
+    assert_latched(f);
+    reopen_store(f);
+    assert_value(f, "a", "old");
+    assert_writable(f);
+}
+
 static void test_store_failed_sync_reaches_all_of_the_batch_and_all_that_wait(void **state)
 {
     struct fixture *f = *state;
@@ -362,6 +377,7 @@ int main(void)
         TEST(test_store_failed_sync_is_no_success_and_latches),
         TEST(test_store_failed_write_latches),
         TEST(test_store_failed_meta_write_latches),
+        TEST(test_store_full_disk_under_a_meta_write_latches_and_keeps_reading),
         TEST(test_store_failed_sync_reaches_all_of_the_batch_and_all_that_wait),
         TEST(test_store_failed_commit_drops_its_actions),
         TEST(test_store_full_disk_fails_the_write_and_nothing_else),
