@@ -75,8 +75,9 @@ struct job_handler {
 
 enum err queue_handle(struct queues *queues, const struct job_handler *handler);
 
-/* Gives the jobs that a former process had leased back (dead if their attempts are used up), then
- * starts the workers. A job whose type has no handler fails its attempt. */
+/* Gives the jobs that a former process had leased back (dead if their attempts are used up), or
+ * leaves them until their leases run out if the store is full, then starts the workers. A job whose
+ * type has no handler fails its attempt. */
 enum err queues_start(struct queues *queues);
 
 /* Stops leasing, lets running jobs finish until deadline_ms from now, then returns: true if all

@@ -345,6 +345,7 @@ static enum err recover_step(struct txn *txn, void *arg)
     return txn_error(txn);
 }
 
+/* A full disk keeps nobody from starting: there is all that was written to read. */
 static enum err recover(struct queue *queue)
 {
     struct recovery recovery = {.queue = queue};
@@ -354,7 +355,11 @@ static enum err recover(struct queue *queue)
         err = store_write(queue->queues->store, recover_step, &recovery);
         recovery.bury = recovery.met;
     } while (err == ERR_OK ? recovery.left > 0 : recovery.bury.found);
-    return err;
+    if (err != ERR_STORE_FULL)
+        return err;
+    log_write(LOG_WARN, "queue",
+              "The store is full: leased jobs of %s wait for their leases to end.", queue->name);
+    return ERR_OK;
 }
 
 static void worker_start(struct queue *queue, struct worker *worker)

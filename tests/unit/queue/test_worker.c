@@ -4,6 +4,8 @@
 #include "storage/storage_private.h"
 
 #include <stdatomic.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
 #include <sys/wait.h>
 
 /* What the handlers of these tests share with them. */
@@ -438,6 +440,42 @@ static void test_workers_of_a_read_only_store_still_stop(void **state)
     assert_int_equal(state_of(f, id), JOB_RUNNING);
 }
 
+/* liblmdb finds these before the C library's. */
+static _Atomic bool disk_full;
+
+ssize_t pwrite(int fd, const void *bytes, size_t size, off_t offset)
+{
+    errno = ENOSPC;
+    return disk_full ? -1 : syscall(SYS_pwrite64, fd, bytes, size, offset);
+}
+
+ssize_t writev(int fd, const struct iovec *parts, int count)
+{
+    errno = ENOSPC;
+    return disk_full ? -1 : syscall(SYS_writev, fd, parts, count);
+}
+
+static void test_leases_found_on_a_full_disk_run_out_later(void **state)
+{
+    struct fixture *f = *state;
+    struct scene scene;
+    struct hand hand;
+    scene_init(&scene, f);
+    handle(f, "note", run_note, NULL, &scene);
+    struct id id = enqueue(f, spec_of("note", "{}"));
+    lease(&hand, f, 1);
+    disk_full = true;
+    enum err err = queues_start(f->queues);
+    disk_full = false;
+    assert_int_equal(err, ERR_OK);
+    assert_int_equal(state_of(f, id), JOB_RUNNING);
+    clock_fake_advance(&f->clock, LEASE_MS_T);
+    queues_wake(f->queues);
+    wait_for(&scene.ran);
+    wait_idle(f);
+    assert_int_equal(state_of(f, id), JOB_COMPLETED);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -459,6 +497,7 @@ int main(void)
         TEST(test_damaged_job_dies_and_lets_the_others_run),
         TEST(test_damaged_state_does_not_stop_the_start),
         TEST(test_workers_of_a_read_only_store_still_stop),
+        TEST(test_leases_found_on_a_full_disk_run_out_later),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
