@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <semaphore.h>
+#include <stdatomic.h>
 #include <stdio.h>
 
 #include <openssl/crypto.h>
@@ -110,16 +111,31 @@ static bool parse(const char *text, struct parsed *out)
            rest.ptr == NULL;
 }
 
-bool password_verify(struct slice password, const char *hash)
+/* Derives if there is room to wait for it. */
+static bool derive_in_turn(struct slice password, const struct cost *cost, const uint8_t *salt,
+                           uint8_t *hash)
+{
+    static _Atomic unsigned crowd;
+    bool room = atomic_fetch_add(&crowd, 1) < AT_ONCE + PASSWORD_WAITING_MAX;
+
+    if (room)
+        derive(password, cost, salt, hash);
+    atomic_fetch_sub(&crowd, 1);
+    return room;
+}
+
+enum err password_verify(struct slice password, const char *hash)
 {
     struct parsed stored;
     uint8_t made[HASH_SIZE];
     bool known = hash != NULL && parse(hash, &stored);
 
     if (password.len > PASSWORD_MAX)
-        return false;
+        return ERR_UNAUTHENTICATED;
     if (!known)
         stored = (struct parsed){.cost = present_cost};
-    derive(password, &stored.cost, stored.salt, made);
-    return (CRYPTO_memcmp(made, stored.hash, HASH_SIZE) == 0) & known;
+    if (!derive_in_turn(password, &stored.cost, stored.salt, made))
+        return ERR_OVERLOADED;
+    bool right = (CRYPTO_memcmp(made, stored.hash, HASH_SIZE) == 0) & known;
+    return right ? ERR_OK : ERR_UNAUTHENTICATED;
 }

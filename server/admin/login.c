@@ -120,8 +120,7 @@ static enum err check_password(struct admin *admin, const char *name, const char
     enum err err = administrators_password_hash(admin, name, hash);
     if (err != ERR_OK && err != ERR_NOT_FOUND)
         return err;
-    bool right = password_verify(slice_str(password), err == ERR_OK ? hash : NULL);
-    return right ? ERR_OK : ERR_UNAUTHENTICATED;
+    return password_verify(slice_str(password), err == ERR_OK ? hash : NULL);
 }
 
 void serve_login(struct visit *visit)

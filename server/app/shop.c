@@ -85,11 +85,11 @@ static enum err login(struct call *call)
     if (err)
         return err;
     const char *hash = login.user ? json_str(login.user, "passwordHash", NULL) : NULL;
-    if (password_verify(slice_str(call_str(call, "password")), hash))
+    err = password_verify(slice_str(call_str(call, "password")), hash);
+    if (!err)
         err = answer_token(call, login.user);
-    else
-        err = call_fail(call, ERR_UNAUTHENTICATED, "WRONG_CREDENTIALS",
-                        "The user name or the password is wrong.");
+    else if (err == ERR_UNAUTHENTICATED)
+        err = call_fail(call, err, "WRONG_CREDENTIALS", "The user name or the password is wrong.");
     json_decref(login.user);
     return err;
 }
