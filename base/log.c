@@ -236,12 +236,12 @@ static void format_loss(uint64_t lost, struct buf *out)
     log_format_line(out, &logger.style, &line);
 }
 
-/* Writes the ring up to `head`, giving its room back by the chunk. */
+/* Writes what is in `out` and the ring up to `head`, giving its room back by the chunk. */
 static void write_up_to(uint64_t head, struct buf *out)
 {
     uint64_t pos = logger.tail; /* only this thread changes it */
 
-    while (pos != head) {
+    do {
         while (pos != head && out->len < CHUNK)
             pos = format_record(pos, out);
         write_fully(logger.fd, buf_slice(out));
@@ -249,7 +249,13 @@ static void write_up_to(uint64_t head, struct buf *out)
         lock_acquire(&logger.lock);
         logger.tail = pos;
         lock_leave(&logger.lock);
-    }
+    } while (pos != head);
+}
+
+/* A loss is told without waiting for the next line: there may be none. */
+static bool has_news(void)
+{
+    return logger.head != logger.tail || logger.dropped != logger.dropped_told;
 }
 
 /* Waits for a first line and then for more. False when the log closes and all is written. */
@@ -259,14 +265,14 @@ static bool wait_for_lines(void)
     bool waiting = true;
 
     logger.state = WRITER_IDLE;
-    while (logger.head == logger.tail && !logger.closing)
+    while (!has_news() && !logger.closing)
         lock_cond_wait(&logger.wake, &logger.lock);
     logger.state = WRITER_GATHERING;
     deadline_ns = clock_mono_ns(&clock_system) + GATHER_NS;
     while (waiting && !half_full() && !logger.closing)
         waiting = lock_cond_wait_until(&logger.wake, &logger.lock, deadline_ns);
     logger.state = WRITER_BUSY;
-    return logger.head != logger.tail;
+    return has_news();
 }
 
 static void *write_lines(void *arg)

@@ -288,15 +288,29 @@ static void *drain(void *arg)
     return NULL;
 }
 
+/* Of the lines that were sent each has arrived or is counted among the lost. */
+static void assert_all_told(struct slice rest, unsigned long long sent)
+{
+    unsigned long long arrived = 0, lost = 0, told;
+    json_t *line;
+
+    while ((line = next_line(&rest)) != NULL) {
+        if (sscanf(json_str(line, "message", ""), "%llu lines were lost", &told) == 1)
+            lost += told;
+        else
+            arrived++;
+        json_decref(line);
+    }
+    assert_int_equal(lost, log_dropped());
+    assert_int_equal(arrived + lost, sent);
+}
+
 /* A pipe that nobody reads blocks the writer thread until the ring is full. */
 static void test_log_drops_and_counts_when_nobody_can_write(void **state)
 {
     struct fixture *f = *state;
-    unsigned long long lost = 0, told;
-    int sent = 0, arrived = 0, holder;
+    int sent = 0, holder;
     pthread_t reader;
-    struct slice rest;
-    json_t *line;
 
     assert_int_equal(mkfifo(f->path, 0600), 0);
     holder = open(f->path, O_RDONLY | O_NONBLOCK);
@@ -307,16 +321,23 @@ static void test_log_drops_and_counts_when_nobody_can_write(void **state)
     log_close();
     pthread_join(reader, NULL);
     close(holder);
-    rest = buf_slice(&f->text);
-    while ((line = next_line(&rest)) != NULL) {
-        if (sscanf(json_str(line, "message", ""), "%llu lines were lost", &told) == 1)
-            lost += told;
-        else
-            arrived++;
-        json_decref(line);
+    assert_all_told(buf_slice(&f->text), sent);
+}
+
+/* The ring may be full when the writer sets out to empty it, and no line follow those it lost. */
+static void test_log_tells_a_loss_that_no_line_follows(void **state)
+{
+    struct fixture *f = *state;
+
+    for (int round = 0; round < 25; round++) {
+        open_log(f, LOG_INFO, LOG_JSON, false);
+        for (int i = 0; i < 5000; i++)
+            log_write(LOG_INFO, "test", "line %0300d", i);
+        log_close();
+        buf_clear(&f->text);
+        assert_all_told(read_log(f), 5000);
+        unlink(f->path);
     }
-    assert_int_equal(lost, log_dropped());
-    assert_int_equal((unsigned long long)arrived + lost, sent);
 }
 
 static void test_log_writes_straight_to_standard_error_when_closed(void **state)
@@ -357,6 +378,7 @@ int main(void)
         UNIT(test_log_open_tells_when_the_file_cannot_be_opened),
         UNIT(test_log_keeps_every_thread_in_order),
         UNIT(test_log_drops_and_counts_when_nobody_can_write),
+        UNIT(test_log_tells_a_loss_that_no_line_follows),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
