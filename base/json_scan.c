@@ -15,7 +15,7 @@ static const char *skip_space(const char *at, const char *end)
 static const char *skip_string(const char *at, const char *end)
 {
     for (at++; at < end && *at != '"'; at++) {
-        if (*at == '\\')
+        if (*at == '\\' && at + 1 < end)
             at++;
     }
     return at < end ? at + 1 : end;
@@ -63,7 +63,7 @@ bool json_find(struct slice object, const char *key, struct slice *value)
         at = skip_value(begin, end);
         *value = trim_end(begin, at);
         if (slice_eq(found, wanted))
-            return value->len > 0;
+            return at < end && value->len > 0;
     } while (at < end && *at == ',');
     return false;
 }

@@ -54,6 +54,16 @@ static void test_json_find_does_not_find_what_is_not_there(void **state)
     assert_null(find("", "id").ptr);
 }
 
+/* It could be the beginning of another value. */
+static void test_json_find_does_not_find_a_value_without_its_end(void **state)
+{
+    (void)state;
+    assert_null(find("{\"stock\":17", "stock").ptr);
+    assert_null(find("{\"id\":\"17", "id").ptr);
+    assert_null(find("{\"list\":[1,2", "list").ptr);
+    assert_null(find("{\"stock\":", "stock").ptr);
+}
+
 static void test_json_find_allows_white_space(void **state)
 {
     (void)state;
@@ -125,6 +135,7 @@ int main(void)
         cmocka_unit_test(test_json_find_gives_the_text_of_each_kind_of_value),
         cmocka_unit_test(test_json_find_looks_at_the_top_level_alone),
         cmocka_unit_test(test_json_find_does_not_find_what_is_not_there),
+        cmocka_unit_test(test_json_find_does_not_find_a_value_without_its_end),
         cmocka_unit_test(test_json_find_allows_white_space),
         cmocka_unit_test(test_json_find_reads_nothing_behind_the_end),
         cmocka_unit_test(test_json_find_int_gives_the_fallback_for_another_type),
