@@ -3,7 +3,9 @@
  *
  * DESIGN. A job runs at least once, so a message may be there twice; its Message-ID is made from
  * the job's id, by which a reader tells. Each message is one write at the end of the file, and a
- * batch of jobs is acknowledged only after an fdatasync. */
+ * batch of jobs is acknowledged only after an fdatasync. The kernel reports a failed one once, and
+ * forgets what it could not write: nobody's messages count any more, those of other batches that
+ * were written before included, and none is taken until a restart. */
 #include "server/app/modules.h"
 
 #include "base/base64.h"
@@ -21,7 +23,9 @@
 struct mail {
     const struct clock *clock;
     int fd;
-    struct lock lock; /* rank MAIL; guards the end of the file */
+    struct lock lock;      /* rank MAIL; guards the end of the file */
+    struct lock sync_lock; /* rank MAIL; the others' syncs wait for the outcome of this one */
+    _Atomic bool lost;     /* a sync has failed; set under sync_lock */
 };
 
 /* ---- Writing a message: RFC 5322, in the mboxrd form (RFC 4155 names the default mbox). */
@@ -151,11 +155,14 @@ static enum err send_email(const struct job *job, void *arg, char *why, size_t w
     struct mail_text text;
     struct buf message = BUF_INIT;
     enum err err = ERR_MALFORMED;
-    if (read_mail(job->payload, &text)) {
+    if (!read_mail(job->payload, &text)) {
+        snprintf(why, why_size, "the payload lacks one of to, subject, text");
+    } else if (mail->lost) {
+        err = ERR_INTERNAL;
+        snprintf(why, why_size, "outbox.mbox takes no messages until a restart");
+    } else {
         append_message(&message, job, &text, clock_wall_ms(mail->clock));
         err = append_to_box(mail, buf_slice(&message), why, why_size);
-    } else {
-        snprintf(why, why_size, "the payload lacks one of to, subject, text");
     }
     buf_release(&message);
     release_mail(&text);
@@ -165,10 +172,15 @@ static enum err send_email(const struct job *job, void *arg, char *why, size_t w
 static enum err sync_mail_box(void *arg)
 {
     struct mail *mail = arg;
-    if (fdatasync(mail->fd) == 0)
-        return ERR_OK;
-    log_write(LOG_ERROR, "mail", "outbox.mbox cannot be synced: %s", strerror(errno));
-    return ERR_INTERNAL;
+    lock_acquire(&mail->sync_lock);
+    if (!mail->lost && fdatasync(mail->fd) != 0) {
+        log_write(LOG_ERROR, "mail", "outbox.mbox takes no messages until a restart: %s",
+                  strerror(errno));
+        mail->lost = true;
+    }
+    enum err err = mail->lost ? ERR_INTERNAL : ERR_OK;
+    lock_leave(&mail->sync_lock);
+    return err;
 }
 
 /* ---- The module */
@@ -194,6 +206,7 @@ static enum err open_mail(struct app *app, const struct config_section *settings
     *state = mail;
     *mail = (struct mail){.clock = app_clock(app), .fd = -1};
     lock_init(&mail->lock, LOCK_RANK_MAIL);
+    lock_init(&mail->sync_lock, LOCK_RANK_MAIL);
     char path[4096];
     int len = snprintf(path, sizeof path, "%s/mail", app_data_dir(app));
     if (mkdir(path, 0700) != 0 && errno != EEXIST)
@@ -214,6 +227,7 @@ static void close_mail(void *state)
         return;
     if (mail->fd >= 0)
         close(mail->fd);
+    lock_release(&mail->sync_lock);
     lock_release(&mail->lock);
     free(mail);
 }
