@@ -51,7 +51,7 @@ struct head {
 
 /* Parses a head with its empty line; the path is normalised in place. Refuses what two parsers
  * could read in two ways: ERR_MALFORMED, ERR_HEADER_TOO_LARGE, ERR_URI_TOO_LONG,
- * ERR_NOT_IMPLEMENTED (the method). */
+ * ERR_NOT_IMPLEMENTED (the method), ERR_EXPECTATION. */
 enum err head_parse(char *bytes, size_t len, struct head *out);
 
 /* "name: value" without its line end. */

@@ -220,7 +220,7 @@ static enum err take_connection(struct head *head, struct slice value)
 static enum err take_expect(struct head *head, struct slice value)
 {
     head->expect_continue = slice_eq_nocase(value, slice_str("100-continue"));
-    return ERR_OK;
+    return head->expect_continue ? ERR_OK : ERR_EXPECTATION;
 }
 
 /* The fields that say how the message is framed. */

@@ -68,7 +68,7 @@ struct slice request_param(const struct request *request, const char *name)
     return slice_of(NULL, 0);
 }
 
-/* Decoded values must be text: NUL and invalid UTF-8 are malformed. */
+/* Decoded values must be text: one with NUL or invalid UTF-8, or with a broken escape, is empty. */
 static struct slice decode_value(struct slice value, struct buf *scratch)
 {
     size_t begin = scratch->len;
@@ -77,10 +77,10 @@ static struct slice decode_value(struct slice value, struct buf *scratch)
     buf_reserve(scratch,
                 value.len + 1); /* never a NULL pointer, and does not move while decoding */
     if (!path_decode(value, true, scratch))
-        return slice_of(NULL, 0);
+        return slice_str("");
     decoded = slice_of(scratch->data + begin, scratch->len - begin);
     if (!slice_is_utf8(decoded) || memchr(decoded.ptr, '\0', decoded.len) != NULL)
-        return slice_of(NULL, 0);
+        return slice_str("");
     return decoded;
 }
 

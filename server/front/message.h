@@ -85,7 +85,8 @@ struct slice request_header(const struct request *request, const char *name);
 unsigned request_header_count(const struct request *request, const char *name);
 /* A parameter of the path pattern, or a NULL slice. */
 struct slice request_param(const struct request *request, const char *name);
-/* A parameter of the query, percent-decoded into `scratch`; NULL slice if missing or malformed. */
+/* A parameter of the query, percent-decoded into `scratch`; a NULL slice if it is missing, an empty
+ * one if it is malformed: not absent, and not a value that anything asks for. */
 struct slice request_query(const struct request *request, const char *name, struct buf *scratch);
 
 /* Writes to a client as long as it listens. */

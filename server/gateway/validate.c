@@ -13,14 +13,28 @@ static bool is_json(struct slice content_type)
            slice_eq_nocase(slice_of(type.ptr + type.len - suffix.len, suffix.len), suffix);
 }
 
+/* NULL, or what is wrong with how the body is sent. */
+static const char *refuse_media(const struct request *request)
+{
+    struct slice coding = request_header(request, "Content-Encoding");
+    if (request_header_count(request, "Content-Type") > 1)
+        return "Content-Type is there more than once.";
+    if (!is_json(request_header(request, "Content-Type")))
+        return "The body must be application/json.";
+    if (coding.len && !slice_eq_nocase(coding, slice_str("identity")))
+        return "The body must not be encoded.";
+    return NULL;
+}
+
 enum stage_result stage_validate(struct exchange *exchange)
 {
     struct request *request = exchange->request;
     const struct schema *schema = exchange->route->spec.schema;
     if (!schema)
         return STAGE_NEXT;
-    if (!is_json(request_header(request, "Content-Type")))
-        return exchange_refuse(exchange, ERR_MEDIA_TYPE, "The body must be application/json.");
+    const char *media = refuse_media(request);
+    if (media)
+        return exchange_refuse(exchange, ERR_MEDIA_TYPE, media);
     if (request->body.len == 0)
         return exchange_refuse(exchange, ERR_MALFORMED, "A JSON body is required.");
     char why[200];

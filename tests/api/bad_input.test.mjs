@@ -124,6 +124,18 @@ test('415: a body that is not JSON', async () => {
     assertError(await post('{"productId":17,"qty":2}', {}), 415, 'UNSUPPORTED_MEDIA_TYPE');
 });
 
+test('415: a body that is encoded, or of two types', async () => {
+    const order = '{"productId":17,"qty":2}';
+    assertError(await post(order, { ...JSON_TYPE, 'content-encoding': 'gzip' }), 415, 'UNSUPPORTED_MEDIA_TYPE');
+    assertError(await post(order, { 'content-type': ['application/json', 'text/plain'] }), 415, 'UNSUPPORTED_MEDIA_TYPE');
+});
+
+test('422: a query parameter that is no text', async () => {
+    for (const target of ['/products?limit=%ff', '/products?limit=%', '/orders?after=%00']) {
+        assertError(await galley.request('GET', target, { token }), 422, 'VALIDATION_ERROR');
+    }
+});
+
 test('parameters of the content type do not matter', async () => {
     const answer = await post('{"productId":18,"qty":2}', { 'content-type': 'Application/JSON; charset=utf-8' });
     assert.equal(answer.status, 201);

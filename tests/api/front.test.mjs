@@ -172,6 +172,7 @@ const refused = {
     'a raw byte beyond ASCII in the target': [Buffer.from(get('/\xff'), 'latin1'), 400],
     'a body above the limit': [post('Content-Length: 2000000\r\n', 'ab'), 413, 'BODY_TOO_LARGE'],
     'an expected body above the limit': [post('Content-Length: 2000000\r\nExpect: 100-continue\r\n'), 413],
+    'an expectation that nobody knows': [post('Content-Length: 2\r\nExpect: a-miracle\r\n', 'ab'), 417],
     'a chunk above the limit': [post(CHUNKED, 'ffffff\r\nabc'), 413],
     'a chunk size with 0x': [post(CHUNKED, '0x5\r\nhello\r\n0\r\n\r\n'), 400],
     'a chunk size with a sign': [post(CHUNKED, '+5\r\nhello\r\n0\r\n\r\n'), 400],
