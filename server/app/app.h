@@ -42,6 +42,9 @@ enum app_access {
     APP_WRITE, /* in the write transaction: may run twice, must not block */
 };
 
+/* JSON as a C string, written as it is. */
+#define APP_JSON(...) #__VA_ARGS__
+
 enum app_who { APP_ANYONE, APP_SIGNED_IN };
 
 struct app_route {

@@ -1,6 +1,6 @@
 /* The shop: users, products with stock, orders. The reference module: copy from here.
  *
- * Read the table of routes first. A product is read through the cache and sold in a transaction:
+ * Read the table of routes at the end first. A product is read through the cache and sold in a transaction:
  * the stock, the order and the confirmation e-mail commit together, and the cached product is
  * dropped before the buyer hears of it. */
 #include "server/app/shop.h"
@@ -422,33 +422,48 @@ static void close_shop(void *state)
     free(shop);
 }
 
-#define LOGIN_SCHEMA                                                                               \
-    "{\"type\":\"object\",\"additionalProperties\":false,\"required\":[\"username\",\"password\"]" \
-    ","                                                                                            \
-    "\"properties\":{\"username\":{\"type\":\"string\",\"minLength\":1,\"maxLength\":64},"         \
-    "\"password\":{\"type\":\"string\",\"minLength\":1,\"maxLength\":256}}}"
+/* clang-format off: JSON, and a table */
+static const char login_schema[] = APP_JSON({
+    "type": "object",
+    "additionalProperties": false,
+    "required": ["username", "password"],
+    "properties": {
+        "username": {"type": "string", "minLength": 1, "maxLength": 64},
+        "password": {"type": "string", "minLength": 1, "maxLength": 256}
+    }
+});
 
-#define ME_SCHEMA                                                                                  \
-    "{\"type\":\"object\",\"additionalProperties\":false,\"minProperties\":1,"                     \
-    "\"properties\":{\"name\":{\"type\":\"string\",\"minLength\":1,\"maxLength\":100},"            \
-    "\"email\":{\"type\":\"string\",\"minLength\":3,\"maxLength\":200}}}"
+static const char me_schema[] = APP_JSON({
+    "type": "object",
+    "additionalProperties": false,
+    "minProperties": 1,
+    "properties": {
+        "name": {"type": "string", "minLength": 1, "maxLength": 100},
+        "email": {"type": "string", "minLength": 3, "maxLength": 200}
+    }
+});
 
-#define ORDER_SCHEMA                                                                               \
-    "{\"type\":\"object\",\"additionalProperties\":false,\"required\":[\"productId\",\"qty\"],"    \
-    "\"properties\":{\"productId\":{\"type\":\"integer\",\"minimum\":1,\"maximum\":9999999999},"   \
-    "\"qty\":{\"type\":\"integer\",\"minimum\":1,\"maximum\":1000000000}}}"
+static const char order_schema[] = APP_JSON({
+    "type": "object",
+    "additionalProperties": false,
+    "required": ["productId", "qty"],
+    "properties": {
+        "productId": {"type": "integer", "minimum": 1, "maximum": 9999999999},
+        "qty": {"type": "integer", "minimum": 1, "maximum": 1000000000}
+    }
+});
 
 static const struct app_route routes[] = {
-    {METHOD_POST, "/auth/login", APP_ANYONE, APP_PLAIN, LOGIN_SCHEMA, login, NULL},
+    {METHOD_POST, "/auth/login", APP_ANYONE, APP_PLAIN, login_schema, login, NULL},
     {METHOD_GET, "/users/me", APP_SIGNED_IN, APP_PLAIN, NULL, get_me, NULL},
-    {METHOD_PATCH, "/users/me", APP_SIGNED_IN, APP_WRITE, ME_SCHEMA, patch_me, check_me},
+    {METHOD_PATCH, "/users/me", APP_SIGNED_IN, APP_WRITE, me_schema, patch_me, check_me},
     {METHOD_GET, "/products", APP_ANYONE, APP_READ, NULL, list_products, NULL},
     {METHOD_GET, "/products/{id}", APP_SIGNED_IN, APP_PLAIN, NULL, get_product, NULL},
-    {METHOD_POST, "/place-order", APP_SIGNED_IN, APP_WRITE, ORDER_SCHEMA, place_order,
-     prepare_order},
+    {METHOD_POST, "/place-order", APP_SIGNED_IN, APP_WRITE, order_schema, place_order, prepare_order},
     {METHOD_GET, "/orders", APP_SIGNED_IN, APP_READ, NULL, list_orders, NULL},
     {METHOD_GET, "/orders/{id}", APP_SIGNED_IN, APP_READ, NULL, get_order, NULL},
 };
+/* clang-format on */
 
 const struct app_module shop_module = {
     .name = "shop",
