@@ -2,8 +2,8 @@
  *
  * DESIGN. A worker's turn is one transaction that settles the batch it has run and leases the next.
  * Then it runs the jobs, makes their effects durable once (sync), and takes the next turn. With
- * nothing to settle or to lease it rests until a commit or the timer wakes it. A turn may be run
- * twice by the store, so it only reads the batch that was run and begins the next one afresh. */
+ * nothing to settle or to lease it rests until a commit or the timer wakes it. The store may run a
+ * turn again, so it only reads the batch that was run and begins the next one afresh. */
 #include "base/buf.h"
 #include "base/log.h"
 #include "base/mem.h"

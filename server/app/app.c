@@ -10,7 +10,7 @@
 /* ---- Serving */
 
 /* What a transaction runs: the handler, and for a write what the layers above want to commit with
- * it. It may run twice, so it begins with a clean answer. */
+ * it. It may run again, so it begins with a clean answer. */
 static enum err run_handler(struct txn *txn, void *arg)
 {
     struct call *call = arg;

@@ -39,7 +39,7 @@ typedef enum err (*app_handler)(struct call *call);
 enum app_access {
     APP_PLAIN, /* no transaction; may block */
     APP_READ,  /* on a snapshot */
-    APP_WRITE, /* in the write transaction: may run twice, must not block */
+    APP_WRITE, /* in the write transaction: may run again, must not block */
 };
 
 /* JSON as a C string, written as it is. */
@@ -80,7 +80,8 @@ const char *call_user(const struct call *call); /* the id of who is signed in */
 bool call_user_is(const struct call *call, const char *role);
 /* `size` zeroed bytes that live until the answer was sent. */
 void *call_alloc(struct call *call, size_t size);
-/* A string member of an object's text, such as a stored document, in such memory; "" if it is missing. */
+/* A string member of an object's text, such as a stored document, in such memory; "" if it is
+ * missing. */
 const char *call_text(struct call *call, struct slice json, const char *member);
 /* A whole number in the query between min and max; ERR_VALIDATION answered otherwise. */
 enum err call_query_int(struct call *call, const char *name, int64_t min, int64_t max,
