@@ -1,8 +1,8 @@
 /* The shop: users, products with stock, orders. The reference module: copy from here.
  *
- * Read the table of routes at the end first. A product is read through the cache and sold in a transaction:
- * the stock, the order and the confirmation e-mail commit together, and the cached product is
- * dropped before the buyer hears of it. */
+ * Read the table of routes at the end first. A product is read through the cache and sold in a
+ * transaction: the stock, the order and the confirmation e-mail commit together, and the cached
+ * product is dropped before the buyer hears of it. */
 #include "server/app/shop.h"
 
 #include "base/mem.h"
@@ -422,7 +422,7 @@ static void close_shop(void *state)
     free(shop);
 }
 
-/* clang-format off: JSON, and a table */
+/* clang-format off */
 static const char login_schema[] = APP_JSON({
     "type": "object",
     "additionalProperties": false,
