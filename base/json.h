@@ -25,8 +25,8 @@ void json_append(struct buf *out, const json_t *value);
 int64_t json_int(const json_t *object, const char *key, int64_t fallback);
 const char *json_str(const json_t *object, const char *key, const char *fallback);
 
-/* ---- Single members of an object's text that we wrote ourselves, without a tree. A name is compared
- * as it is written. */
+/* ---- Single members of an object's text that we wrote ourselves, without a tree. A name is
+ * compared as it is written. */
 
 /* The text of a top-level member's value (17, "Alice" with its quotes, {...}); false if there is
  * none. Borrowed from `object`. */
