@@ -119,7 +119,7 @@ static size_t append_escape(struct buf *out, struct slice text)
     const char *at = strchr(plain, text.ptr[0]);
     if (text.ptr[0] == 'u')
         return 1 + append_unicode(out, slice_of(text.ptr + 1, text.len - 1));
-    buf_append_char(out, at && *at ? meant[at - plain] : text.ptr[0]);
+    buf_append(out, at && *at ? &meant[at - plain] : text.ptr, 1);
     return 1;
 }
 

@@ -39,7 +39,7 @@ static void append_header_text(struct buf *out, struct slice text)
     for (size_t i = 0; i < text.len; i++) {
         unsigned char c = (unsigned char)text.ptr[i];
         plain = plain && c < 0x80;
-        buf_append_char(&clean, c < ' ' || c == 0x7f ? ' ' : text.ptr[i]);
+        buf_append(&clean, c < ' ' || c == 0x7f ? " " : &text.ptr[i], 1);
     }
     if (plain) {
         buf_append_slice(out, buf_slice(&clean));
@@ -198,6 +198,26 @@ static enum err end_last_message(struct mail *mail)
     return write_all(mail->fd, slice_str("\n\n"));
 }
 
+/* The name in a directory is as durable as its file only once the directory is synced. */
+static bool sync_dir(const char *path)
+{
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    bool synced = fd >= 0 && fsync(fd) == 0;
+    if (fd >= 0)
+        close(fd);
+    return synced;
+}
+
+static enum err open_box(struct mail *mail, const char *data_dir, const char *dir, const char *path)
+{
+    if (mkdir(dir, 0700) != 0 && errno != EEXIST)
+        return ERR_INTERNAL;
+    mail->fd = open(path, O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
+    if (mail->fd < 0 || !sync_dir(dir) || !sync_dir(data_dir))
+        return ERR_INTERNAL;
+    return end_last_message(mail);
+}
+
 static enum err open_mail(struct app *app, const struct config_section *settings, void **state,
                           char *why, size_t why_size)
 {
@@ -207,17 +227,13 @@ static enum err open_mail(struct app *app, const struct config_section *settings
     *mail = (struct mail){.clock = app_clock(app), .fd = -1};
     lock_init(&mail->lock, LOCK_RANK_MAIL);
     lock_init(&mail->sync_lock, LOCK_RANK_MAIL);
-    char path[4096];
-    int len = snprintf(path, sizeof path, "%s/mail", app_data_dir(app));
-    if (mkdir(path, 0700) != 0 && errno != EEXIST)
-        goto fail;
-    snprintf(path + len, sizeof path - (size_t)len, "/outbox.mbox");
-    mail->fd = open(path, O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
-    if (mail->fd >= 0 && end_last_message(mail) == ERR_OK)
-        return ERR_OK;
-fail:
-    snprintf(why, why_size, "%s: %s", path, strerror(errno));
-    return ERR_INTERNAL;
+    char dir[4128], path[4160];
+    snprintf(dir, sizeof dir, "%s/mail", app_data_dir(app));
+    snprintf(path, sizeof path, "%s/outbox.mbox", dir);
+    enum err err = open_box(mail, app_data_dir(app), dir, path);
+    if (err)
+        snprintf(why, why_size, "%s: %s", path, strerror(errno));
+    return err;
 }
 
 static void close_mail(void *state)
