@@ -149,4 +149,4 @@ echo "| anonymous memory under load, $threads threads | $(cat "$work/memory") Mi
 echo "| start to the first 200, new data directory | $first_start ms |"
 echo "| start to the first 200, data there | $second_start ms |"
 echo "| start to the first 200, 1 000 000 jobs waiting | $million ms |"
-"$CACHE_BENCH" | sed 's/^/| cache | /; s/$/ |/'
+"$CACHE_BENCH" | sed 's/^\(.*\): \(.*\)$/| \1 | \2 |/'
