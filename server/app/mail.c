@@ -1,31 +1,21 @@
 /* Mail: the job type "send-email" {"to", "subject", "text"}. In development a message goes to the
  * mail box, DATA/mail/outbox.mbox.
  *
- * DESIGN. A job runs at least once, so a message may be there twice; its Message-ID is made from
- * the job's id, by which a reader tells. Each message is one write at the end of the file, and a
- * batch of jobs is acknowledged only after an fdatasync. The kernel reports a failed one once, and
- * forgets what it could not write: nobody's messages count any more, those of other batches that
- * were written before included, and none is taken until a restart. */
+ * A job runs at least once, so a message may be there twice; its Message-ID is made from the job's
+ * id, by which a reader tells. A batch of jobs is acknowledged only after the box was synced. */
+#include "server/app/mail_box.h"
 #include "server/app/modules.h"
 
 #include "base/base64.h"
-#include "base/lock.h"
-#include "base/log.h"
 #include "base/mem.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
-#include <sys/stat.h>
+#include <stdlib.h>
 #include <time.h>
-#include <unistd.h>
 
 struct mail {
     const struct clock *clock;
-    int fd;
-    struct lock lock;      /* rank MAIL; guards the end of the file */
-    struct lock sync_lock; /* rank MAIL; the others' syncs wait for the outcome of this one */
-    _Atomic bool lost;     /* a sync has failed; set under sync_lock */
+    struct mail_box *box;
 };
 
 /* ---- Writing a message: RFC 5322, in the mboxrd form (RFC 4155 names the default mbox). */
@@ -103,7 +93,9 @@ static void append_message(struct buf *out, const struct job *job, const struct 
                            int64_t now_ms)
 {
     char id[ID_TEXT_SIZE];
+    struct buf body = BUF_INIT;
     id_format(&job->id, id);
+    append_body(&body, buf_slice(&mail->body));
     append_dates(out, "From galley@localhost %a %b %e %H:%M:%S %Y\n", now_ms);
     append_dates(out, "Date: %a, %d %b %Y %H:%M:%S +0000\n", now_ms);
     buf_append_str(out, "From: Galley <galley@localhost>\nTo: ");
@@ -113,41 +105,15 @@ static void append_message(struct buf *out, const struct job *job, const struct 
     buf_append_str(out, "\nMessage-ID: <");
     buf_append_str(out, id);
     buf_append_str(out, "@galley>\nMIME-Version: 1.0\nContent-Type: text/plain; charset=utf-8\n"
-                        "Content-Transfer-Encoding: 8bit\n\n");
-    append_body(out, buf_slice(&mail->body));
+                        "Content-Transfer-Encoding: 8bit\nContent-Length: ");
+    buf_append_u64(out, body.len);
+    buf_append_str(out, "\n\n");
+    buf_append_slice(out, buf_slice(&body));
     buf_append_char(out, '\n');
+    buf_release(&body);
 }
 
 /* ---- The job */
-
-static enum err write_all(int fd, struct slice bytes)
-{
-    while (bytes.len) {
-        ssize_t written = write(fd, bytes.ptr, bytes.len);
-        if (written < 0 && errno == EINTR)
-            continue;
-        if (written < 0)
-            return ERR_INTERNAL;
-        bytes = slice_of(bytes.ptr + written, bytes.len - (size_t)written);
-    }
-    return ERR_OK;
-}
-
-/* A message that does not fit (the disk is full) leaves nothing behind. Where the file ends is
- * asked each time: people empty their mail boxes. */
-static enum err append_to_box(struct mail *mail, struct slice message, char *why, size_t why_size)
-{
-    lock_acquire(&mail->lock);
-    off_t end = lseek(mail->fd, 0, SEEK_END);
-    enum err err = end < 0 ? ERR_INTERNAL : write_all(mail->fd, message);
-    if (err) {
-        snprintf(why, why_size, "outbox.mbox: %s", strerror(errno));
-        if (end >= 0 && ftruncate(mail->fd, end) != 0)
-            log_write(LOG_ERROR, "mail", "outbox.mbox holds a cut message: %s", strerror(errno));
-    }
-    lock_leave(&mail->lock);
-    return err;
-}
 
 static enum err send_email(const struct job *job, void *arg, char *why, size_t why_size)
 {
@@ -155,85 +121,33 @@ static enum err send_email(const struct job *job, void *arg, char *why, size_t w
     struct mail_text text;
     struct buf message = BUF_INIT;
     enum err err = ERR_MALFORMED;
-    if (!read_mail(job->payload, &text)) {
-        snprintf(why, why_size, "the payload lacks one of to, subject, text");
-    } else if (mail->lost) {
-        err = ERR_INTERNAL;
-        snprintf(why, why_size, "outbox.mbox takes no messages until a restart");
-    } else {
+    if (read_mail(job->payload, &text)) {
         append_message(&message, job, &text, clock_wall_ms(mail->clock));
-        err = append_to_box(mail, buf_slice(&message), why, why_size);
+        err = mail_box_append(mail->box, buf_slice(&message), why, why_size);
+    } else {
+        snprintf(why, why_size, "the payload lacks one of to, subject, text");
     }
     buf_release(&message);
     release_mail(&text);
     return err;
 }
 
-static enum err sync_mail_box(void *arg)
+static enum err sync_mail(void *arg)
 {
     struct mail *mail = arg;
-    lock_acquire(&mail->sync_lock);
-    if (!mail->lost && fdatasync(mail->fd) != 0) {
-        log_write(LOG_ERROR, "mail", "outbox.mbox takes no messages until a restart: %s",
-                  strerror(errno));
-        mail->lost = true;
-    }
-    enum err err = mail->lost ? ERR_INTERNAL : ERR_OK;
-    lock_leave(&mail->sync_lock);
-    return err;
+    return mail_box_sync(mail->box);
 }
 
 /* ---- The module */
-
-/* A crash may have cut the last message: end it, so that the next one begins on a line of its own.
- */
-static enum err end_last_message(struct mail *mail)
-{
-    char last[2] = "";
-    off_t end = lseek(mail->fd, 0, SEEK_END);
-    if (end < 0 || (end >= 2 && pread(mail->fd, last, 2, end - 2) != 2))
-        return ERR_INTERNAL;
-    if (end == 0 || memcmp(last, "\n\n", 2) == 0)
-        return ERR_OK;
-    return write_all(mail->fd, slice_str("\n\n"));
-}
-
-/* The name in a directory is as durable as its file only once the directory is synced. */
-static bool sync_dir(const char *path)
-{
-    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    bool synced = fd >= 0 && fsync(fd) == 0;
-    if (fd >= 0)
-        close(fd);
-    return synced;
-}
-
-static enum err open_box(struct mail *mail, const char *data_dir, const char *dir, const char *path)
-{
-    if (mkdir(dir, 0700) != 0 && errno != EEXIST)
-        return ERR_INTERNAL;
-    mail->fd = open(path, O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
-    if (mail->fd < 0 || !sync_dir(dir) || !sync_dir(data_dir))
-        return ERR_INTERNAL;
-    return end_last_message(mail);
-}
 
 static enum err open_mail(struct app *app, const struct config_section *settings, void **state,
                           char *why, size_t why_size)
 {
     (void)settings;
-    struct mail *mail = mem_alloc(sizeof *mail);
+    struct mail *mail = mem_zalloc(sizeof *mail);
     *state = mail;
-    *mail = (struct mail){.clock = app_clock(app), .fd = -1};
-    lock_init(&mail->lock, LOCK_RANK_MAIL);
-    lock_init(&mail->sync_lock, LOCK_RANK_MAIL);
-    char dir[4128], path[4160];
-    snprintf(dir, sizeof dir, "%s/mail", app_data_dir(app));
-    snprintf(path, sizeof path, "%s/outbox.mbox", dir);
-    enum err err = open_box(mail, app_data_dir(app), dir, path);
-    if (err)
-        snprintf(why, why_size, "%s: %s", path, strerror(errno));
-    return err;
+    mail->clock = app_clock(app);
+    return mail_box_open(app_data_dir(app), &mail->box, why, why_size);
 }
 
 static void close_mail(void *state)
@@ -241,15 +155,12 @@ static void close_mail(void *state)
     struct mail *mail = state;
     if (!mail)
         return;
-    if (mail->fd >= 0)
-        close(mail->fd);
-    lock_release(&mail->sync_lock);
-    lock_release(&mail->lock);
+    mail_box_close(&mail->box);
     free(mail);
 }
 
 static const struct job_handler jobs[] = {
-    {.type = "send-email", .run = send_email, .sync = sync_mail_box},
+    {.type = "send-email", .run = send_email, .sync = sync_mail},
 };
 
 const struct app_module mail_module = {

@@ -29,21 +29,30 @@ test('a text that looks like the beginning of a message stays within its own', a
     assert.equal(mails[0].match(/^To: .*$/m)[0], 'To: alice@example.com');
 });
 
-test('a message that a crash has cut does not swallow the next', async () => {
+test('a message that a crash has cut is gone after the next start', async () => {
     const galley = await startGalley();
     const token = await galley.login();
     await order(galley, token);
+    const [first] = await galley.mails();
+    await order(galley, token);
     await galley.mails();
     await galley.stop();
-    const whole = await readFile(box(galley), 'utf8');
-    for (const cut of [1, whole.length / 2]) {
-        await writeFile(box(galley), whole.slice(0, cut));
+    const both = await readFile(box(galley), 'utf8');
+    const second = both.indexOf('\nFrom ') + 1;
+    const headers = both.indexOf('\n\n', second) + 2;
+    for (const cut of [second + 1, second + 100, headers - 2, headers - 1, headers, headers + 10, both.length - 1]) {
+        await writeFile(box(galley), both.slice(0, cut));
         await galley.start();
         const { body } = await order(galley, token);
         const mails = await galley.mails();
-        assert.ok(mails.at(-1).includes(body.orderId));
+        assert.equal(mails.length, 2, `cut at ${cut} of ${both.length}`);
+        assert.equal(mails[0], first);
+        assert.ok(mails[1].includes(body.orderId));
         await galley.stop();
     }
+    await writeFile(box(galley), both);
+    await galley.start();
+    assert.equal((await galley.mails()).length, 2, 'whole messages stay');
 });
 
 test('a mail box that was emptied is written on', async () => {

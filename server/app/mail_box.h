@@ -1,0 +1,26 @@
+/* The development mail box: one file of messages, DATA/mail/outbox.mbox, that mail readers open.
+ *
+ * Each message is "From " and a date on a line, headers that end with Content-Length, an empty
+ * line, the body with its "From " lines quoted (mboxrd), and an empty line (docs/format.md). A kill
+ * may cut the last one, as a write to a file is not one step: opening the box cuts such a rest off.
+ * Its job was not acknowledged, so it writes the message again. Threads: any, after opening. */
+#ifndef GALLEY_SERVER_APP_MAIL_BOX_H
+#define GALLEY_SERVER_APP_MAIL_BOX_H
+
+#include "base/err.h"
+#include "base/slice.h"
+
+struct mail_box;
+
+/* Opens or makes it. On an error *out is NULL and why says what. */
+enum err mail_box_open(const char *data_dir, struct mail_box **out, char *why, size_t why_size);
+void mail_box_close(struct mail_box **box);
+
+/* Adds one whole message; one that does not fit leaves nothing behind. */
+enum err mail_box_append(struct mail_box *box, struct slice message, char *why, size_t why_size);
+
+/* What was appended before is on disk. After a failure nothing counts any more that was not synced,
+ * whoever wrote it, and the box takes no messages until a restart. */
+enum err mail_box_sync(struct mail_box *box);
+
+#endif
