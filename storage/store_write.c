@@ -33,9 +33,14 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/futex.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+
+/* All writers wait for this thread, and those that it wakes would take its processor while it runs
+ * the next batch. Where the process may, the thread goes before them. */
+#define WRITER_NICE (-10)
 
 #define BATCH_MAX_DEFAULT 512
 #define CAUTIOUS_BATCHES  64 /* with children, after one was spoiled */
@@ -375,6 +380,8 @@ static void *writer_main(void *arg)
 {
     struct store *store = arg;
     struct writer *writer = &store->writer;
+    pthread_setname_np(pthread_self(), "store");
+    (void)setpriority(PRIO_PROCESS, 0, WRITER_NICE); /* of this thread; EPERM: as all the others */
     while (collect(writer)) {
         struct batch batch;
         batch_init(&batch);
