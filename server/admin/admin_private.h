@@ -92,10 +92,6 @@ void serve_live(struct visit *visit);
 
 /* ---- login.c, for setup.c as well. */
 
-/* Reads and checks a JSON body; false when it has answered with what is wrong. The caller owns
- * *out. */
-bool read_body(struct visit *visit, const struct schema *schema, json_t **out);
-
 /* Takes one of the address's attempts; false when it has answered 429. */
 bool take_attempt(struct visit *visit);
 

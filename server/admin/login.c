@@ -29,33 +29,6 @@ bool take_attempt(struct visit *visit)
     return false;
 }
 
-static bool is_json(const struct request *request)
-{
-    struct slice type = request_header(request, "Content-Type");
-    return slice_eq_nocase(slice_trim(slice_cut(&type, ';')), slice_str("application/json"));
-}
-
-bool read_body(struct visit *visit, const struct schema *schema, json_t **out)
-{
-    char why[128] = "";
-    json_t *details = NULL;
-    enum err err = ERR_MEDIA_TYPE;
-    *out = NULL;
-    if (is_json(visit->request))
-        err = json_read(visit->request->body, out, why, sizeof why);
-    if (err == ERR_OK)
-        err = schema_check(schema, *out, &details);
-    if (err == ERR_OK)
-        return true;
-
-    response_error(visit->response, visit->request, err, NULL, why[0] != '\0' ? why : NULL,
-                   details);
-    json_decref(details);
-    json_decref(*out);
-    *out = NULL;
-    return false;
-}
-
 static void append_process(struct json_writer *w, const struct galley *galley)
 {
     jw_key(w, "address");
@@ -126,7 +99,8 @@ static enum err check_password(struct admin *admin, const char *name, const char
 void serve_login(struct visit *visit)
 {
     json_t *body = NULL;
-    if (!take_attempt(visit) || !read_body(visit, visit->admin->login_schema, &body))
+    if (!take_attempt(visit) ||
+        !request_read_json(visit->request, visit->admin->login_schema, visit->response, &body))
         return;
     const char *name = json_str(body, "username", "");
     enum err err = check_password(visit->admin, name, json_str(body, "password", ""));

@@ -77,7 +77,8 @@ static const char *refusal_text(enum err err)
 void serve_setup(struct visit *visit)
 {
     json_t *body = NULL;
-    if (!take_attempt(visit) || !read_body(visit, visit->admin->setup_schema, &body))
+    if (!take_attempt(visit) ||
+        !request_read_json(visit->request, visit->admin->setup_schema, visit->response, &body))
         return;
     const char *name = json_str(body, "username", "");
     enum err err = add_administrator(visit->admin, body);

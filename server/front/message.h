@@ -89,6 +89,13 @@ struct slice request_param(const struct request *request, const char *name);
  * one if it is malformed: not absent, and not a value that anything asks for. */
 struct slice request_query(const struct request *request, const char *name, struct buf *scratch);
 
+struct schema;
+
+/* Reads the body, which must be JSON that fits the schema: *out is the caller's (json_decref). False
+ * after answering what is wrong with it; *out is NULL then. */
+bool request_read_json(const struct request *request, const struct schema *schema,
+                       struct response *response, json_t **out);
+
 /* Writes to a client as long as it listens. */
 struct stream {
     bool (*write)(struct stream *stream, struct slice bytes); /* false: gone, or server stopping */
