@@ -42,6 +42,35 @@ static uint64_t load(const _Atomic uint64_t *cell)
     return atomic_load_explicit(cell, memory_order_relaxed);
 }
 
+/* Straight from the kernel: aligned, zero, and pages that are never hit cost nothing. */
+static void *map_zeroed(size_t size)
+{
+    void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    if (memory == MAP_FAILED) {
+        perror("galley: no memory for metrics");
+        abort();
+    }
+    return memory;
+}
+
+static void unmap(void *memory, size_t size)
+{
+    if (memory != NULL)
+        munmap(memory, size);
+}
+
+struct counter *counters_create(size_t count)
+{
+    return map_zeroed(count * sizeof(struct counter));
+}
+
+void counters_destroy(struct counter **counters, size_t count)
+{
+    unmap(*counters, count * sizeof **counters);
+    *counters = NULL;
+}
+
 void counter_add(struct counter *counter, uint64_t n)
 {
     add(&counter->shards[shard_index()].value, n);
@@ -56,23 +85,14 @@ uint64_t counter_sum(const struct counter *counter)
     return sum;
 }
 
-/* Straight from the kernel: aligned, zero, and pages of buckets that are never hit cost nothing. */
 struct histogram *histogram_create(void)
 {
-    struct histogram *histogram =
-        mmap(NULL, sizeof *histogram, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-
-    if (histogram == MAP_FAILED) {
-        perror("galley: no memory for a histogram");
-        abort();
-    }
-    return histogram;
+    return map_zeroed(sizeof(struct histogram));
 }
 
 void histogram_destroy(struct histogram **histogram)
 {
-    if (*histogram != NULL)
-        munmap(*histogram, sizeof **histogram);
+    unmap(*histogram, sizeof **histogram);
     *histogram = NULL;
 }
 

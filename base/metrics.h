@@ -17,7 +17,11 @@ struct counter {
     } shards[METRICS_SHARDS];
 };
 
-/* Counters may live in zeroed memory aligned to 64 bytes; no init. Threads: any. */
+/* `count` counters at zero. Memory for those that never count is not taken up. */
+struct counter *counters_create(size_t count);
+void counters_destroy(struct counter **counters, size_t count);
+
+/* A counter may also live in zeroed memory aligned to 64 bytes; no init. Threads: any. */
 void counter_add(struct counter *counter, uint64_t n);
 uint64_t counter_sum(const struct counter *counter);
 

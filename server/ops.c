@@ -1,6 +1,8 @@
 /* The pages for whoever operates the process: alive, ready, metrics. */
 #include "server/galley_private.h"
 
+#include "base/log.h"
+
 #include <dirent.h>
 #include <stdio.h>
 #include <sys/resource.h>
@@ -171,6 +173,8 @@ void ops_metrics(struct request *request, struct response *response, void *arg)
     write_queues(galley, out);
     write_store(galley, out);
     write_front(galley, out);
+    write_one(out, "galley_log_dropped_total", "counter", "Log lines lost to a full ring.",
+              log_dropped());
     write_process(galley, out);
     response_header(response, "Content-Type",
                     slice_str("text/plain; version=0.0.4; charset=utf-8"));

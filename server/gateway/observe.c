@@ -8,16 +8,16 @@
 #include "base/mem.h"
 
 #include <assert.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-#define STATUS_MIN 100
-#define STATUS_MAX 599
+#define STATUS_MIN   100
+#define STATUS_MAX   599
+#define STATUS_COUNT (STATUS_MAX - STATUS_MIN + 1)
 
 /* Of one route, or of all requests without one. */
 struct lane {
-    _Atomic uint64_t by_status[STATUS_MAX - STATUS_MIN + 1];
+    struct counter *by_status;  /* STATUS_COUNT of them, from STATUS_MIN on */
     struct histogram *duration; /* ns */
 };
 
@@ -31,8 +31,10 @@ struct traffic *traffic_create(unsigned route_count)
     struct traffic *traffic =
         mem_zalloc(sizeof *traffic + (route_count + 1) * sizeof *traffic->lanes);
     traffic->route_count = route_count;
-    for (unsigned i = 0; i <= route_count; i++)
+    for (unsigned i = 0; i <= route_count; i++) {
+        traffic->lanes[i].by_status = counters_create(STATUS_COUNT);
         traffic->lanes[i].duration = histogram_create();
+    }
     return traffic;
 }
 
@@ -40,8 +42,10 @@ void traffic_destroy(struct traffic **traffic)
 {
     if (!*traffic)
         return;
-    for (unsigned i = 0; i <= (*traffic)->route_count; i++)
+    for (unsigned i = 0; i <= (*traffic)->route_count; i++) {
+        counters_destroy(&(*traffic)->lanes[i].by_status, STATUS_COUNT);
         histogram_destroy(&(*traffic)->lanes[i].duration);
+    }
     free(*traffic);
     *traffic = NULL;
 }
@@ -51,7 +55,7 @@ static void count(struct traffic *traffic, const struct route *route, int status
 {
     assert(status >= STATUS_MIN && status <= STATUS_MAX);
     struct lane *lane = &traffic->lanes[route ? route->index : traffic->route_count];
-    atomic_fetch_add_explicit(&lane->by_status[status - STATUS_MIN], 1, memory_order_relaxed);
+    counter_add(&lane->by_status[status - STATUS_MIN], 1);
     histogram_record(lane->duration, duration_ns);
 }
 
@@ -95,7 +99,7 @@ void gateway_refused(struct gateway *gateway, const struct request *request,
 
 static uint64_t lane_status(const struct lane *lane, int status)
 {
-    return atomic_load_explicit(&lane->by_status[status - STATUS_MIN], memory_order_relaxed);
+    return counter_sum(&lane->by_status[status - STATUS_MIN]);
 }
 
 static void add_snapshot(struct histogram_snapshot *sum, const struct histogram *histogram)

@@ -227,11 +227,6 @@ void route_table_destroy(struct route_table **table)
     *table = NULL;
 }
 
-unsigned route_table_count(const struct route_table *table)
-{
-    return table->count;
-}
-
 const struct route *route_table_at(const struct route_table *table, unsigned index)
 {
     assert(index < table->count);

@@ -23,7 +23,6 @@ enum err route_table_create(const struct route_spec *specs, unsigned count,
                             struct route_table **out, char *why, size_t why_size);
 void route_table_destroy(struct route_table **table);
 
-unsigned route_table_count(const struct route_table *table);
 const struct route *route_table_at(const struct route_table *table, unsigned index);
 
 /* The routes whose pattern fits the path best, or NULL if none fits. */
