@@ -91,8 +91,8 @@ struct slice request_query(const struct request *request, const char *name, stru
 
 struct schema;
 
-/* Reads the body, which must be JSON that fits the schema: *out is the caller's (json_decref). False
- * after answering what is wrong with it; *out is NULL then. */
+/* Reads the body, which must be JSON that fits the schema: *out is the caller's (json_decref).
+ * False after answering what is wrong with it; *out is NULL then. */
 bool request_read_json(const struct request *request, const struct schema *schema,
                        struct response *response, json_t **out);
 
