@@ -17,6 +17,8 @@ BASE     := -std=gnu11 -g -pthread -I. -D_GNU_SOURCE -MMD -MP
 HARDEN   := -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fstack-clash-protection -fcf-protection
 release_CFLAGS  := -O2 -flto=auto -ffat-lto-objects -fPIE $(HARDEN)
 release_LDFLAGS := -O2 -flto=auto -pie -Wl,-z,relro,-z,now
+dev_CFLAGS      := -O1
+dev_LDFLAGS     :=
 asan_CFLAGS     := -O1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
 asan_LDFLAGS    := -fsanitize=address,undefined
 tsan_CFLAGS     := -O1 -fno-omit-frame-pointer -fsanitize=thread

@@ -6,7 +6,7 @@
 #include "base/mem.h"
 #include "server/admin/admin.h"
 #include "server/app/modules.h"
-#include "server/signing_key.h"
+#include "server/identity/signing_key.h"
 
 #include <assert.h>
 #include <errno.h>

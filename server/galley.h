@@ -2,7 +2,7 @@
 #ifndef GALLEY_SERVER_GALLEY_H
 #define GALLEY_SERVER_GALLEY_H
 
-#include "server/config.h"
+#include "server/config/config.h"
 
 #include <stdbool.h>
 

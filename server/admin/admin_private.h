@@ -2,12 +2,12 @@
 #ifndef GALLEY_SERVER_ADMIN_PRIVATE_H
 #define GALLEY_SERVER_ADMIN_PRIVATE_H
 
-#include "base/password.h"
 #include "base/schema.h"
 #include "server/admin/admin.h"
 #include "server/admin/history.h"
 #include "server/admin/sampler.h"
-#include "server/admin/session.h"
+#include "server/identity/password.h"
+#include "server/identity/session.h"
 #include "storage/collection.h"
 
 struct admin {

@@ -10,8 +10,8 @@
 
 #include "cache/cache.h"
 #include "queue/queue.h"
-#include "server/config.h"
-#include "server/front/message.h"
+#include "server/config/config.h"
+#include "server/http/message.h"
 #include "storage/collection.h"
 #include "storage/store.h"
 

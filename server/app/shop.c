@@ -6,8 +6,8 @@
 #include "server/app/shop.h"
 
 #include "base/mem.h"
-#include "base/password.h"
 #include "server/app/modules.h"
+#include "server/identity/password.h"
 
 #include <inttypes.h>
 #include <stdio.h>

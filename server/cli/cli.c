@@ -1,7 +1,7 @@
 #include "server/cli/cli.h"
 
+#include "server/config/suggest.h"
 #include "server/galley.h"
-#include "server/suggest.h"
 
 #include <stddef.h>
 #include <stdio.h>

@@ -2,7 +2,7 @@
 #ifndef GALLEY_SERVER_CLI_CLI_H
 #define GALLEY_SERVER_CLI_CLI_H
 
-#include "server/config.h"
+#include "server/config/config.h"
 
 #include <stdbool.h>
 

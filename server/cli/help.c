@@ -1,5 +1,5 @@
 #include "server/cli/cli.h"
-#include "server/config.h"
+#include "server/config/config.h"
 
 #include <stddef.h>
 #include <stdio.h>

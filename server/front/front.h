@@ -11,7 +11,7 @@
 
 #include "base/clock.h"
 #include "base/ticker.h"
-#include "server/front/message.h"
+#include "server/http/message.h"
 
 struct front;
 

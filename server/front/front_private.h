@@ -11,69 +11,19 @@
 
 #include "base/lock.h"
 #include "server/front/front.h"
+#include "server/http/head.h"
+#include "server/http/path.h"
+#include "server/http/status.h"
 
 #include <netinet/in.h>
 #include <stdatomic.h>
 
-#define HEAD_MAX   16384 /* request line and fields */
-#define TARGET_MAX 8192
-#define QUEUE_MAX  256u                /* accepted connections that wait for a worker */
-#define LINGER_NS  INT64_C(2000000000) /* a refused client may go on sending for so long */
-#define SWEEP_MS   250
-#define RIPE_NS    INT64_C(100000000) /* what a connection has before it may be evicted */
-#define CAPPED_NS  INT64_C(1000000)   /* how long all wait at most for an address at its cap */
-#define BODY_ROOM  2048 /* free bytes behind a head, for reading a chunked body through */
-
-/* ---- head.c: from bytes to a parsed head. Pure. Threads: any. */
-
-/* Where the search for the end of a head has got to. Zeroed: nothing seen. */
-struct head_scan {
-    size_t start; /* behind empty lines, which are allowed before a request */
-    size_t line;  /* where the present line begins */
-    size_t at;    /* what is before has been looked at */
-    size_t end;   /* behind the empty line that ends the head; 0: not seen yet */
-};
-
-/* Goes on searching in `bytes`, which has grown since the last call. */
-enum err head_find_end(struct head_scan *scan, struct slice bytes);
-
-struct head {
-    enum method method;
-    bool http10, asterisk;  /* OPTIONS *: the path is "*" */
-    struct slice path;      /* normalised */
-    struct slice query;     /* raw */
-    struct slice authority; /* of an absolute target; stands in the Host field too */
-    bool has_length, chunked, close, keep_alive, expect_continue;
-    int64_t content_length;
-    unsigned host_count, field_count;
-    struct header fields[HEADERS_MAX]; /* last: the rest is zeroed for each request */
-};
-
-/* Parses a head with its empty line; the path is normalised in place. Refuses what two parsers
- * could read in two ways: ERR_MALFORMED, ERR_HEADER_TOO_LARGE, ERR_URI_TOO_LONG,
- * ERR_NOT_IMPLEMENTED (the method), ERR_EXPECTATION. */
-enum err head_parse(char *bytes, size_t len, struct head *out);
-
-/* "name: value" without its line end. */
-enum err head_parse_field(struct slice line, struct header *out);
-
-/* ---- status.c */
-
-/* "Not Found"; "" for what has no name. */
-const char *status_reason(int status);
-
-/* ---- path.c: pure. Threads: any. */
-
-/* The value of a hexadecimal digit; -1 for any other character. */
-int hex_digit(char c);
-
-/* Decodes and normalises a raw path in place. False if it is not one: it must begin with '/';
- * broken escapes, %2F, backslashes, control characters and invalid UTF-8 are refused. */
-bool path_normalise(char *bytes, size_t len, struct slice *out);
-
-/* Appends `text` without its percent escapes; with `plus`, '+' is a space. False: a broken escape.
- */
-bool path_decode(struct slice text, bool plus, struct buf *out);
+#define QUEUE_MAX 256u                /* accepted connections that wait for a worker */
+#define LINGER_NS INT64_C(2000000000) /* a refused client may go on sending for so long */
+#define SWEEP_MS  250
+#define RIPE_NS   INT64_C(100000000) /* what a connection has before it may be evicted */
+#define CAPPED_NS INT64_C(1000000)   /* how long all wait at most for an address at its cap */
+#define BODY_ROOM 2048 /* free bytes behind a head, for reading a chunked body through */
 
 /* ---- connection.c: the table. */
 

@@ -8,9 +8,9 @@
 #include "base/clock.h"
 #include "base/metrics.h"
 #include "base/schema.h"
-#include "server/front/message.h"
-#include "server/gateway/jwt.h"
 #include "server/gateway/rate_limit.h"
+#include "server/http/message.h"
+#include "server/identity/jwt.h"
 #include "storage/store.h"
 
 struct gateway;

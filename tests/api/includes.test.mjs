@@ -27,8 +27,9 @@ test('the repository keeps its own rule', () => {
 test('includes that run the right way pass', (t) => {
     const { status, stdout } = check(t, {
         'queue/a.c': '#include "queue/queue.h"\n#include "storage/store.h"\n#include <stdio.h>\n',
-        'server/gateway/b.c': '#include "server/front/message.h"\n#include <jwt.h>\n',
-        'server/app/c.c': '#include "server/config.h"\n#include "queue/queue.h"\n',
+        'server/gateway/b.c': '#include "server/http/message.h"\n#include "server/identity/jwt.h"\n',
+        'server/identity/i.c': '#include "server/http/message.h"\n#include <jwt.h>\n',
+        'server/app/c.c': '#include "server/config/config.h"\n#include "queue/queue.h"\n',
         'server/admin/d.c': '#include "server/galley_private.h"\n#include "server/front/front.h"\n',
         'storage/e.c': '#include <lmdb.h>\n#include "storage/storage_private.h"\n',
     });
@@ -44,7 +45,7 @@ test('each one that runs the wrong way is named with file and line', (t) => {
         'server/front/d.c': '#include "server/gateway/gateway.h"\n',
         'server/gateway/e.c': '#include "server/front/front.h"\n#include "civetweb.h"\n',
         'server/app/f.c': '#  include "app.h"\n',
-        'storage/g.h': '#include "server/config.h"\n',
+        'storage/g.h': '#include "server/config/config.h"\n',
     });
     assert.equal(status, 1);
     assert.deepEqual(stdout.trim().split('\n'), [
@@ -56,6 +57,6 @@ test('each one that runs the wrong way is named with file and line', (t) => {
         'server/front/d.c:1: server/gateway/gateway.h: is not for server/front',
         'server/gateway/e.c:1: server/front/front.h: is not for server/gateway',
         'server/gateway/e.c:2: civetweb.h: belongs to server/front',
-        'storage/g.h:1: server/config.h: is not for storage',
+        'storage/g.h:1: server/config/config.h: is not for storage',
     ]);
 });

@@ -1,0 +1,303 @@
+#include "server/http/head.h"
+
+#include "server/http/path.h"
+
+/* DESIGN. RFC 9112, read strictly: whatever two parsers could take in two ways is refused, because
+ * a proxy in front of us may have taken it the other way, and then one request hides in another.
+ * Lines end with CRLF, fields are not folded, a length is said once and in plain digits, and a
+ * length and a transfer coding exclude each other. */
+
+/* ---- Which bytes may stand where */
+
+enum { IN_TOKEN = 1, IN_VALUE = 2, IN_TARGET = 4, IN_HOST = 8 };
+
+static unsigned char allowed[256];
+
+static void allow(const char *chars, unsigned char kind)
+{
+    for (; *chars != '\0'; chars++)
+        allowed[(unsigned char)*chars] |= kind;
+}
+
+static void allow_range(int first, int last, unsigned char kind)
+{
+    for (int c = first; c <= last; c++)
+        allowed[c] |= kind;
+}
+
+/* RFC 9110 sections 5.5 and 5.6.2, RFC 3986 section 3.2.2. In targets we take every visible
+ * character but '#': clients are careless with some of them, and none is ambiguous. */
+__attribute__((constructor)) static void fill_allowed(void)
+{
+    allow_range('0', '9', IN_TOKEN | IN_HOST);
+    allow_range('A', 'Z', IN_TOKEN | IN_HOST);
+    allow_range('a', 'z', IN_TOKEN | IN_HOST);
+    allow("!#$%&'*+-.^_`|~", IN_TOKEN);
+    allow("-._~%!$&'()*+,;=:[]", IN_HOST);
+    allow_range('!', '~', IN_VALUE | IN_TARGET);
+    allowed['#'] &= (unsigned char)~IN_TARGET;
+    allow(" \t", IN_VALUE);
+    allow_range(0x80, 0xFF, IN_VALUE);
+}
+
+static bool all(struct slice s, unsigned char kind)
+{
+    for (size_t i = 0; i < s.len; i++) {
+        if (!(allowed[(unsigned char)s.ptr[i]] & kind))
+            return false;
+    }
+    return true;
+}
+
+/* ---- The end of the head */
+
+/* The empty lines in front count too, or a client could fill the memory with them. */
+static enum err check_size(const struct head_scan *scan, size_t len)
+{
+    size_t size = scan->end > 0 ? scan->end : len;
+    bool in_request_line = scan->end == 0 && scan->line == scan->start;
+
+    if (in_request_line && len - scan->start > TARGET_MAX + 64)
+        return ERR_URI_TOO_LONG;
+    return size > HEAD_MAX ? ERR_HEADER_TOO_LARGE : ERR_OK;
+}
+
+/* A line ends at `lf`; whether it is empty decides. */
+static enum err end_line(struct head_scan *scan, const char *bytes, size_t lf)
+{
+    size_t line = scan->line;
+
+    if (lf == line || bytes[lf - 1] != '\r')
+        return ERR_MALFORMED;
+    scan->line = scan->at = lf + 1;
+    if (lf - 1 > line)
+        return ERR_OK;
+    if (line == scan->start)
+        scan->start = scan->line;
+    else
+        scan->end = scan->line;
+    return ERR_OK;
+}
+
+enum err head_find_end(struct head_scan *scan, struct slice bytes)
+{
+    while (scan->end == 0 && scan->at < bytes.len) {
+        const char *lf = memchr(bytes.ptr + scan->at, '\n', bytes.len - scan->at);
+        enum err err = ERR_OK;
+
+        if (lf == NULL)
+            scan->at = bytes.len;
+        else
+            err = end_line(scan, bytes.ptr, (size_t)(lf - bytes.ptr));
+        if (err != ERR_OK)
+            return err;
+    }
+    /* What is no request at all, a TLS hello say, need not contain a line end: look at it now. */
+    if (scan->start < bytes.len && bytes.ptr[scan->start] != '\r' &&
+        !all(slice_of(bytes.ptr + scan->start, 1), IN_TOKEN))
+        return ERR_MALFORMED;
+    return check_size(scan, bytes.len);
+}
+
+/* ---- The request line */
+
+static size_t scheme_length(struct slice target)
+{
+    static const char *const schemes[] = {"http://", "https://"};
+
+    for (size_t i = 0; i < 2; i++) {
+        size_t len = strlen(schemes[i]);
+
+        if (target.len > len && slice_eq_nocase(slice_of(target.ptr, len), slice_str(schemes[i])))
+            return len;
+    }
+    return 0;
+}
+
+/* Cuts "http://authority" off the front of an absolute target. */
+static bool take_authority(struct slice *target, struct head *out)
+{
+    size_t begin = scheme_length(*target), end = begin;
+
+    if (begin == 0)
+        return false;
+    while (end < target->len && target->ptr[end] != '/' && target->ptr[end] != '?')
+        end++;
+    out->authority = slice_of(target->ptr + begin, end - begin);
+    *target = slice_of(target->ptr + end, target->len - end);
+    return end > begin && all(out->authority, IN_HOST);
+}
+
+/* The four forms of RFC 9112 section 3.2, without the one that only CONNECT has. */
+static enum err parse_target(struct slice target, char *head, struct head *out)
+{
+    struct slice path;
+
+    if (target.len > TARGET_MAX)
+        return ERR_URI_TOO_LONG;
+    if (target.len == 0 || !all(target, IN_TARGET))
+        return ERR_MALFORMED;
+    if (slice_is(target, "*") && out->method == METHOD_OPTIONS) {
+        out->asterisk = true;
+        out->path = target;
+        return ERR_OK;
+    }
+    if (target.ptr[0] != '/' && !take_authority(&target, out))
+        return ERR_MALFORMED;
+    path = slice_cut(&target, '?');
+    out->query = target;
+    out->path = slice_str("/");
+    if (path.len > 0 && !path_normalise(head + (path.ptr - head), path.len, &out->path))
+        return ERR_MALFORMED;
+    return ERR_OK;
+}
+
+static enum err parse_request_line(struct slice line, char *head, struct head *out)
+{
+    struct slice method = slice_cut(&line, ' ');
+    struct slice target = slice_cut(&line, ' ');
+
+    if (method.len == 0 || !all(method, IN_TOKEN))
+        return ERR_MALFORMED;
+    out->http10 = slice_is(line, "HTTP/1.0");
+    if (!out->http10 && !slice_is(line, "HTTP/1.1"))
+        return ERR_MALFORMED;
+    if (!method_parse(method, &out->method))
+        return ERR_NOT_IMPLEMENTED;
+    return parse_target(target, head, out);
+}
+
+/* ---- Fields */
+
+enum err head_parse_field(struct slice line, struct header *out)
+{
+    struct slice rest = line;
+
+    out->name = slice_cut(&rest, ':');
+    if (rest.ptr == NULL || out->name.len == 0 || !all(out->name, IN_TOKEN))
+        return ERR_MALFORMED;
+    out->value = slice_trim(rest);
+    return all(out->value, IN_VALUE) ? ERR_OK : ERR_MALFORMED;
+}
+
+static enum err take_host(struct head *head, struct slice value)
+{
+    head->host_count++;
+    return all(value, IN_HOST) ? ERR_OK : ERR_MALFORMED;
+}
+
+/* 18 digits cannot overflow; nobody sends more. */
+static enum err take_content_length(struct head *head, struct slice value)
+{
+    if (head->has_length || value.len == 0 || value.len > 18)
+        return ERR_MALFORMED;
+    head->has_length = true;
+    for (size_t i = 0; i < value.len; i++) {
+        if (value.ptr[i] < '0' || value.ptr[i] > '9')
+            return ERR_MALFORMED;
+        head->content_length = head->content_length * 10 + (value.ptr[i] - '0');
+    }
+    return ERR_OK;
+}
+
+static enum err take_transfer_encoding(struct head *head, struct slice value)
+{
+    if (head->chunked || !slice_eq_nocase(value, slice_str("chunked")))
+        return ERR_MALFORMED;
+    head->chunked = true;
+    return ERR_OK;
+}
+
+static enum err take_connection(struct head *head, struct slice value)
+{
+    while (value.len > 0) {
+        struct slice option = slice_trim(slice_cut(&value, ','));
+
+        head->close = head->close || slice_eq_nocase(option, slice_str("close"));
+        head->keep_alive = head->keep_alive || slice_eq_nocase(option, slice_str("keep-alive"));
+    }
+    return ERR_OK;
+}
+
+static enum err take_expect(struct head *head, struct slice value)
+{
+    head->expect_continue = slice_eq_nocase(value, slice_str("100-continue"));
+    return head->expect_continue ? ERR_OK : ERR_EXPECTATION;
+}
+
+/* The fields that say how the message is framed. */
+static const struct {
+    size_t len;
+    const char *name;
+    enum err (*take)(struct head *head, struct slice value);
+} framing_fields[] = {
+    {4, "Host", take_host},
+    {6, "Expect", take_expect},
+    {10, "Connection", take_connection},
+    {14, "Content-Length", take_content_length},
+    {17, "Transfer-Encoding", take_transfer_encoding},
+};
+
+static enum err take_field(struct head *head, const struct header *field)
+{
+    for (size_t i = 0; i < sizeof framing_fields / sizeof framing_fields[0]; i++) {
+        if (framing_fields[i].len == field->name.len &&
+            slice_eq_nocase(field->name, slice_str(framing_fields[i].name)))
+            return framing_fields[i].take(head, field->value);
+    }
+    return ERR_OK;
+}
+
+static enum err parse_fields(struct slice lines, struct head *out)
+{
+    while (lines.len > 0) {
+        struct slice line = slice_cut(&lines, '\n');
+        struct header *field = &out->fields[out->field_count];
+        enum err err;
+
+        if (out->field_count == HEADERS_MAX)
+            return ERR_HEADER_TOO_LARGE;
+        err = head_parse_field(slice_of(line.ptr, line.len - 1), field);
+        if (err == ERR_OK)
+            err = take_field(out, field);
+        if (err != ERR_OK)
+            return err;
+        out->field_count++;
+    }
+    return ERR_OK;
+}
+
+static enum err check_framing(const struct head *head)
+{
+    if (head->host_count > 1 || (head->host_count == 0 && !head->http10))
+        return ERR_MALFORMED;
+    if (head->chunked && (head->has_length || head->http10))
+        return ERR_MALFORMED;
+    return ERR_OK;
+}
+
+/* RFC 9112 section 3.2.2: an absolute target's authority counts, whatever Host says. */
+static void replace_host(struct head *head)
+{
+    for (unsigned i = 0; i < head->field_count; i++) {
+        if (slice_eq_nocase(head->fields[i].name, slice_str("Host")))
+            head->fields[i].value = head->authority;
+    }
+}
+
+enum err head_parse(char *bytes, size_t len, struct head *out)
+{
+    struct slice lines = slice_of(bytes, len - 2); /* without the empty line */
+    struct slice line = slice_cut(&lines, '\n');
+    enum err err;
+
+    memset(out, 0, offsetof(struct head, fields));
+    err = parse_request_line(slice_of(line.ptr, line.len - 1), bytes, out);
+    if (err == ERR_OK)
+        err = parse_fields(lines, out);
+    if (err == ERR_OK)
+        err = check_framing(out);
+    if (err == ERR_OK && out->authority.len > 0)
+        replace_host(out);
+    return err;
+}

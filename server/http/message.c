@@ -1,0 +1,157 @@
+#include "server/http/message.h"
+
+#include "server/http/path.h"
+
+#include <assert.h>
+
+static const char *const method_names[METHOD_COUNT] = {
+    [METHOD_GET] = "GET",         [METHOD_HEAD] = "HEAD",   [METHOD_POST] = "POST",
+    [METHOD_PUT] = "PUT",         [METHOD_PATCH] = "PATCH", [METHOD_DELETE] = "DELETE",
+    [METHOD_OPTIONS] = "OPTIONS",
+};
+
+const char *method_name(enum method method)
+{
+    assert(method < METHOD_COUNT);
+    return method_names[method];
+}
+
+bool method_parse(struct slice text, enum method *out)
+{
+    for (unsigned i = 0; i < METHOD_COUNT; i++) {
+        if (slice_is(text, method_names[i])) {
+            *out = (enum method)i;
+            return true;
+        }
+    }
+    return false;
+}
+
+bool principal_has_role(const struct principal *principal, const char *role)
+{
+    for (unsigned i = 0; i < principal->role_count; i++) {
+        if (strcmp(principal->roles[i], role) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* ---- Request */
+
+struct slice request_header(const struct request *request, const char *name)
+{
+    struct slice wanted = slice_str(name);
+
+    for (unsigned i = 0; i < request->header_count; i++) {
+        if (slice_eq_nocase(request->headers[i].name, wanted))
+            return request->headers[i].value;
+    }
+    return slice_of(NULL, 0);
+}
+
+unsigned request_header_count(const struct request *request, const char *name)
+{
+    struct slice wanted = slice_str(name);
+    unsigned count = 0;
+
+    for (unsigned i = 0; i < request->header_count; i++)
+        count += slice_eq_nocase(request->headers[i].name, wanted);
+    return count;
+}
+
+struct slice request_param(const struct request *request, const char *name)
+{
+    for (unsigned i = 0; i < request->param_count; i++) {
+        if (slice_is(request->params[i].name, name))
+            return request->params[i].value;
+    }
+    return slice_of(NULL, 0);
+}
+
+/* Decoded values must be text: one with NUL or invalid UTF-8, or with a broken escape, is empty. */
+static struct slice decode_value(struct slice value, struct buf *scratch)
+{
+    size_t begin = scratch->len;
+    struct slice decoded;
+
+    buf_reserve(scratch,
+                value.len + 1); /* never a NULL pointer, and does not move while decoding */
+    if (!path_decode(value, true, scratch))
+        return slice_str("");
+    decoded = slice_of(scratch->data + begin, scratch->len - begin);
+    if (!slice_is_utf8(decoded) || memchr(decoded.ptr, '\0', decoded.len) != NULL)
+        return slice_str("");
+    return decoded;
+}
+
+struct slice request_query(const struct request *request, const char *name, struct buf *scratch)
+{
+    struct slice rest = request->query;
+
+    while (rest.len > 0) {
+        struct slice value = slice_cut(&rest, '&');
+        struct slice key = slice_cut(&value, '=');
+
+        if (slice_is(key, name))
+            return decode_value(value, scratch);
+    }
+    return slice_of(NULL, 0);
+}
+
+/* ---- Response */
+
+static void release_borrowed(struct response *response)
+{
+    if (response->release != NULL)
+        response->release(response->release_arg);
+    response->release = NULL;
+    response->release_arg = NULL;
+    response->borrowed = slice_of(NULL, 0);
+}
+
+void response_reset(struct response *response)
+{
+    struct buf headers, body;
+
+    release_borrowed(response);
+    headers = response->headers;
+    body = response->body;
+    buf_clear(&headers);
+    buf_clear(&body);
+    *response = (struct response){.headers = headers, .body = body};
+}
+
+static bool one_line(struct slice text)
+{
+    for (size_t i = 0; i < text.len; i++) {
+        if (text.ptr[i] == '\r' || text.ptr[i] == '\n' || text.ptr[i] == '\0')
+            return false;
+    }
+    return true;
+}
+
+void response_header(struct response *response, const char *name, struct slice value)
+{
+    assert(one_line(slice_str(name)) && one_line(value));
+    buf_append_str(&response->headers, name);
+    buf_append(&response->headers, ": ", 2);
+    buf_append_slice(&response->headers, value);
+    buf_append(&response->headers, "\r\n", 2);
+}
+
+void response_json(struct response *response, int status)
+{
+    response->status = status;
+    response_header(response, "Content-Type", slice_str("application/json"));
+}
+
+void response_borrow(struct response *response, int status, const char *content_type,
+                     struct slice bytes, void (*release)(void *), void *arg)
+{
+    release_borrowed(response);
+    response->status = status;
+    response_header(response, "Content-Type", slice_str(content_type));
+    response->borrowed = bytes;
+    response->release = release;
+    response->release_arg = arg;
+}

@@ -1,0 +1,146 @@
+/* A request and its response, as plain data: what every layer above the sockets works on.
+ *
+ * Slices of a request point into memory of the connection's worker and are valid until the
+ * response has been sent. One thread serves one exchange from beginning to end, so nothing here
+ * locks. */
+#ifndef GALLEY_SERVER_HTTP_MESSAGE_H
+#define GALLEY_SERVER_HTTP_MESSAGE_H
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/id.h"
+#include "base/json.h"
+
+#define HEADERS_MAX         64
+#define PARAMS_MAX          8
+#define PRINCIPAL_ID_MAX    128
+#define PRINCIPAL_ROLES_MAX 8
+
+enum method {
+    METHOD_GET,
+    METHOD_HEAD,
+    METHOD_POST,
+    METHOD_PUT,
+    METHOD_PATCH,
+    METHOD_DELETE,
+    METHOD_OPTIONS,
+    METHOD_COUNT
+};
+
+const char *method_name(enum method method);
+bool method_parse(struct slice text, enum method *out);
+
+struct header {
+    struct slice name, value; /* value without surrounding white space */
+};
+
+struct param {
+    struct slice name, value; /* decoded */
+};
+
+/* Who asks. Empty id: nobody signed in. Filled by the gateway's authenticate stage. */
+struct principal {
+    char id[PRINCIPAL_ID_MAX + 1];
+    char roles[PRINCIPAL_ROLES_MAX][33];
+    unsigned role_count;
+};
+
+bool principal_has_role(const struct principal *principal, const char *role);
+
+struct txn;
+struct response;
+
+/* Work that a layer above the handler wants inside the handler's write transaction, after the
+ * handler succeeded: the idempotency record. An error aborts the whole transaction. */
+struct commit_hook {
+    enum err (*fn)(struct txn *txn, const struct response *response, void *arg); /* or NULL */
+    void *arg;
+};
+
+struct request {
+    enum method method;
+    struct slice path;  /* decoded once, dot segments removed, begins with '/' */
+    struct slice query; /* raw, without '?' */
+    const struct header *headers;
+    unsigned header_count;
+    struct slice body;    /* whole; empty if none */
+    struct slice address; /* text of the peer's IP address */
+    struct slice network; /* bytes of what counts as one client: the IPv4 address or IPv6 /64 */
+    char id[65];          /* request id; made by the front, may be replaced by the gateway */
+    int64_t received_ms;  /* wall clock */
+    int64_t started_ns;   /* monotonic, when the head was complete */
+    bool peer_trusted;    /* the peer may set X-Request-Id and forwarding headers */
+
+    /* Filled on the way through the gateway. */
+    struct param params[PARAMS_MAX]; /* of the route's pattern */
+    unsigned param_count;
+    struct principal user;
+    json_t *json; /* the parsed and validated body, owned by the exchange, or NULL */
+    struct commit_hook before_commit;
+};
+
+/* The value of the first header of that name (any case), or a NULL slice. */
+struct slice request_header(const struct request *request, const char *name);
+/* The number of headers of that name. */
+unsigned request_header_count(const struct request *request, const char *name);
+/* A parameter of the path pattern, or a NULL slice. */
+struct slice request_param(const struct request *request, const char *name);
+/* A parameter of the query, percent-decoded into `scratch`; a NULL slice if it is missing, an empty
+ * one if it is malformed: not absent, and not a value that anything asks for. */
+struct slice request_query(const struct request *request, const char *name, struct buf *scratch);
+
+struct schema;
+
+/* Reads the body, which must be JSON that fits the schema: *out is the caller's (json_decref).
+ * False after answering what is wrong with it; *out is NULL then. */
+bool request_read_json(const struct request *request, const struct schema *schema,
+                       struct response *response, json_t **out);
+
+/* Writes to a client as long as it listens. */
+struct stream {
+    bool (*write)(struct stream *stream, struct slice bytes); /* false: gone, or server stopping */
+    /* Blocks until `deadline_ns` (monotonic) or until the server drains; false when it drains or
+     * the client has gone. */
+    bool (*wait_until)(struct stream *stream, int64_t deadline_ns);
+};
+
+struct response {
+    int status;         /* 0: not answered yet */
+    struct buf headers; /* "Name: value\r\n" lines, without those that the front writes itself:
+                           Date, Content-Length, Connection, X-Request-Id, security headers */
+    struct buf body;
+    struct slice
+        borrowed; /* instead of body, when ptr is set: bytes that stay valid until release */
+    void (*release)(void *arg); /* called once after sending or dropping, a stream too; or NULL */
+    void *release_arg;
+    /* Instead of a body: the head is sent, then this runs until it returns, then the connection
+     * closes. Does not run for HEAD or when the client has gone: what it holds is for release to
+     * free. May be NULL. */
+    void (*stream)(struct stream *stream, void *arg);
+    void *stream_arg;
+    bool close;   /* close the connection after this */
+    enum err err; /* what went wrong, for log and metrics; ERR_OK otherwise */
+};
+
+/* Back to unanswered; releases what was borrowed, keeps the buffers' memory. */
+void response_reset(struct response *response);
+
+/* Adds a header line. Name and value must be free of CR, LF and NUL (asserted). */
+void response_header(struct response *response, const char *name, struct slice value);
+
+/* Answers with JSON text of the response's body buffer: sets status and Content-Type. The caller
+ * appends the text to response->body before or after. */
+void response_json(struct response *response, int status);
+
+/* Answers with bytes that live elsewhere until release(arg). */
+void response_borrow(struct response *response, int status, const char *content_type,
+                     struct slice bytes, void (*release)(void *), void *arg);
+
+/* Answers with the error body of docs/errors.md (application/json, or problem+json when the request
+ * prefers it). `code` NULL: the table's. `message` NULL: the table's. `details`: a JSON array or
+ * NULL, not consumed. What was in the response before is dropped. 503 gets Retry-After: 1 and 401
+ * gets WWW-Authenticate: Bearer unless such headers are added afterwards by the caller's own. */
+void response_error(struct response *response, const struct request *request, enum err err,
+                    const char *code, const char *message, const json_t *details);
+
+#endif
