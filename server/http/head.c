@@ -1,5 +1,6 @@
 #include "server/http/head.h"
 
+#include "server/http/host.h"
 #include "server/http/path.h"
 
 /* DESIGN. RFC 9112, read strictly: whatever two parsers could take in two ways is refused, because
@@ -9,7 +10,7 @@
 
 /* ---- Which bytes may stand where */
 
-enum { IN_TOKEN = 1, IN_VALUE = 2, IN_TARGET = 4, IN_HOST = 8 };
+enum { IN_TOKEN = 1, IN_VALUE = 2, IN_TARGET = 4 };
 
 static unsigned char allowed[256];
 
@@ -25,15 +26,14 @@ static void allow_range(int first, int last, unsigned char kind)
         allowed[c] |= kind;
 }
 
-/* RFC 9110 sections 5.5 and 5.6.2, RFC 3986 section 3.2.2. In targets we take every visible
- * character but '#': clients are careless with some of them, and none is ambiguous. */
+/* RFC 9110 sections 5.5 and 5.6.2. In targets we take every visible character but '#': clients are
+ * careless with some of them, and none is ambiguous. */
 __attribute__((constructor)) static void fill_allowed(void)
 {
-    allow_range('0', '9', IN_TOKEN | IN_HOST);
-    allow_range('A', 'Z', IN_TOKEN | IN_HOST);
-    allow_range('a', 'z', IN_TOKEN | IN_HOST);
+    allow_range('0', '9', IN_TOKEN);
+    allow_range('A', 'Z', IN_TOKEN);
+    allow_range('a', 'z', IN_TOKEN);
     allow("!#$%&'*+-.^_`|~", IN_TOKEN);
-    allow("-._~%!$&'()*+,;=:[]", IN_HOST);
     allow_range('!', '~', IN_VALUE | IN_TARGET);
     allowed['#'] &= (unsigned char)~IN_TARGET;
     allow(" \t", IN_VALUE);
@@ -118,6 +118,7 @@ static size_t scheme_length(struct slice target)
 static bool take_authority(struct slice *target, struct head *out)
 {
     size_t begin = scheme_length(*target), end = begin;
+    struct host host;
 
     if (begin == 0)
         return false;
@@ -125,7 +126,7 @@ static bool take_authority(struct slice *target, struct head *out)
         end++;
     out->authority = slice_of(target->ptr + begin, end - begin);
     *target = slice_of(target->ptr + end, target->len - end);
-    return end > begin && all(out->authority, IN_HOST);
+    return host_parse(out->authority, &host);
 }
 
 /* The four forms of RFC 9112 section 3.2, without the one that only CONNECT has. */
@@ -180,10 +181,13 @@ enum err head_parse_field(struct slice line, struct header *out)
     return all(out->value, IN_VALUE) ? ERR_OK : ERR_MALFORMED;
 }
 
+/* An empty one is allowed: the client asks for nobody in particular (RFC 9112 section 3.2). */
 static enum err take_host(struct head *head, struct slice value)
 {
+    struct host host;
+
     head->host_count++;
-    return all(value, IN_HOST) ? ERR_OK : ERR_MALFORMED;
+    return value.len == 0 || host_parse(value, &host) ? ERR_OK : ERR_MALFORMED;
 }
 
 /* 18 digits cannot overflow; nobody sends more. */

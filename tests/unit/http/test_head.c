@@ -287,6 +287,23 @@ static void test_host_is_needed_once(void **state)
     assert_int_equal(parse("GET / HTTP/1.1\r\nHost: [::1]:80\r\n\r\n"), ERR_OK);
 }
 
+static void test_host_is_checked_wherever_it_stands(void **state)
+{
+    static const char *const hosts[] = {"a:x", "a:1:2", "[::1", "a:", "a:65536", "::1", ":80"};
+    char text[128];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof hosts / sizeof hosts[0]; i++) {
+        snprintf(text, sizeof text, "GET / HTTP/1.1\r\nHost: %s\r\n\r\n", hosts[i]);
+        if (parse(text) != ERR_MALFORMED)
+            fail_msg("Host: %s is taken", hosts[i]);
+        snprintf(text, sizeof text, "http://%s/", hosts[i]);
+        if (parse_target("GET", text) != ERR_MALFORMED)
+            fail_msg("%s is taken", text);
+    }
+    assert_int_equal(parse_target("GET", "http://[::1]:80/"), ERR_OK);
+}
+
 static void test_length_is_digits_said_once(void **state)
 {
     static const char *const values[] = {
@@ -369,6 +386,7 @@ int main(void)
         cmocka_unit_test(test_fields_refuse_a_nul),
         cmocka_unit_test(test_fields_are_at_most_64),
         cmocka_unit_test(test_host_is_needed_once),
+        cmocka_unit_test(test_host_is_checked_wherever_it_stands),
         cmocka_unit_test(test_length_is_digits_said_once),
         cmocka_unit_test(test_transfer_coding_is_exactly_chunked),
         cmocka_unit_test(test_connection_is_a_list),
