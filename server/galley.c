@@ -23,6 +23,26 @@
 /* The modules of this build; a new one is a file in app/ and a line here. */
 static const struct app_module *const modules[] = {&shop_module, &mail_module, NULL};
 
+#define MODULES (sizeof modules / sizeof modules[0])
+
+const struct config_kind *galley_sections(void)
+{
+    static struct config_kind kinds[MODULES];
+    unsigned count = 0;
+    for (unsigned i = 0; modules[i]; i++) {
+        const struct app_module *module = modules[i];
+        if (module->route_count > 0 || module->settings)
+            kinds[count++] = (struct config_kind){
+                .name = module->name,
+                .flags = module->route_count > 0 ? CONFIG_MODULE : 0,
+                .help = module->help,
+                .keys = module->settings,
+                .key_count = module->setting_count,
+            };
+    }
+    return kinds;
+}
+
 static int64_t setting(const struct galley *galley, const char *section, const char *key)
 {
     return config_int(config_section(galley->config, section), key);
@@ -205,12 +225,11 @@ static void refused(const struct request *request, const struct response *respon
 static enum err open_front(struct galley *galley, char *why, size_t why_size)
 {
     const struct config_section *server = config_section(galley->config, "server");
-    char address[64];
-    uint16_t port;
-    bool valid = config_parse_listen(config_text(server, "listen"), address, &port);
+    struct config_address address;
+    bool valid = config_parse_address(config_text(server, "listen"), &address);
     assert(valid); /* the configuration checked it */
-    struct front_options options = {.address = address,
-                                    .port = port,
+    struct front_options options = {.address = address.host,
+                                    .port = address.port,
                                     .workers = (unsigned)config_int(server, "workers"),
                                     .connections_per_address =
                                         (unsigned)config_int(server, "connections_per_address"),
@@ -227,7 +246,8 @@ static enum err open_front(struct galley *galley, char *why, size_t why_size)
     if (err)
         return err;
     snprintf(galley->authority, sizeof galley->authority,
-             strchr(address, ':') ? "[%s]:%u" : "%s:%u", address, front_port(galley->front));
+             strchr(address.host, ':') ? "[%s]:%u" : "%s:%u", address.host,
+             front_port(galley->front));
     admin_started(galley->admin);
     return ERR_OK;
 }

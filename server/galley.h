@@ -8,6 +8,10 @@
 
 struct galley;
 
+/* The kinds of sections that the modules of this build bring, for struct config_source.
+ * Threads: main. */
+const struct config_kind *galley_sections(void);
+
 /* What only the modules know of a configuration: false, and a line for each [route] section of the
  * file at `path` that leads to nothing. */
 bool galley_check(const struct config *config, const char *path, struct buf *errors);

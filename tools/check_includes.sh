@@ -17,7 +17,7 @@ BEGIN {
     may["server/front"] = "server/front/ server/http/ base/"
     may["server/identity"] = "server/identity/ server/http/ cache/ storage/ base/"
     may["server/gateway"] = "server/gateway/ server/http/ server/identity/ cache/ storage/ base/"
-    may["server/app"] = "server/app/ server/http/ server/identity/ server/config/config.h queue/ cache/ storage/ base/"
+    may["server/app"] = "server/app/ server/http/ server/identity/ server/config/config.h server/config/schema.h queue/ cache/ storage/ base/"
     may["server/admin"] = may["server/cli"] = may["server"] = "*"
 
     # Libraries that stay behind one folder, so that they can be replaced there.

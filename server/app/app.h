@@ -11,6 +11,7 @@
 #include "cache/cache.h"
 #include "queue/queue.h"
 #include "server/config/config.h"
+#include "server/config/schema.h"
 #include "server/http/message.h"
 #include "storage/collection.h"
 #include "storage/store.h"
@@ -58,14 +59,18 @@ struct app_route {
 };
 
 struct app_module {
-    const char *name; /* also its section in config.ini and its target, app:NAME */
+    const char *name;                  /* also its section in config.ini and its target, app:NAME */
+    const char *help;                  /* what it is, a sentence */
+    const struct config_key *settings; /* the keys of its section; NULL: none */
+    unsigned setting_count;
     const struct app_route *routes;
     unsigned route_count;
     const struct job_handler *jobs; /* .arg is replaced by the module's state */
     unsigned job_count;
     const char *queue; /* for them; made with its defaults if config.ini has no [queue] of that
                           name; or NULL */
-    /* Opens collections, seeds; settings is the module's section, or NULL if it has none. */
+    /* Opens collections, seeds; settings is the module's section, or NULL if it has no
+     * routes and no keys. */
     enum err (*open)(struct app *app, const struct config_section *settings, void **state,
                      char *why, size_t why_size);
     void (*close)(void *state); /* also after a failed open, with what that had set, or NULL */

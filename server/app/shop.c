@@ -391,7 +391,7 @@ static enum err list_orders(struct call *call)
 
 /* ---- The module */
 
-static enum err open_shop(struct app *app, const struct config_section *settings, void **state,
+static enum err open_shop(struct app *app, const struct config_section *section, void **state,
                           char *why, size_t why_size)
 {
     struct shop *shop = mem_zalloc(sizeof *shop);
@@ -404,7 +404,7 @@ static enum err open_shop(struct app *app, const struct config_section *settings
         err = collection_open(store, "products", NULL, 0, &shop->products);
     if (!err)
         err = collection_open(store, "orders", &by_owner, 1, &shop->orders);
-    if (!err && config_bool(settings, "seed"))
+    if (!err && config_bool(section, "seed"))
         err = shop_seed(store, shop);
     if (err)
         snprintf(why, why_size, "the shop's collections cannot be opened (%s)", err_code(err));
@@ -453,6 +453,11 @@ static const char order_schema[] = APP_JSON({
     }
 });
 
+static const struct config_key settings[] = {
+    {"seed", CONFIG_BOOL, "no", 0, 0, CONFIG_RESTART, NULL,
+     "Development data, with a user whose password is known: only on a loopback address."},
+};
+
 static const struct app_route routes[] = {
     {METHOD_POST, "/auth/login", APP_ANYONE, APP_PLAIN, login_schema, login, NULL},
     {METHOD_GET, "/users/me", APP_SIGNED_IN, APP_PLAIN, NULL, get_me, NULL},
@@ -467,6 +472,9 @@ static const struct app_route routes[] = {
 
 const struct app_module shop_module = {
     .name = "shop",
+    .help = "The reference application.",
+    .settings = settings,
+    .setting_count = sizeof settings / sizeof settings[0],
     .routes = routes,
     .route_count = sizeof routes / sizeof routes[0],
     .open = open_shop,

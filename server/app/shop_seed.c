@@ -1,5 +1,5 @@
 /* The development data of the shop. Its password is known to everyone, so a server that listens
- * beyond loopback refuses to seed (config_schema.c). */
+ * beyond loopback refuses to seed (server/config/check.c). */
 #include "server/app/shop.h"
 
 #include <stdio.h>

@@ -1,18 +1,19 @@
 #include "server/cli/cli.h"
+#include "server/galley.h"
 
 #include <stddef.h>
 #include <stdio.h>
 
 static int check_run(int argc, char **argv)
 {
-    const char *path = CLI_CONFIG_FALLBACK;
-    const struct cli_option options[] = {{"-c", &path}, {NULL, NULL}};
+    struct config_source source = {.path = CLI_CONFIG_FALLBACK, .modules = galley_sections()};
+    const struct cli_option options[] = {{"-c", &source.path}, {NULL, NULL}};
     if (!cli_read(&command_check, options, argc, argv))
         return CLI_USAGE;
-    struct config *config = cli_load_config(path, NULL);
-    if (config == NULL)
+    struct config *config = cli_load_config(&source);
+    if (!config)
         return CLI_USAGE;
-    printf("%s: ok\n", path);
+    printf("%s: ok\n", source.path);
     config_destroy(&config);
     return 0;
 }

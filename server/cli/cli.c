@@ -64,12 +64,12 @@ bool cli_read(const struct command *command, const struct cli_option *options, i
     return true;
 }
 
-struct config *cli_load_config(const char *path, const struct config_overrides *overrides)
+struct config *cli_load_config(const struct config_source *source)
 {
     struct config *config;
     struct buf errors = BUF_INIT;
-    enum err err = config_load(path, overrides, &config, &errors);
-    if (err == ERR_OK && !galley_check(config, path, &errors))
+    enum err err = config_load(source, &config, &errors);
+    if (!err && !galley_check(config, source->path, &errors))
         config_destroy(&config);
     fprintf(stderr, "%.*s", SLICE_ARG(buf_slice(&errors)));
     buf_release(&errors);

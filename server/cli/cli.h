@@ -37,6 +37,6 @@ bool cli_read(const struct command *command, const struct cli_option *options, i
               char **argv);
 
 /* The configuration; NULL, and a line for each error on standard error, if it is not right. */
-struct config *cli_load_config(const char *path, const struct config_overrides *overrides);
+struct config *cli_load_config(const struct config_source *source);
 
 #endif

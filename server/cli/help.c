@@ -1,5 +1,5 @@
 #include "server/cli/cli.h"
-#include "server/config/config.h"
+#include "server/galley.h"
 
 #include <stddef.h>
 #include <stdio.h>
@@ -16,7 +16,7 @@ static void list_commands(void)
 static void print_config(void)
 {
     struct buf page = BUF_INIT;
-    config_describe(&page);
+    config_describe(galley_sections(), &page);
     fwrite(page.data, 1, page.len, stdout);
     buf_release(&page);
 }

@@ -81,32 +81,14 @@ static void print_banner(const struct config *config, const struct galley *galle
 
 /* ---- The command. */
 
-/* The place of a word in a list that ends with NULL; the configuration knows no others. */
-static int place_of(const char *word, const char *const *words)
-{
-    int place = 0;
-    while (words[place] != NULL && strcmp(words[place], word) != 0)
-        place++;
-    return place;
-}
-
+/* The words of level and format stand in the order of their enums (section_process.c). */
 static bool open_log(const struct config *config)
 {
-    static const char *const levels[] = {
-        [LOG_DEBUG] = "debug", [LOG_INFO] = "info", [LOG_WARN] = "warn",
-        [LOG_ERROR] = "error", [LOG_OFF] = "off",   NULL,
-    };
-    static const char *const formats[] = {
-        [LOG_AUTO] = "auto",
-        [LOG_JSON] = "json",
-        [LOG_TEXT] = "text",
-        NULL,
-    };
     const struct config_section *section = config_section(config, "log");
     struct log_options options = {
         .path = config_text(section, "file"),
-        .level = (enum log_level)place_of(config_text(section, "level"), levels),
-        .format = (enum log_format)place_of(config_text(section, "format"), formats),
+        .level = (enum log_level)config_choice(section, "level"),
+        .format = (enum log_format)config_choice(section, "format"),
         .access = config_bool(section, "access"),
     };
     if (log_open(&options))
@@ -139,17 +121,16 @@ static int serve(const struct config *config)
 
 static int serve_run(int argc, char **argv)
 {
-    const char *path = CLI_CONFIG_FALLBACK;
-    struct config_overrides overrides = {NULL, NULL};
+    struct config_source source = {.path = CLI_CONFIG_FALLBACK, .modules = galley_sections()};
     const struct cli_option options[] = {
-        {"-c", &path},
-        {"--listen", &overrides.listen},
-        {"--data", &overrides.data},
+        {"-c", &source.path},
+        {"--listen", &source.listen},
+        {"--data", &source.data},
         {NULL, NULL},
     };
     if (!cli_read(&command_serve, options, argc, argv))
         return CLI_USAGE;
-    struct config *config = cli_load_config(path, &overrides);
+    struct config *config = cli_load_config(&source);
     if (config == NULL)
         return CLI_USAGE;
     int status = serve(config);

@@ -10,19 +10,18 @@
 static struct config_section *section_create(const struct config_kind *kind, const char *name,
                                              unsigned line)
 {
-    struct config_section *section = mem_zalloc(sizeof(*section));
+    struct config_section *section = mem_zalloc(sizeof *section);
     section->kind = kind;
-    section->keys = config_kind_keys(kind, &section->key_count);
     section->name = mem_strdup(name);
     section->line = line;
-    section->values = mem_zalloc(section->key_count * sizeof(*section->values) + 1);
+    section->values = mem_zalloc(kind->key_count * sizeof *section->values + 1);
     return section;
 }
 
 static void section_destroy(struct config_section *section)
 {
-    for (unsigned i = 0; i < section->key_count; i++)
-        free(section->values[i].text);
+    for (unsigned i = 0; i < section->kind->key_count; i++)
+        config_values_release(&section->values[i]);
     free(section->values);
     free(section->name);
     free(section);
@@ -49,22 +48,24 @@ struct config_section *config_find_section(const struct config *config, const ch
     return NULL;
 }
 
-struct config_value *config_find_value(const struct config_section *section, const char *key,
-                                       const struct config_key **row)
+struct config_values *config_find_values(const struct config_section *section, const char *key,
+                                         const struct config_key **row)
 {
-    for (unsigned i = 0; i < section->key_count; i++) {
-        if (strcmp(section->keys[i].name, key) == 0) {
-            *row = &section->keys[i];
+    for (unsigned i = 0; i < section->kind->key_count; i++) {
+        if (strcmp(section->kind->keys[i].name, key) == 0) {
+            *row = &section->kind->keys[i];
             return &section->values[i];
         }
     }
     return NULL;
 }
 
-struct config *config_create(void)
+struct config *config_create(const struct config_kind *modules)
 {
-    struct config *config = mem_zalloc(sizeof(*config));
-    for (const struct config_kind *kind = config_kinds; kind->name != NULL; kind++) {
+    struct config *config = mem_zalloc(sizeof *config);
+    config->modules = modules;
+    const struct config_kind *kind;
+    for (unsigned i = 0; (kind = config_kind_at(modules, i)); i++) {
         if (!(kind->flags & CONFIG_NAMED))
             config_add_section(config, kind, "", 0);
     }
@@ -73,7 +74,7 @@ struct config *config_create(void)
 
 void config_destroy(struct config **config)
 {
-    if (*config == NULL)
+    if (!*config)
         return;
     for (unsigned i = 0; i < (*config)->count; i++)
         section_destroy((*config)->sections[i]);
@@ -81,6 +82,8 @@ void config_destroy(struct config **config)
     free(*config);
     *config = NULL;
 }
+
+/* ---- Sections */
 
 const struct config_section *config_section(const struct config *config, const char *name)
 {
@@ -99,7 +102,7 @@ const struct config_section *config_named(const struct config *config, const cha
 unsigned config_named_count(const struct config *config, const char *kind)
 {
     unsigned count = 0;
-    while (config_named(config, kind, count) != NULL)
+    while (config_named(config, kind, count))
         count++;
     return count;
 }
@@ -114,33 +117,76 @@ unsigned config_line(const struct config_section *section)
     return section->line;
 }
 
-/* True if the key's value is a number of its own; else it is a text. */
+const struct config_section *config_referred(const struct config *config, const char *kind,
+                                             const char *name)
+{
+    return name[0] ? config_find_section(config, kind, name) : NULL;
+}
+
+bool config_is_empty(const struct config *config)
+{
+    for (unsigned i = 0; i < config->count; i++) {
+        if (config->sections[i]->line > 0)
+            return false;
+    }
+    return true;
+}
+
+/* ---- Values */
+
+static const struct config_values *look(const struct config_section *section, const char *key,
+                                        bool list)
+{
+    const struct config_key *row;
+    const struct config_values *values = config_find_values(section, key, &row);
+    assert(values && !(row->flags & CONFIG_LIST) == !list);
+    return values;
+}
+
 static bool is_number(enum config_type type)
 {
     return type == CONFIG_INT || type == CONFIG_SIZE || type == CONFIG_DURATION ||
            type == CONFIG_BOOL;
 }
 
-static const struct config_value *look(const struct config_section *section, const char *key,
-                                       bool number)
+static const struct config_value *look_at_one(const struct config_section *section, const char *key,
+                                              bool number)
 {
     const struct config_key *row;
-    const struct config_value *value = config_find_value(section, key, &row);
-    assert(value != NULL && is_number(row->type) == number);
-    return value;
+    const struct config_values *values = config_find_values(section, key, &row);
+    assert(values && values->count == 1 && !(row->flags & CONFIG_LIST));
+    assert(is_number(row->type) == number);
+    return values->at;
 }
 
 int64_t config_int(const struct config_section *section, const char *key)
 {
-    return look(section, key, true)->number;
+    return look_at_one(section, key, true)->number;
 }
 
 bool config_bool(const struct config_section *section, const char *key)
 {
-    return look(section, key, true)->number != 0;
+    return look_at_one(section, key, true)->number != 0;
 }
 
 const char *config_text(const struct config_section *section, const char *key)
 {
-    return look(section, key, false)->text;
+    return look_at_one(section, key, false)->text;
+}
+
+unsigned config_choice(const struct config_section *section, const char *key)
+{
+    return (unsigned)look_at_one(section, key, false)->number;
+}
+
+unsigned config_list_count(const struct config_section *section, const char *key)
+{
+    return look(section, key, true)->count;
+}
+
+const char *config_list_at(const struct config_section *section, const char *key, unsigned i)
+{
+    const struct config_values *values = look(section, key, true);
+    assert(i < values->count);
+    return values->at[i].text;
 }

@@ -1,6 +1,6 @@
-/* The configuration: one INI file, read with inih, checked against one table (schema.c) that
- * knows every key's type, unit, default and bounds. ${NAME} reads the environment, a value that
- * begins with @ names a file that holds it. Every error is reported, with file and line, at once.
+/* The configuration: one INI file, read with inih, checked against tables (schema.h) that know
+ * every key's type, unit, default and bounds. ${NAME} reads the environment, a value that begins
+ * with @ names a file that holds it. Every error is reported, with file and line, at once.
  * Immutable after loading. Threads: any. */
 #ifndef GALLEY_SERVER_CONFIG_CONFIG_H
 #define GALLEY_SERVER_CONFIG_CONFIG_H
@@ -10,17 +10,20 @@
 
 struct config;
 struct config_section;
+struct config_kind; /* schema.h */
 
-/* Values of the command line, which win over the file; NULL: not given. */
-struct config_overrides {
-    const char *listen;
-    const char *data;
+/* What a configuration is read from. The strings and kinds are borrowed for its life. */
+struct config_source {
+    const char *path;
+    /* The kinds of sections that modules bring; ends with a NULL name; NULL: none. */
+    const struct config_kind *modules;
+    /* [server] listen and data as the command line gives them: they win over the file. Or NULL. */
+    const char *listen, *data;
 };
 
 /* ERR_OK, or ERR_VALIDATION with *out NULL and one line for each error in `errors`:
  * "config.ini:12: [server] worker: unknown key; did you mean workers?". */
-enum err config_load(const char *path, const struct config_overrides *overrides,
-                     struct config **out, struct buf *errors);
+enum err config_load(const struct config_source *source, struct config **out, struct buf *errors);
 void config_destroy(struct config **config);
 
 /* A section that exists once; its keys have their defaults if the file does not name them. */
@@ -33,16 +36,37 @@ const struct config_section *config_named(const struct config *config, const cha
 const char *config_name(const struct config_section *section); /* "mail" */
 unsigned config_line(const struct config_section *section);    /* that it begins in */
 
+/* The section of that kind that a CONFIG_REF value names. NULL for "". */
+const struct config_section *config_referred(const struct config *config, const char *kind,
+                                             const char *name);
+
+/* True if the file has no section at all. */
+bool config_is_empty(const struct config *config);
+
 /* Values. A key that the schema does not know is a bug and asserts. Durations are milliseconds,
  * sizes bytes. Text is "" when not set. */
 int64_t config_int(const struct config_section *section, const char *key);
 bool config_bool(const struct config_section *section, const char *key);
 const char *config_text(const struct config_section *section, const char *key);
 
-/* Appends docs/config.md: every section and key with its default, what is allowed, and its help. */
-void config_describe(struct buf *out);
+/* The values of a list, in the order of the file. */
+unsigned config_list_count(const struct config_section *section, const char *key);
+const char *config_list_at(const struct config_section *section, const char *key, unsigned i);
 
-/* server.listen, taken apart: "127.0.0.1:8080", "[::1]:0". False if it is not of that form. */
-bool config_parse_listen(const char *text, char address[64], uint16_t *port);
+/* The place of a CONFIG_CHOICE value among the words of its row. */
+unsigned config_choice(const struct config_section *section, const char *key);
+
+/* Appends docs/config.md: every section and key with its default, what is allowed, and its help. */
+void config_describe(const struct config_kind *modules, struct buf *out);
+
+/* An address to listen on, taken apart: "127.0.0.1:8080", "[::1]:0", "unix:/run/galley.sock". */
+struct config_address {
+    char host[64]; /* "" with a path */
+    uint16_t port;
+    char path[108]; /* of a Unix socket, or "" */
+};
+
+/* False if it is not of that form. */
+bool config_parse_address(const char *text, struct config_address *out);
 
 #endif

@@ -1,11 +1,18 @@
-/* What the files of the configuration keep to themselves: file.c reads lines,
- * value.c understands values, load.c makes sections of them, config.c answers,
- * help.c writes the manual. */
+/* What the files of the configuration keep to themselves: file.c reads lines, value.c and
+ * value_http.c understand values, load.c makes sections of them, check.c compares sections,
+ * errors.c collects what is wrong, config.c answers, help.c writes the manual. */
 #ifndef GALLEY_SERVER_CONFIG_CONFIG_PRIVATE_H
 #define GALLEY_SERVER_CONFIG_CONFIG_PRIVATE_H
 
 #include "server/config/config.h"
 #include "server/config/schema.h"
+
+/* ---- section_*.c: our own kinds of sections. */
+
+extern const struct config_kind config_server, config_listener, config_admin; /* section_server.c */
+extern const struct config_kind config_storage, config_cache, config_queue;   /* section_data.c */
+extern const struct config_kind config_auth, config_log;          /* section_process.c */
+extern const struct config_kind config_route, config_compression; /* section_route.c */
 
 /* ---- file.c */
 
@@ -23,43 +30,36 @@ void config_file_read(const char *path, struct config_sink *sink);
  * Appends it to out with a final NUL, or returns false with a sentence in why. */
 bool config_expand(const char *written, struct buf *out, struct buf *why);
 
-/* ---- value.c */
+/* ---- config.c */
 
 struct config_value {
-    int64_t number; /* int, size, duration, bool */
-    char *text;     /* all others */
+    int64_t number; /* int, size, duration, bool; the place of a choice */
+    char *text;     /* as it was read */
     unsigned line;  /* 0: not in the file */
 };
 
-/* Reads `text` as the key's type; the value's text is a copy. Otherwise false, and `allowed` gets
- * what would have been right: "a whole number from 4 to 10000". */
-bool config_value_parse(const struct config_key *key, const char *text, struct config_value *out,
-                        struct buf *allowed);
-
-/* Appends what a value may be: "a whole number from 4 to 10000". */
-void config_value_describe(const struct config_key *key, struct buf *out);
-
-/* 1 to 64 of a-z, 0-9 and '-': the names of queues and routes. */
-bool config_name_ok(const char *name);
-
-/* ---- config.c */
+/* What a key has: one value, or of a list any number. */
+struct config_values {
+    struct config_value *at;
+    unsigned count;
+    unsigned line; /* of the first in the file, even if that made no value; 0: not there */
+};
 
 struct config_section {
     const struct config_kind *kind;
-    const struct config_key *keys; /* the kind's */
-    unsigned key_count;
-    char *name;                  /* "" for sections without one */
-    unsigned line;               /* 0: not in the file */
-    struct config_value *values; /* one for each key */
+    char *name;                   /* "" for sections without one */
+    unsigned line;                /* 0: not in the file */
+    struct config_values *values; /* one for each key of the kind */
 };
 
 struct config {
+    const struct config_kind *modules;
     struct config_section **sections;
     unsigned count;
 };
 
 /* With the sections that exist once, for their defaults. */
-struct config *config_create(void);
+struct config *config_create(const struct config_kind *modules);
 
 /* `line` 0: not in the file. */
 struct config_section *config_add_section(struct config *config, const struct config_kind *kind,
@@ -68,7 +68,70 @@ struct config_section *config_add_section(struct config *config, const struct co
 /* NULL if there is none. */
 struct config_section *config_find_section(const struct config *config, const char *kind,
                                            const char *name);
-struct config_value *config_find_value(const struct config_section *section, const char *key,
-                                       const struct config_key **row);
+struct config_values *config_find_values(const struct config_section *section, const char *key,
+                                         const struct config_key **row);
+
+/* ---- value.c, value_http.c */
+
+/* A key and what its values may speak of. */
+struct config_field {
+    const struct config_key *key;
+    const struct config_kind *modules;
+};
+
+/* Reads one value; its text is a copy. Otherwise false, and `allowed` gets what would have been
+ * right: "a whole number from 4 to 10000". */
+bool config_value_parse(const struct config_field *field, const char *text,
+                        struct config_value *out, struct buf *allowed);
+
+/* Reads the text of a line, which may make several values or, if it is empty, none, and adds them.
+ */
+bool config_values_parse(const struct config_field *field, const char *text, unsigned line,
+                         struct config_values *out, struct buf *allowed);
+
+/* Appends what a value may be: "a whole number from 4 to 10000". */
+void config_value_describe(const struct config_field *field, struct buf *out);
+
+/* Forgets all values. */
+void config_values_release(struct config_values *values);
+
+/* 1 to 64 of a-z, 0-9 and '-': the names of queues and routes. */
+bool config_name_ok(const char *name);
+
+/* How a type is read and described; `why` may get a remark in brackets that says more than the
+ * description. */
+struct config_type_row {
+    bool (*parse)(const struct config_field *field, const char *text, struct config_value *out,
+                  struct buf *why);
+    void (*describe)(const struct config_field *field, struct buf *out);
+};
+
+/* value_http.c's types: the row of one. */
+const struct config_type_row *config_http_type(enum config_type type);
+
+/* ---- errors.c: what is wrong, in the order of lines, one line each. */
+
+struct config_errors {
+    const char *path;
+    struct config_error *list;
+    unsigned count;
+};
+
+/* "config.ini:12: [queue mail] " and the sentence. Line 0: the file; section may be NULL. */
+void config_complain(struct config_errors *errors, unsigned line,
+                     const struct config_section *section, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+
+/* "--listen: " and the sentence. */
+void config_complain_of_option(struct config_errors *errors, const char *option, const char *format,
+                               ...) __attribute__((format(printf, 3, 4)));
+
+/* Appends them to out and forgets them. */
+void config_errors_report(struct config_errors *errors, struct buf *out);
+
+/* ---- check.c: what no single value shows. */
+
+/* Values that could not be read, and said so, are not there. */
+void config_check(const struct config *config, struct config_errors *errors);
 
 #endif

@@ -21,7 +21,7 @@ struct reader {
 static bool append_file(const char *path, struct buf *out)
 {
     FILE *file = fopen(path, "re");
-    if (file == NULL)
+    if (!file)
         return false;
     size_t limit = out->len + FILE_MAX_BYTES;
     size_t got;
@@ -49,7 +49,7 @@ static char *trim(char *text)
 {
     text += strspn(text, " \t");
     size_t len = strlen(text);
-    while (len > 0 && strchr(" \t", text[len - 1]) != NULL)
+    while (len > 0 && strchr(" \t", text[len - 1]))
         text[--len] = '\0';
     return text;
 }
@@ -58,8 +58,8 @@ static char *trim(char *text)
 static void read_header(struct reader *reader, char *line)
 {
     char *end = strchr(line, ']');
-    char *rest = end == NULL ? NULL : end + 1 + strspn(end + 1, " \t");
-    if (rest == NULL || (*rest != '\0' && *rest != ';' && *rest != '#')) {
+    char *rest = end ? end + 1 + strspn(end + 1, " \t") : NULL;
+    if (!rest || (*rest != '\0' && *rest != ';' && *rest != '#')) {
         reader->sink->error(reader->sink, reader->line,
                             "a section is written [NAME], with nothing behind it");
         return;
@@ -67,7 +67,7 @@ static void read_header(struct reader *reader, char *line)
     *end = '\0';
     char *save;
     char *kind = strtok_r(line + 1, " \t", &save);
-    char *name = kind == NULL ? NULL : strtok_r(NULL, "", &save);
+    char *name = kind ? strtok_r(NULL, "", &save) : NULL;
     reader->sink->section(reader->sink, reader->line, kind ? kind : "", name ? trim(name) : "");
 }
 
@@ -79,7 +79,7 @@ static void read_line(struct reader *reader, struct slice raw)
         sink->error(sink, reader->line, "the line is longer than 4000 bytes");
         return;
     }
-    if (memchr(raw.ptr, '\0', raw.len) != NULL || !slice_is_utf8(raw)) {
+    if (memchr(raw.ptr, '\0', raw.len) || !slice_is_utf8(raw)) {
         sink->error(sink, reader->line, "the line is not UTF-8 text");
         return;
     }
@@ -140,7 +140,7 @@ static bool expand_file(const char *path, struct buf *out, struct buf *why)
         buf_printf(why, "the file %s cannot be read: %s", path, strerror(errno));
         return false;
     }
-    if (memchr(out->data + start, '\0', out->len - start) != NULL) {
+    if (memchr(out->data + start, '\0', out->len - start)) {
         buf_printf(why, "the file %s is not text", path);
         return false;
     }
@@ -152,9 +152,9 @@ static bool expand_file(const char *path, struct buf *out, struct buf *why)
 /* Copies `written`, replacing each ${NAME}. */
 static bool expand_names(const char *written, struct buf *out, struct buf *why)
 {
-    for (const char *open; (open = strstr(written, "${")) != NULL;) {
+    for (const char *open; (open = strstr(written, "${"));) {
         const char *close = strchr(open, '}');
-        if (close == NULL) {
+        if (!close) {
             buf_append_str(why, "${ is not closed with }");
             return false;
         }
@@ -162,12 +162,12 @@ static bool expand_names(const char *written, struct buf *out, struct buf *why)
         char name[256];
         size_t len = (size_t)(close - open) - 2;
         const char *value = NULL;
-        if (len < sizeof(name)) {
+        if (len < sizeof name) {
             memcpy(name, open + 2, len);
             name[len] = '\0';
             value = getenv(name);
         }
-        if (value == NULL) {
+        if (!value) {
             buf_printf(why, "the environment has no variable %.*s", (int)len, open + 2);
             return false;
         }

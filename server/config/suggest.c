@@ -43,8 +43,8 @@ void suggestion_offer(struct suggestion *suggestion, const char *candidate)
     if (strlen(suggestion->word) > WORD_MAX || strlen(candidate) > WORD_MAX)
         return;
     unsigned distance = edit_distance(suggestion->word, candidate);
-    bool nearer = suggestion->best == NULL ? distance <= suggestion->distance
-                                           : distance < suggestion->distance;
+    bool nearer =
+        suggestion->best ? distance < suggestion->distance : distance <= suggestion->distance;
     if (nearer) {
         suggestion->best = candidate;
         suggestion->distance = distance;
@@ -54,7 +54,7 @@ void suggestion_offer(struct suggestion *suggestion, const char *candidate)
 const char *suggestion_text(const struct suggestion *suggestion, char out[SUGGESTION_TEXT_SIZE])
 {
     out[0] = '\0';
-    if (suggestion->best != NULL)
+    if (suggestion->best)
         snprintf(out, SUGGESTION_TEXT_SIZE, "; did you mean %s?", suggestion->best);
     return out;
 }

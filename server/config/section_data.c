@@ -1,0 +1,49 @@
+/* [storage], [cache], [queue NAME]: what is kept, and where jobs wait. */
+#include "server/config/config_private.h"
+
+#include <stddef.h>
+
+/* clang-format off: tables, a row a key */
+static const struct config_key storage_keys[] = {
+    {"map_size", CONFIG_SIZE, "64GiB", CONFIG_MIB, 16 * CONFIG_TIB, CONFIG_RESTART, NULL,
+     "What the database may grow to; address space, not memory."},
+    {"batch_max", CONFIG_INT, "512", 1, 4096, CONFIG_RESTART, NULL,
+     "Write transactions that share one commit."},
+};
+
+const struct config_kind config_storage = {
+    "storage",
+    0,
+    "The database.",
+    CONFIG_KEYS(storage_keys),
+};
+
+static const struct config_key cache_keys[] = {
+    {"size", CONFIG_SIZE, "64MiB", CONFIG_MIB, CONFIG_TIB, CONFIG_RESTART, NULL,
+     "Memory for keys, values and tables."},
+};
+
+const struct config_kind config_cache = {
+    "cache",
+    0,
+    "The cache in memory.",
+    CONFIG_KEYS(cache_keys),
+};
+
+static const struct config_key queue_keys[] = {
+    {"concurrency", CONFIG_INT, "2", 1, 256, CONFIG_RESTART, NULL, "Worker threads."},
+    {"batch", CONFIG_INT, "256", 1, 4096, CONFIG_RESTART, NULL,
+     "Jobs that a worker takes at once."},
+    {"attempts", CONFIG_INT, "25", 1, 1000, CONFIG_RESTART, NULL,
+     "How often a job is tried before it is dead."},
+    {"lease", CONFIG_DURATION, "5min", CONFIG_SECOND, CONFIG_DAY, CONFIG_RESTART, NULL,
+     "A batch that is not finished in this time is given to others."},
+};
+
+const struct config_kind config_queue = {
+    "queue",
+    CONFIG_NAMED,
+    "A job queue and its worker threads.",
+    CONFIG_KEYS(queue_keys),
+};
+/* clang-format on */

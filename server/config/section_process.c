@@ -1,0 +1,39 @@
+/* [auth], [log]: whom we know, and what we tell. */
+#include "server/config/config_private.h"
+
+#include <stddef.h>
+
+/* clang-format off: tables, a row a key */
+static const struct config_key auth_keys[] = {
+    {"key", CONFIG_TEXT, "", 32, 1024, CONFIG_RESTART | CONFIG_SECRET, NULL,
+     "The secret that signs tokens; empty: made at the first start, in the data directory."},
+    {"issuer", CONFIG_TEXT, "galley", 1, 200, CONFIG_RESTART, NULL, "The claim iss of a token."},
+    {"audience", CONFIG_TEXT, "galley", 1, 200, CONFIG_RESTART, NULL, "The claim aud of a token."},
+    {"token_ttl", CONFIG_DURATION, "1h", CONFIG_SECOND, 30 * CONFIG_DAY, CONFIG_RELOADS, NULL,
+     "How long a token is valid."},
+};
+
+const struct config_kind config_auth = {
+    "auth",
+    0,
+    "The tokens that users sign in with.",
+    CONFIG_KEYS(auth_keys),
+};
+
+static const struct config_key log_keys[] = {
+    {"level", CONFIG_CHOICE, "info", 0, 0, CONFIG_RELOADS, "debug info warn error off",
+     "The least important line that is written."},
+    {"format", CONFIG_CHOICE, "auto", 0, 0, CONFIG_RELOADS, "auto json text",
+     "auto: text on a terminal, else JSON."},
+    {"file", CONFIG_TEXT, "-", 1, 4000, CONFIG_RELOADS, NULL,
+     "The file that is appended to; - is standard error. A reload opens it anew."},
+    {"access", CONFIG_BOOL, "yes", 0, 0, CONFIG_RELOADS, NULL, "Whether every request is logged."},
+};
+
+const struct config_kind config_log = {
+    "log",
+    0,
+    "What is logged, and where.",
+    CONFIG_KEYS(log_keys),
+};
+/* clang-format on */

@@ -1,0 +1,296 @@
+/* Values that name what HTTP knows: addresses, hosts, paths, methods, targets. */
+#include "server/config/config_private.h"
+
+#include "server/gateway/rate_limit.h"
+#include "server/http/message.h"
+
+#include <arpa/inet.h>
+#include <assert.h>
+#include <string.h>
+
+/* ---- Addresses */
+
+/* Cuts "[::1]:80" or "127.0.0.1:80" at its last colon. */
+static bool split_address(const char *text, struct slice *host, struct slice *port)
+{
+    const char *colon = strrchr(text, ':');
+    if (!colon)
+        return false;
+    *host = slice_of(text, (size_t)(colon - text));
+    *port = slice_str(colon + 1);
+    bool bracketed = host->len >= 2 && host->ptr[0] == '[' && host->ptr[host->len - 1] == ']';
+    if (bracketed)
+        *host = slice_of(host->ptr + 1, host->len - 2);
+    return bracketed == !!memchr(host->ptr, ':', host->len);
+}
+
+static bool is_ip(const char *text)
+{
+    uint8_t binary[sizeof(struct in6_addr)];
+    return inet_pton(AF_INET, text, binary) == 1 || inet_pton(AF_INET6, text, binary) == 1;
+}
+
+static bool parse_path(const char *text, struct config_address *out)
+{
+    size_t len = strlen(text);
+    if (len == 0 || len >= sizeof out->path)
+        return false;
+    memcpy(out->path, text, len + 1);
+    return true;
+}
+
+static bool parse_port(struct slice text, uint16_t *out)
+{
+    int64_t number;
+    if (!slice_to_i64(text, &number) || number < 0 || number > UINT16_MAX)
+        return false;
+    *out = (uint16_t)number;
+    return true;
+}
+
+bool config_parse_address(const char *text, struct config_address *out)
+{
+    *out = (struct config_address){0};
+    if (strncmp(text, "unix:", 5) == 0)
+        return parse_path(text + 5, out);
+    struct slice host, port;
+    if (!split_address(text, &host, &port) || host.len >= sizeof out->host ||
+        !parse_port(port, &out->port))
+        return false;
+    if (slice_is(host, "localhost"))
+        host = slice_str("127.0.0.1");
+    memcpy(out->host, host.ptr, host.len);
+    return is_ip(out->host);
+}
+
+static bool parse_address(const struct config_field *field, const char *text,
+                          struct config_value *out, struct buf *why)
+{
+    (void)field;
+    (void)out;
+    (void)why;
+    struct config_address address;
+    return config_parse_address(text, &address);
+}
+
+static void describe_address(const struct config_field *field, struct buf *out)
+{
+    (void)field;
+    buf_append_str(out, "ADDRESS:PORT, such as 127.0.0.1:8080 or [::1]:8080, or unix:PATH");
+}
+
+/* ---- Networks */
+
+static bool parse_cidr(const struct config_field *field, const char *text, struct config_value *out,
+                       struct buf *why)
+{
+    (void)field;
+    (void)out;
+    (void)why;
+    struct slice rest = slice_str(text);
+    struct slice address = slice_cut(&rest, '/');
+    char host[INET6_ADDRSTRLEN];
+    if (address.len >= sizeof host)
+        return false;
+    memcpy(host, address.ptr, address.len);
+    host[address.len] = '\0';
+    int64_t bits = 0;
+    int64_t most = strchr(host, ':') ? 128 : 32;
+    return is_ip(host) && (!rest.ptr || (slice_to_i64(rest, &bits) && bits >= 0 && bits <= most));
+}
+
+static void describe_cidr(const struct config_field *field, struct buf *out)
+{
+    (void)field;
+    buf_append_str(out, "an address or a network such as 10.0.0.0/8 or fd00::/8");
+}
+
+/* ---- Names of hosts */
+
+static bool label_ok(struct slice label)
+{
+    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_";
+    for (size_t i = 0; i < label.len; i++) {
+        if (!strchr(plain, label.ptr[i]))
+            return false;
+    }
+    return label.len >= 1 && label.len <= 63 && label.ptr[0] != '-' &&
+           label.ptr[label.len - 1] != '-';
+}
+
+static bool host_ok(struct slice host)
+{
+    if (host.len < 1 || host.len > 253)
+        return false;
+    while (host.ptr) {
+        if (!label_ok(slice_cut(&host, '.')))
+            return false;
+    }
+    return true;
+}
+
+static bool parse_host(const struct config_field *field, const char *text, struct config_value *out,
+                       struct buf *why)
+{
+    (void)field;
+    (void)out;
+    (void)why;
+    return host_ok(slice_str(text)) || is_ip(text);
+}
+
+static void describe_host(const struct config_field *field, struct buf *out)
+{
+    (void)field;
+    buf_append_str(out, "the name of a host, such as admin.example.org, without a port");
+}
+
+/* Of "https://HOST[:PORT]" what is behind the scheme. */
+static bool authority_ok(struct slice text)
+{
+    uint16_t port = 1;
+    if (text.len > 0 && text.ptr[0] == '[') {
+        struct config_address address;
+        char copy[80];
+        if (text.len >= sizeof copy - 4)
+            return false;
+        memcpy(copy, text.ptr, text.len);
+        memcpy(copy + text.len, text.ptr[text.len - 1] == ']' ? ":1" : "", 3);
+        return config_parse_address(copy, &address) && address.port > 0;
+    }
+    struct slice rest = text;
+    struct slice host = slice_cut(&rest, ':');
+    return host_ok(host) && (!rest.ptr || (parse_port(rest, &port) && port > 0));
+}
+
+static bool parse_origin(const struct config_field *field, const char *text,
+                         struct config_value *out, struct buf *why)
+{
+    (void)field;
+    (void)out;
+    (void)why;
+    return strncmp(text, "https://", 8) == 0 && authority_ok(slice_str(text + 8));
+}
+
+static void describe_origin(const struct config_field *field, struct buf *out)
+{
+    (void)field;
+    buf_append_str(out, "https://HOST or https://HOST:PORT");
+}
+
+/* ---- Routes */
+
+static bool parse_rate(const struct config_field *field, const char *text, struct config_value *out,
+                       struct buf *why)
+{
+    (void)field;
+    (void)out;
+    struct rate_limit limit;
+    char reason[200] = "";
+    if (rate_limit_parse(slice_str(text), &limit, reason, sizeof reason))
+        return true;
+    buf_printf(why, " (%s)", reason);
+    return false;
+}
+
+static void describe_rate(const struct config_field *field, struct buf *out)
+{
+    (void)field;
+    buf_append_str(out, "a limit such as 100/min by user burst 20");
+}
+
+/* One part of a path: plain characters of RFC 3986, or one whole {parameter}. */
+static bool segment_ok(struct slice segment)
+{
+    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+                                "-._~!$&'()+,;=:@";
+    if (segment.len > 2 && segment.ptr[0] == '{' && segment.ptr[segment.len - 1] == '}')
+        segment = slice_of(segment.ptr + 1, segment.len - 2);
+    for (size_t i = 0; i < segment.len; i++) {
+        if (!strchr(plain, segment.ptr[i]))
+            return false;
+    }
+    return segment.len > 0;
+}
+
+static bool parse_pattern(const struct config_field *field, const char *text,
+                          struct config_value *out, struct buf *why)
+{
+    (void)field;
+    (void)out;
+    (void)why;
+    if (text[0] != '/')
+        return false;
+    struct slice rest = slice_str(text + 1);
+    while (rest.len > 0) {
+        struct slice segment = slice_cut(&rest, '/');
+        bool last = !rest.ptr;
+        if (!segment_ok(segment) && !(last && slice_is(segment, "*")))
+            return false;
+    }
+    return true;
+}
+
+static void describe_pattern(const struct config_field *field, struct buf *out)
+{
+    (void)field;
+    buf_append_str(out, "a path such as /orders, /orders/{id}, or /files/* for all below");
+}
+
+static bool parse_methods(const struct config_field *field, const char *text,
+                          struct config_value *out, struct buf *why)
+{
+    (void)field;
+    (void)out;
+    (void)why;
+    struct slice rest = slice_str(text);
+    bool ok = true;
+    while (rest.len > 0 && ok) {
+        enum method method;
+        ok = method_parse(slice_trim(slice_cut(&rest, ',')), &method);
+    }
+    return ok;
+}
+
+static void describe_methods(const struct config_field *field, struct buf *out)
+{
+    (void)field;
+    buf_append_str(out, "one or several, with commas between, of");
+    for (int method = 0; method < METHOD_COUNT; method++)
+        buf_printf(out, " %s", method_name((enum method)method));
+}
+
+static bool parse_target(const struct config_field *field, const char *text,
+                         struct config_value *out, struct buf *why)
+{
+    (void)out;
+    (void)why;
+    bool app = strncmp(text, "app:", 4) == 0;
+    const struct config_kind *module = app ? config_kind_find(field->modules, text + 4) : NULL;
+    return module && (module->flags & CONFIG_MODULE);
+}
+
+static void describe_target(const struct config_field *field, struct buf *out)
+{
+    buf_append_str(out, "one of:");
+    const struct config_kind *kind;
+    for (unsigned i = 0; (kind = config_kind_at(field->modules, i)); i++) {
+        if (kind->flags & CONFIG_MODULE)
+            buf_printf(out, " app:%s", kind->name);
+    }
+}
+
+const struct config_type_row *config_http_type(enum config_type type)
+{
+    static const struct config_type_row types[] = {
+        [CONFIG_ADDRESS] = {parse_address, describe_address},
+        [CONFIG_CIDR] = {parse_cidr, describe_cidr},
+        [CONFIG_HOST] = {parse_host, describe_host},
+        [CONFIG_ORIGIN] = {parse_origin, describe_origin},
+        [CONFIG_RATE] = {parse_rate, describe_rate},
+        [CONFIG_PATTERN] = {parse_pattern, describe_pattern},
+        [CONFIG_METHODS] = {parse_methods, describe_methods},
+        [CONFIG_TARGET] = {parse_target, describe_target},
+    };
+    assert(type < sizeof types / sizeof types[0] && types[type].parse);
+    return &types[type];
+}
