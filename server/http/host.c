@@ -88,6 +88,13 @@ static size_t normalise_ipv6(struct slice name, char out[HOST_NAME_MAX + 1])
     return (size_t)snprintf(out, HOST_NAME_MAX + 1, "[%s]", text);
 }
 
+static char lower(char c)
+{
+    if (c >= 'A' && c <= 'Z')
+        return (char)(c | 0x20);
+    return c;
+}
+
 size_t host_normalise(const struct host *host, char out[HOST_NAME_MAX + 1])
 {
     struct slice name = host->name;
@@ -96,10 +103,8 @@ size_t host_normalise(const struct host *host, char out[HOST_NAME_MAX + 1])
         return normalise_ipv6(name, out);
     if (name.ptr[name.len - 1] == '.')
         name.len--;
-    for (size_t i = 0; i < name.len; i++) {
-        char c = name.ptr[i];
-        out[i] = c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c;
-    }
+    for (size_t i = 0; i < name.len; i++)
+        out[i] = lower(name.ptr[i]);
     out[name.len] = '\0';
     return name.len;
 }
