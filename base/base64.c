@@ -17,7 +17,6 @@ static void encode(struct buf *out, struct slice bytes, const struct alphabet *a
     char *at = buf_reserve(out, (bytes.len + 2) / 3 * 4);
     uint32_t bits = 0;
     unsigned held = 0; /* how many of `bits` are still to be written */
-
     for (size_t i = 0; i < bytes.len; i++) {
         bits = bits << 8 | in[i];
         for (held += 8; held >= 6; held -= 6)
@@ -58,14 +57,12 @@ static int digit_value(char c, const struct alphabet *alphabet)
 static bool decode(struct slice text, struct buf *out, const struct alphabet *alphabet)
 {
     char *at = buf_reserve(out, text.len / 4 * 3 + 2);
-    uint32_t bits = 0;
-    unsigned held = 0;
-
     if (text.len % 4 == 1)
         return false;
+    uint32_t bits = 0;
+    unsigned held = 0;
     for (size_t i = 0; i < text.len; i++) {
         int value = digit_value(text.ptr[i], alphabet);
-
         if (value < 0)
             return false;
         bits = bits << 6 | (uint32_t)value;
@@ -83,10 +80,9 @@ static bool decode(struct slice text, struct buf *out, const struct alphabet *al
 
 bool base64_decode(struct slice text, struct buf *out)
 {
-    size_t padding = 0;
-
     if (text.len % 4 != 0)
         return false;
+    size_t padding = 0;
     while (padding < 2 && padding < text.len && text.ptr[text.len - 1 - padding] == '=')
         padding++;
     return decode(slice_of(text.ptr, text.len - padding), out, &standard);

@@ -33,7 +33,6 @@ void buf_shrink(struct buf *buf, size_t keep)
 static void grow(struct buf *buf, size_t need)
 {
     size_t cap = buf->cap < CAP_MIN ? CAP_MIN : buf->cap * 2;
-
     assert(need >= buf->len && buf->cap <= SIZE_MAX / 2);
     buf->cap = cap < need ? need : cap;
     buf->data = mem_realloc(buf->data, buf->cap);
@@ -41,7 +40,7 @@ static void grow(struct buf *buf, size_t need)
 
 char *buf_reserve(struct buf *buf, size_t more)
 {
-    if (buf->data == NULL || buf->cap - buf->len < more)
+    if (!buf->data || buf->cap - buf->len < more)
         grow(buf, buf->len + more);
     return buf->data + buf->len;
 }
@@ -81,7 +80,6 @@ void buf_append_u64(struct buf *buf, uint64_t value)
 {
     char digits[20];
     size_t at = sizeof digits;
-
     do {
         digits[--at] = (char)('0' + value % 10);
         value /= 10;
@@ -94,10 +92,8 @@ void buf_printf(struct buf *buf, const char *format, ...)
     char *end = buf_reserve(buf, CAP_MIN);
     size_t room = buf->cap - buf->len;
     va_list args;
-    int len;
-
     va_start(args, format);
-    len = vsnprintf(end, room, format, args);
+    int len = vsnprintf(end, room, format, args);
     va_end(args);
     assert(len >= 0);
     if ((size_t)len >= room) {

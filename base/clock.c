@@ -11,18 +11,16 @@
 
 static int64_t system_wall_ms(const struct clock *clock)
 {
-    struct timespec now;
-
     (void)clock;
+    struct timespec now;
     clock_gettime(CLOCK_REALTIME, &now);
     return now.tv_sec * INT64_C(1000) + now.tv_nsec / 1000000;
 }
 
 static int64_t system_mono_ns(const struct clock *clock)
 {
-    struct timespec now;
-
     (void)clock;
+    struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
     return now.tv_sec * INT64_C(1000000000) + now.tv_nsec;
 }
@@ -69,7 +67,6 @@ static void date_of_days(int64_t days, struct date *out)
     int year = (day - day / 1460 + day / 36524 - day / 146096) / 365;
     int year_day = day - (365 * year + year / 4 - year / 100);
     int month = (5 * year_day + 2) / 153; /* 0 is March */
-
     out->day = year_day - (153 * month + 2) / 5 + 1;
     out->month = month < 10 ? month + 3 : month - 9;
     out->year = year + (int)era * 400 + (out->month <= 2);
@@ -78,16 +75,13 @@ static void date_of_days(int64_t days, struct date *out)
 
 static struct date date_of(int64_t wall_ms)
 {
-    struct date date;
-    int64_t days;
-    int rest;
-
     if (wall_ms < WALL_MS_MIN)
         wall_ms = WALL_MS_MIN;
     if (wall_ms > WALL_MS_MAX)
         wall_ms = WALL_MS_MAX;
-    days = (wall_ms >= 0 ? wall_ms : wall_ms - DAY_MS + 1) / DAY_MS;
-    rest = (int)(wall_ms - days * DAY_MS);
+    int64_t days = (wall_ms >= 0 ? wall_ms : wall_ms - DAY_MS + 1) / DAY_MS;
+    int rest = (int)(wall_ms - days * DAY_MS);
+    struct date date;
     date_of_days(days, &date);
     date.ms = rest % 1000;
     date.second = rest / 1000 % 60;
@@ -123,7 +117,6 @@ static char *put_time(char *out, const struct date *date)
 void clock_rfc3339(int64_t wall_ms, char out[CLOCK_RFC3339_SIZE])
 {
     struct date date = date_of(wall_ms);
-
     out = put_digits(out, date.year, 4);
     *out++ = '-';
     out = put_digits(out, date.month, 2);
@@ -142,7 +135,6 @@ void clock_http_date(int64_t wall_ms, char out[CLOCK_HTTP_SIZE])
     static const char months[][4] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
                                      "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
     struct date date = date_of(wall_ms);
-
     out = put_text(out, days[date.weekday], 3);
     out = put_text(out, ", ", 2);
     out = put_digits(out, date.day, 2);

@@ -24,7 +24,6 @@ uint64_t hash_bytes(struct slice s)
 uint64_t hash_bytes2(struct slice a, struct slice b)
 {
     XXH3_state_t state;
-
     XXH3_INITSTATE(&state);
     XXH3_64bits_reset(&state);
     XXH3_64bits_update(&state, a.ptr, a.len);
@@ -40,10 +39,8 @@ uint64_t hash_keyed(struct slice s)
 void random_bytes(void *out, size_t len)
 {
     char *at = out;
-
     while (len > 0) {
         ssize_t got = getrandom(at, len, 0);
-
         if (got > 0) {
             at += got;
             len -= (size_t)got;

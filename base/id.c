@@ -42,9 +42,8 @@ static void put_big_endian(uint8_t *out, uint64_t value)
 struct id id_make(int64_t now_ms)
 {
     uint64_t random = random_word();
-    struct id id = {{0}};
-
     step(now_ms, random >> 52);
+    struct id id = {{0}};
     put_big_endian(id.bytes, (uint64_t)maker.last_ms << 16 | 0x7000 | maker.counter);
     put_big_endian(id.bytes + 8, UINT64_C(2) << 62 | random >> 2);
     return id;
@@ -58,7 +57,6 @@ static bool dash_at(size_t i)
 void id_format(const struct id *id, char out[ID_TEXT_SIZE])
 {
     static const char hex[] = "0123456789abcdef";
-
     for (size_t i = 0; i < sizeof id->bytes; i++) {
         *out++ = hex[id->bytes[i] >> 4];
         *out++ = hex[id->bytes[i] & 15];
@@ -78,14 +76,12 @@ static int hex_value(char c)
 
 bool id_parse(struct slice text, struct id *out)
 {
-    struct id id;
-    size_t digits = 0;
-
     if (text.len != ID_TEXT_SIZE - 1)
         return false;
+    struct id id;
+    size_t digits = 0;
     for (size_t i = 0; i < text.len; i++) {
         int value = hex_value(text.ptr[i]);
-
         if (dash_at(i) ? text.ptr[i] != '-' : value < 0)
             return false;
         if (dash_at(i))

@@ -17,10 +17,8 @@ static size_t skip_string(struct slice text, size_t i)
 static bool too_deep(struct slice text)
 {
     int depth = 0;
-
     for (size_t i = 0; i < text.len;) {
         char c = text.ptr[i];
-
         if (c == '"') {
             i = skip_string(text, i);
             continue;
@@ -61,7 +59,7 @@ static const char *refuse_early(struct slice text)
 {
     if (text.len == 0)
         return "The JSON text is empty.";
-    if (memchr(text.ptr, '\0', text.len) != NULL)
+    if (memchr(text.ptr, '\0', text.len))
         return "The JSON text holds a NUL byte.";
     return too_deep(text) ? "The JSON text is nested too deep." : NULL;
 }
@@ -69,15 +67,14 @@ static const char *refuse_early(struct slice text)
 enum err json_read(struct slice text, json_t **out, char *why, size_t why_size)
 {
     const char *refused = refuse_early(text);
-    json_error_t error;
-
     *out = NULL;
-    if (refused != NULL) {
+    if (refused) {
         snprintf(why, why_size, "%s", refused);
         return ERR_MALFORMED;
     }
+    json_error_t error;
     *out = json_loadb(text.ptr, text.len, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &error);
-    if (*out != NULL)
+    if (*out)
         return ERR_OK;
     snprintf(why, why_size, "%s (line %d, column %d).", explain(&error), error.line, error.column);
     return ERR_MALFORMED;
@@ -86,20 +83,18 @@ enum err json_read(struct slice text, json_t **out, char *why, size_t why_size)
 enum err json_read_trusted(struct slice text, json_t **out)
 {
     *out = text.len == 0 ? NULL : json_loadb(text.ptr, text.len, JSON_DECODE_ANY, NULL);
-    return *out != NULL ? ERR_OK : ERR_CORRUPT;
+    return *out ? ERR_OK : ERR_CORRUPT;
 }
 
 int64_t json_int(const json_t *object, const char *key, int64_t fallback)
 {
     const json_t *value = json_object_get(object, key);
-
     return json_is_integer(value) ? json_integer_value(value) : fallback;
 }
 
 const char *json_str(const json_t *object, const char *key, const char *fallback)
 {
     const json_t *value = json_object_get(object, key);
-
     return json_is_string(value) ? json_string_value(value) : fallback;
 }
 
@@ -141,10 +136,8 @@ static void append_object(struct json_writer *w, const json_t *object)
 {
     /* The iterator does not write to the object; the library only lacks the const. */
     json_t *members = (json_t *)object;
-
     jw_begin(w, '{');
-    for (void *at = json_object_iter(members); at != NULL;
-         at = json_object_iter_next(members, at)) {
+    for (void *at = json_object_iter(members); at; at = json_object_iter_next(members, at)) {
         jw_str(w, slice_str(json_object_iter_key(at)));
         buf_append_char(w->out, ':');
         w->comma = false;
@@ -156,7 +149,6 @@ static void append_object(struct json_writer *w, const json_t *object)
 void json_append(struct buf *out, const json_t *value)
 {
     struct json_writer w = {.out = out};
-
-    assert(value != NULL);
+    assert(value);
     append_value(&w, value);
 }

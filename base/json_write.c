@@ -49,12 +49,11 @@ void jw_i64(struct json_writer *w, int64_t value)
 /* A real number stays one: 2.0 is not written as the integer 2. */
 void jw_f64(struct json_writer *w, double value)
 {
-    char text[32];
-
     if (!isfinite(value)) {
         jw_null(w);
         return;
     }
+    char text[32];
     for (int digits = 15; digits <= 17; digits++) {
         snprintf(text, sizeof text, "%.*g", digits, value);
         if (strtod(text, NULL) == value)
@@ -62,7 +61,7 @@ void jw_f64(struct json_writer *w, double value)
     }
     separate(w);
     buf_append_str(w->out, text);
-    if (strpbrk(text, ".e") == NULL)
+    if (!strpbrk(text, ".e"))
         buf_append(w->out, ".0", 2);
 }
 
@@ -94,8 +93,7 @@ static void append_escape(struct buf *out, char c)
     static const char from[] = "\"\\\b\f\n\r\t";
     static const char to[] = "\"\\bfnrt";
     const char *at = c == '\0' ? NULL : strchr(from, c);
-
-    if (at == NULL) {
+    if (!at) {
         buf_printf(out, "\\u%04x", (unsigned char)c);
         return;
     }
@@ -107,7 +105,6 @@ static void append_escape(struct buf *out, char c)
 static size_t append_special(struct buf *out, struct slice s)
 {
     size_t len = slice_utf8_length(s);
-
     if (len == 0) {
         buf_append_str(out, "\xEF\xBF\xBD"); /* U+FFFD */
         return 1;
@@ -121,13 +118,11 @@ static size_t append_special(struct buf *out, struct slice s)
 
 void json_append_string(struct buf *out, struct slice value)
 {
-    size_t done = 0;
-
     buf_reserve(out, value.len + 2);
     buf_append_char(out, '"');
+    size_t done = 0;
     while (done < value.len) {
         size_t end = done;
-
         while (end < value.len && plain(value.ptr[end]))
             end++;
         buf_append(out, value.ptr + done, end - done);

@@ -74,7 +74,6 @@ void lock_assert_held(const struct lock *lock)
 void lock_cond_init(struct lock_cond *cond)
 {
     pthread_condattr_t attr;
-
     must(pthread_condattr_init(&attr));
     must(pthread_condattr_setclock(&attr, CLOCK_MONOTONIC));
     must(pthread_cond_init(&cond->cond, &attr));
@@ -96,10 +95,8 @@ void lock_cond_wait(struct lock_cond *cond, struct lock *lock)
 bool lock_cond_wait_until(struct lock_cond *cond, struct lock *lock, int64_t deadline_ns)
 {
     struct timespec deadline = {deadline_ns / 1000000000, deadline_ns % 1000000000};
-    int rc;
-
     hand_over(lock);
-    rc = pthread_cond_timedwait(&cond->cond, &lock->mutex, &deadline);
+    int rc = pthread_cond_timedwait(&cond->cond, &lock->mutex, &deadline);
     take_over(lock);
     assert(rc == 0 || rc == ETIMEDOUT);
     return rc == 0;

@@ -56,7 +56,6 @@ static void write_fully(int fd, struct slice text)
 {
     while (text.len > 0) {
         ssize_t done = write(fd, text.ptr, text.len);
-
         if (done < 0 && errno == EINTR)
             continue;
         if (done <= 0)
@@ -68,9 +67,8 @@ static void write_fully(int fd, struct slice text)
 static void write_directly(const struct log_line *line)
 {
     struct log_style style;
-    struct buf out = BUF_INIT;
-
     log_style_init(&style, LOG_AUTO, STDERR_FILENO);
+    struct buf out = BUF_INIT;
     log_format_line(&out, &style, line);
     write_fully(STDERR_FILENO, buf_slice(&out));
     buf_release(&out);
@@ -80,7 +78,6 @@ static void ring_put(const void *bytes, size_t len)
 {
     size_t at = logger.head % RING_SIZE;
     size_t first = len < RING_SIZE - at ? len : RING_SIZE - at;
-
     lock_assert_held(&logger.lock);
     if (len == 0)
         return;
@@ -93,7 +90,6 @@ static uint64_t ring_get(uint64_t pos, void *bytes, size_t len)
 {
     size_t at = pos % RING_SIZE;
     size_t first = len < RING_SIZE - at ? len : RING_SIZE - at;
-
     memcpy(bytes, logger.ring + at, first);
     memcpy((char *)bytes + first, logger.ring, len - first);
     return pos + len;
@@ -117,14 +113,12 @@ static bool push(const struct log_line *line)
 {
     struct record record = {.facts = line->facts};
     size_t size = sizeof record;
-    bool open;
-
     for (size_t i = 0; i < LOG_TEXTS; i++) {
         record.lens[i] = (uint16_t)line->texts[i].len;
         size += line->texts[i].len;
     }
     lock_acquire(&logger.lock);
-    open = logger.ring != NULL && !logger.closing;
+    bool open = logger.ring && !logger.closing;
     if (open && RING_SIZE - (logger.head - logger.tail) < size) {
         logger.dropped++;
     } else if (open) {
@@ -151,15 +145,13 @@ bool log_wants(enum log_level level)
 void log_write(enum log_level level, const char *component, const char *format, ...)
 {
     struct log_line line = {.facts = {.level = level, .component = component}};
-    char message[LOG_MESSAGE_MAX + 1];
-    va_list args;
-    int len;
-
     assert(level < LOG_OFF);
     if (!log_wants(level))
         return;
+    va_list args;
     va_start(args, format);
-    len = vsnprintf(message, sizeof message, format, args);
+    char message[LOG_MESSAGE_MAX + 1];
+    int len = vsnprintf(message, sizeof message, format, args);
     va_end(args);
     assert(len >= 0);
     line.facts.wall_ms = clock_wall_ms(&clock_system);
@@ -175,7 +167,7 @@ static struct slice cut(struct slice s)
 
 void log_access(const struct log_access *access)
 {
-    assert(access->route != NULL);
+    assert(access->route);
     if (!atomic_load_explicit(&logger.access, memory_order_relaxed))
         return;
     submit(&(struct log_line){
@@ -196,10 +188,8 @@ void log_access(const struct log_access *access)
 
 uint64_t log_dropped(void)
 {
-    uint64_t dropped;
-
     lock_acquire(&logger.lock);
-    dropped = logger.dropped;
+    uint64_t dropped = logger.dropped;
     lock_leave(&logger.lock);
     return dropped;
 }
@@ -207,13 +197,12 @@ uint64_t log_dropped(void)
 /* Formats the record at `pos` and returns where the next one begins. */
 static uint64_t format_record(uint64_t pos, struct buf *out)
 {
-    char texts[LOG_TEXTS * LOG_TEXT_MAX];
     struct record record;
-    struct log_line line;
-    size_t used = 0;
-
     pos = ring_get(pos, &record, sizeof record);
+    struct log_line line;
     line.facts = record.facts;
+    char texts[LOG_TEXTS * LOG_TEXT_MAX];
+    size_t used = 0;
     for (size_t i = 0; i < LOG_TEXTS; i++) {
         line.texts[i] = slice_of(texts + used, record.lens[i]);
         used += record.lens[i];
@@ -229,7 +218,6 @@ static void format_loss(uint64_t lost, struct buf *out)
     struct log_line line = {
         .facts = {.wall_ms = clock_wall_ms(&clock_system), .level = LOG_WARN, .component = "log"}};
     char message[80];
-
     snprintf(message, sizeof message, "%" PRIu64 " lines were lost, the log could not keep up.",
              lost);
     line.texts[LOG_MESSAGE] = slice_str(message);
@@ -240,7 +228,6 @@ static void format_loss(uint64_t lost, struct buf *out)
 static void write_up_to(uint64_t head, struct buf *out)
 {
     uint64_t pos = logger.tail; /* only this thread changes it */
-
     do {
         while (pos != head && out->len < CHUNK)
             pos = format_record(pos, out);
@@ -261,14 +248,12 @@ static bool has_news(void)
 /* Waits for a first line and then for more. False when the log closes and all is written. */
 static bool wait_for_lines(void)
 {
-    int64_t deadline_ns;
-    bool waiting = true;
-
     logger.state = WRITER_IDLE;
     while (!has_news() && !logger.closing)
         lock_cond_wait(&logger.wake, &logger.lock);
     logger.state = WRITER_GATHERING;
-    deadline_ns = clock_mono_ns(&clock_system) + GATHER_NS;
+    int64_t deadline_ns = clock_mono_ns(&clock_system) + GATHER_NS;
+    bool waiting = true;
     while (waiting && !half_full() && !logger.closing)
         waiting = lock_cond_wait_until(&logger.wake, &logger.lock, deadline_ns);
     logger.state = WRITER_BUSY;
@@ -277,15 +262,13 @@ static bool wait_for_lines(void)
 
 static void *write_lines(void *arg)
 {
-    struct buf out = BUF_INIT;
-
     (void)arg;
     pthread_setname_np(pthread_self(), "log");
     lock_acquire(&logger.lock);
+    struct buf out = BUF_INIT;
     while (wait_for_lines()) {
         uint64_t head = logger.head;
         uint64_t lost = logger.dropped - logger.dropped_told;
-
         lock_leave(&logger.lock);
         if (lost > 0)
             format_loss(lost, &out);
@@ -300,7 +283,7 @@ static void *write_lines(void *arg)
 
 static bool open_file(const char *path)
 {
-    if (path == NULL || strcmp(path, "-") == 0)
+    if (!path || strcmp(path, "-") == 0)
         logger.fd = STDERR_FILENO;
     else
         logger.fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0640);
@@ -309,9 +292,7 @@ static bool open_file(const char *path)
 
 bool log_open(const struct log_options *options)
 {
-    int rc;
-
-    assert(logger.ring == NULL);
+    assert(!logger.ring);
     if (!open_file(options->path))
         return false;
     log_style_init(&logger.style, options->format, logger.fd);
@@ -325,14 +306,14 @@ bool log_open(const struct log_options *options)
     lock_leave(&logger.lock);
     logger.level = options->level;
     logger.access = options->access && options->level < LOG_OFF;
-    rc = pthread_create(&logger.thread, NULL, write_lines, NULL);
+    int rc = pthread_create(&logger.thread, NULL, write_lines, NULL);
     assert(rc == 0);
     return true;
 }
 
 void log_close(void)
 {
-    if (logger.ring == NULL)
+    if (!logger.ring)
         return;
     lock_acquire(&logger.lock);
     logger.closing = true;

@@ -18,7 +18,6 @@ static const struct {
 void log_style_init(struct log_style *style, enum log_format format, int fd)
 {
     bool terminal = isatty(fd) == 1;
-
     *style = (struct log_style){
         .text = format == LOG_TEXT || (format == LOG_AUTO && terminal),
         .colour = terminal,
@@ -29,7 +28,6 @@ void log_style_init(struct log_style *style, enum log_format format, int fd)
 static struct slice stamp(struct log_style *style, int64_t wall_ms)
 {
     int64_t ms = wall_ms % 1000;
-
     if (wall_ms - ms != style->second_ms) {
         clock_rfc3339(wall_ms, style->stamp);
         style->second_ms = wall_ms - ms;
@@ -46,7 +44,6 @@ static void append_duration(struct buf *out, uint64_t duration_ns)
     unsigned us = (unsigned)(duration_ns / 1000 % 1000);
     char decimals[] = {'.', (char)('0' + us / 100), (char)('0' + us / 10 % 10),
                        (char)('0' + us % 10)};
-
     buf_append_u64(out, duration_ns / 1000000);
     buf_append(out, decimals, sizeof decimals);
 }
@@ -60,7 +57,6 @@ static void json_member(struct json_writer *w, const char *key, struct slice val
 static void json_access(struct json_writer *w, const struct log_line *line)
 {
     const struct log_facts *facts = &line->facts;
-
     json_member(w, "requestId", line->texts[LOG_REQUEST_ID]);
     json_member(w, "method", line->texts[LOG_METHOD]);
     json_member(w, "path", line->texts[LOG_PATH]);
@@ -79,12 +75,11 @@ static void json_access(struct json_writer *w, const struct log_line *line)
 static void format_json(struct buf *out, struct log_style *style, const struct log_line *line)
 {
     struct json_writer w = {.out = out};
-
     jw_begin(&w, '{');
     json_member(&w, "time", stamp(style, line->facts.wall_ms));
     json_member(&w, "level", slice_str(levels[line->facts.level].name));
     json_member(&w, "component", slice_str(line->facts.component));
-    if (line->facts.route != NULL)
+    if (line->facts.route)
         json_access(&w, line);
     else
         json_member(&w, "message", line->texts[LOG_MESSAGE]);
@@ -99,7 +94,6 @@ static void append_visible(struct buf *out, struct slice s)
         size_t len = slice_utf8_length(s);
         bool c0 = len == 1 && ((unsigned char)s.ptr[0] < 0x20 || s.ptr[0] == 0x7F);
         bool c1 = len == 2 && memcmp(s.ptr, "\xC2\xA0", 2) < 0;
-
         if (len == 0 || c0 || c1)
             buf_append_char(out, '?');
         else
@@ -136,7 +130,6 @@ static void text_access(struct buf *out, const struct log_line *line)
 static void format_text(struct buf *out, struct log_style *style, const struct log_line *line)
 {
     enum log_level level = line->facts.level;
-
     buf_append_slice(out, stamp(style, line->facts.wall_ms));
     buf_append_char(out, ' ');
     if (style->colour)
@@ -145,7 +138,7 @@ static void format_text(struct buf *out, struct log_style *style, const struct l
     if (style->colour)
         buf_append_str(out, "\033[0m");
     append_column(out, slice_str(line->facts.component), 8);
-    if (line->facts.route != NULL)
+    if (line->facts.route)
         text_access(out, line);
     else
         append_visible(out, line->texts[LOG_MESSAGE]);

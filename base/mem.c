@@ -6,7 +6,7 @@
 
 static void *checked(void *ptr, size_t size)
 {
-    if (ptr == NULL) {
+    if (!ptr) {
         fprintf(stderr, "galley: out of memory (%zu bytes wanted)\n", size);
         abort();
     }
@@ -42,7 +42,6 @@ char *mem_strdup(const char *text)
 void *mem_dup(const void *bytes, size_t len)
 {
     void *copy = mem_alloc(len);
-
     if (len > 0)
         memcpy(copy, bytes, len);
     return copy;

@@ -26,7 +26,6 @@ static size_t shard_index(void)
 {
     static _Atomic size_t dealt;
     static _Thread_local size_t mine; /* one more than the index; 0 before the first use */
-
     if (mine == 0)
         mine = atomic_fetch_add_explicit(&dealt, 1, memory_order_relaxed) % METRICS_SHARDS + 1;
     return mine - 1;
@@ -46,7 +45,6 @@ static uint64_t load(const _Atomic uint64_t *cell)
 static void *map_zeroed(size_t size)
 {
     void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-
     if (memory == MAP_FAILED) {
         perror("galley: no memory for metrics");
         abort();
@@ -56,7 +54,7 @@ static void *map_zeroed(size_t size)
 
 static void unmap(void *memory, size_t size)
 {
-    if (memory != NULL)
+    if (memory)
         munmap(memory, size);
 }
 
@@ -79,7 +77,6 @@ void counter_add(struct counter *counter, uint64_t n)
 uint64_t counter_sum(const struct counter *counter)
 {
     uint64_t sum = 0;
-
     for (size_t i = 0; i < METRICS_SHARDS; i++)
         sum += load(&counter->shards[i].value);
     return sum;
@@ -100,25 +97,20 @@ void histogram_destroy(struct histogram **histogram)
  * STEPS buckets of width 2^(e - STEPS_BITS). */
 static size_t bucket_of(uint64_t value)
 {
-    int shift;
-
     if (value < STEPS)
         return value;
     if (value >= VALUE_LIMIT)
         return HISTOGRAM_BUCKETS - 1;
-    shift = 63 - __builtin_clzll(value) - STEPS_BITS;
+    int shift = 63 - __builtin_clzll(value) - STEPS_BITS;
     return (size_t)shift * STEPS + (size_t)(value >> shift);
 }
 
 static uint64_t bucket_middle(size_t bucket)
 {
-    uint64_t low;
-    size_t shift;
-
     if (bucket < STEPS)
         return bucket;
-    shift = bucket / STEPS - 1;
-    low = (uint64_t)(bucket % STEPS + STEPS) << shift;
+    size_t shift = bucket / STEPS - 1;
+    uint64_t low = (uint64_t)(bucket % STEPS + STEPS) << shift;
     return low + (UINT64_C(1) << shift) / 2;
 }
 
@@ -127,7 +119,6 @@ _Static_assert((40 - STEPS_BITS + 1) * STEPS == HISTOGRAM_BUCKETS, "one bucket f
 void histogram_record(struct histogram *histogram, uint64_t value)
 {
     struct shard *shard = &histogram->shards[shard_index()];
-
     add(&shard->sum, value < VALUE_LIMIT ? value : VALUE_LIMIT);
     add(&shard->buckets[bucket_of(value)], 1);
 }
@@ -137,7 +128,6 @@ void histogram_read(const struct histogram *histogram, struct histogram_snapshot
     memset(out, 0, sizeof *out);
     for (size_t i = 0; i < METRICS_SHARDS; i++) {
         const struct shard *shard = &histogram->shards[i];
-
         out->sum += load(&shard->sum);
         for (size_t b = 0; b < HISTOGRAM_BUCKETS; b++)
             out->buckets[b] += load(&shard->buckets[b]);
@@ -157,9 +147,8 @@ void histogram_subtract(struct histogram_snapshot *now, const struct histogram_s
 uint64_t histogram_quantile(const struct histogram_snapshot *snapshot, double q)
 {
     uint64_t rank = (uint64_t)ceil(q * (double)snapshot->count);
-    uint64_t seen = 0;
-
     assert(q > 0 && q <= 1);
+    uint64_t seen = 0;
     for (size_t b = 0; b < HISTOGRAM_BUCKETS; b++) {
         seen += snapshot->buckets[b];
         if (seen > 0 && seen >= rank)
@@ -203,7 +192,6 @@ static void write_buckets(struct buf *out, const char *name, const char *labels,
     double bound = lowest;
     uint64_t below = 0;
     size_t b = 0;
-
     for (int i = 0; i <= steps; i++, bound *= 2) {
         for (; b < HISTOGRAM_BUCKETS && (double)bucket_middle(b) * scale <= bound; b++)
             below += snapshot->buckets[b];
@@ -218,9 +206,8 @@ void metrics_write_histogram(struct buf *out, const char *name, const char *labe
                              const struct histogram_snapshot *snapshot, double scale, double lowest,
                              int steps)
 {
-    char part[128];
-
     write_buckets(out, name, labels, snapshot, scale, lowest, steps);
+    char part[128];
     snprintf(part, sizeof part, "%s_sum", name);
     metrics_write_f64(out, part, labels, (double)snapshot->sum * scale);
     snprintf(part, sizeof part, "%s_count", name);

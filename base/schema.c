@@ -32,10 +32,9 @@ static bool read_type(struct schema *schema, const struct keyword *keyword, json
                       const struct why *why)
 {
     const char *name = json_string_value(value);
-
     (void)keyword;
     (void)why;
-    for (int type = SCHEMA_ANY + 1; name != NULL && type < SCHEMA_TYPES; type++) {
+    for (int type = SCHEMA_ANY + 1; name && type < SCHEMA_TYPES; type++) {
         if (strcmp(name, schema_type_names[type]) == 0) {
             schema->type = (enum schema_type)type;
             return true;
@@ -47,18 +46,16 @@ static bool read_type(struct schema *schema, const struct keyword *keyword, json
 static bool read_properties(struct schema *schema, const struct keyword *keyword, json_t *value,
                             const struct why *why)
 {
-    const char *name;
-    json_t *member;
-
     (void)keyword;
     if (!json_is_object(value))
         return false;
     schema->properties = mem_zalloc(json_object_size(value) * sizeof *schema->properties);
+    const char *name;
+    json_t *member;
     json_object_foreach(value, name, member)
     {
         struct schema *property = compile(member, why);
-
-        if (property == NULL)
+        if (!property)
             return false;
         schema->properties[schema->property_count++] = (struct schema_property){name, property};
     }
@@ -101,7 +98,7 @@ static bool read_items(struct schema *schema, const struct keyword *keyword, jso
 {
     (void)keyword;
     schema->items = compile(value, why);
-    return schema->items != NULL;
+    return schema->items;
 }
 
 static bool read_number(struct schema *schema, const struct keyword *keyword, json_t *value,
@@ -165,15 +162,13 @@ static bool read_keyword(struct schema *schema, const char *name, json_t *value,
 
 static struct schema *compile(json_t *source, const struct why *why)
 {
-    struct schema *schema;
-    const char *name;
-    json_t *value;
-
     if (!json_is_object(source)) {
         snprintf(why->text, why->size, "A schema is an object.");
         return NULL;
     }
-    schema = mem_zalloc(sizeof *schema);
+    struct schema *schema = mem_zalloc(sizeof *schema);
+    const char *name;
+    json_t *value;
     json_object_foreach(source, name, value)
     {
         if (!read_keyword(schema, name, value, why)) {
@@ -186,7 +181,7 @@ static struct schema *compile(json_t *source, const struct why *why)
 
 static void destroy(struct schema *schema)
 {
-    if (schema == NULL)
+    if (!schema)
         return;
     for (size_t i = 0; i < schema->property_count; i++)
         destroy(schema->properties[i].schema);
@@ -199,14 +194,12 @@ static void destroy(struct schema *schema)
 struct schema *schema_compile(const char *text, char *why_text, size_t why_size)
 {
     struct why why = {why_text, why_size};
-    struct schema *schema;
     json_t *source;
-
     if (json_read(slice_str(text), &source, why_text, why_size) != ERR_OK)
         return NULL;
     why.text[0] = '\0';
-    schema = compile(source, &why);
-    if (schema == NULL)
+    struct schema *schema = compile(source, &why);
+    if (!schema)
         json_decref(source);
     else
         schema->source = source;

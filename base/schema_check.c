@@ -24,12 +24,12 @@ static void check(const struct schema *schema, const json_t *value, const struct
 
 static void append_place(struct buf *out, const struct place *place)
 {
-    if (place->up == NULL)
+    if (!place->up)
         return;
     append_place(out, place->up);
     if (out->len > 0)
         buf_append_char(out, '.');
-    if (place->name != NULL)
+    if (place->name)
         buf_append_str(out, place->name);
     else
         buf_append_u64(out, place->index);
@@ -39,21 +39,19 @@ static void append_place(struct buf *out, const struct place *place)
 static void report(json_t **rows, const struct place *place, const char *reason, const char *key,
                    json_t *extra)
 {
-    struct buf field = BUF_INIT;
-    json_t *row;
-
-    if (*rows == NULL)
+    if (!*rows)
         *rows = json_array();
     if (json_array_size(*rows) >= ROWS_MAX) {
         json_decref(extra);
         return;
     }
+    struct buf field = BUF_INIT;
     append_place(&field, place);
     buf_append_char(&field, '\0');
-    row = json_object();
+    json_t *row = json_object();
     json_object_set_new(row, "field", json_string(field.data));
     json_object_set_new(row, "reason", json_string(reason));
-    if (extra != NULL)
+    if (extra)
         json_object_set_new(row, key, extra);
     json_array_append_new(*rows, row);
     buf_release(&field);
@@ -64,7 +62,6 @@ static int compare(const json_t *value, const json_t *limit)
 {
     if (json_is_integer(value) && json_is_integer(limit)) {
         json_int_t a = json_integer_value(value), b = json_integer_value(limit);
-
         return (a > b) - (a < b);
     }
     double a = json_number_value(value), b = json_number_value(limit);
@@ -75,7 +72,6 @@ static int compare(const json_t *value, const json_t *limit)
 static int compare_size(size_t size, const json_t *limit)
 {
     size_t bound = (size_t)json_integer_value(limit);
-
     return (size > bound) - (size < bound);
 }
 
@@ -88,14 +84,14 @@ static void report_limit(const struct schema *schema, enum schema_limit which,
 static void at_least(const struct schema *schema, enum schema_limit which, size_t size,
                      const struct place *place, json_t **rows)
 {
-    if (schema->limits[which] != NULL && compare_size(size, schema->limits[which]) < 0)
+    if (schema->limits[which] && compare_size(size, schema->limits[which]) < 0)
         report_limit(schema, which, place, rows);
 }
 
 static void at_most(const struct schema *schema, enum schema_limit which, size_t size,
                     const struct place *place, json_t **rows)
 {
-    if (schema->limits[which] != NULL && compare_size(size, schema->limits[which]) > 0)
+    if (schema->limits[which] && compare_size(size, schema->limits[which]) > 0)
         report_limit(schema, which, place, rows);
 }
 
@@ -103,10 +99,9 @@ static void check_number(const struct schema *schema, const json_t *value,
                          const struct place *place, json_t **rows)
 {
     const json_t *low = schema->limits[SCHEMA_MINIMUM], *high = schema->limits[SCHEMA_MAXIMUM];
-
-    if (low != NULL && compare(value, low) < 0)
+    if (low && compare(value, low) < 0)
         report_limit(schema, SCHEMA_MINIMUM, place, rows);
-    if (high != NULL && compare(value, high) > 0)
+    if (high && compare(value, high) > 0)
         report_limit(schema, SCHEMA_MAXIMUM, place, rows);
 }
 
@@ -114,7 +109,6 @@ static size_t code_points(const json_t *string)
 {
     const char *text = json_string_value(string);
     size_t count = 0;
-
     for (size_t i = 0; i < json_string_length(string); i++)
         count += (text[i] & 0xC0) != 0x80;
     return count;
@@ -124,7 +118,6 @@ static void check_string(const struct schema *schema, const json_t *value,
                          const struct place *place, json_t **rows)
 {
     size_t length = code_points(value);
-
     at_least(schema, SCHEMA_MIN_LENGTH, length, place, rows);
     at_most(schema, SCHEMA_MAX_LENGTH, length, place, rows);
 }
@@ -133,10 +126,9 @@ static void check_array(const struct schema *schema, const json_t *value, const 
                         json_t **rows)
 {
     size_t size = json_array_size(value);
-
     at_least(schema, SCHEMA_MIN_ITEMS, size, place, rows);
     at_most(schema, SCHEMA_MAX_ITEMS, size, place, rows);
-    for (size_t i = 0; schema->items != NULL && i < size; i++)
+    for (size_t i = 0; schema->items && i < size; i++)
         check(schema->items, json_array_get(value, i), &(struct place){.up = place, .index = i},
               rows);
 }
@@ -155,15 +147,13 @@ static void check_members(const struct schema *schema, const json_t *value,
 {
     for (size_t i = 0; i < json_array_size(schema->required); i++) {
         const char *name = json_string_value(json_array_get(schema->required, i));
-
-        if (json_object_get(value, name) == NULL)
+        if (!json_object_get(value, name))
             report(rows, &(struct place){.up = place, .name = name}, "required", NULL, NULL);
     }
     for (size_t i = 0; i < schema->property_count; i++) {
         const struct schema_property *property = &schema->properties[i];
         const json_t *member = json_object_get(value, property->name);
-
-        if (member != NULL)
+        if (member)
             check(property->schema, member, &(struct place){.up = place, .name = property->name},
                   rows);
     }
@@ -173,13 +163,12 @@ static void check_object(const struct schema *schema, const json_t *value,
                          const struct place *place, json_t **rows)
 {
     json_t *object = (json_t *)value; /* iterated, not written */
-    const char *name;
-    json_t *member;
-
     at_least(schema, SCHEMA_MIN_PROPERTIES, json_object_size(value), place, rows);
     check_members(schema, value, place, rows);
     if (!schema->closed)
         return;
+    const char *name;
+    json_t *member;
     json_object_foreach(object, name, member)
     {
         if (!declared(schema, name))
@@ -216,7 +205,7 @@ static bool is_allowed(const struct schema *schema, const json_t *value)
         if (json_equal(json_array_get(schema->allowed, i), value))
             return true;
     }
-    return schema->allowed == NULL;
+    return !schema->allowed;
 }
 
 /* A value of the wrong type is said to be that and nothing more. */
@@ -243,5 +232,5 @@ enum err schema_check(const struct schema *schema, const json_t *value, json_t *
 {
     *details = NULL;
     check(schema, value, &(struct place){.up = NULL}, details);
-    return *details == NULL ? ERR_OK : ERR_VALIDATION;
+    return *details ? ERR_VALIDATION : ERR_OK;
 }

@@ -43,8 +43,7 @@ struct slice slice_cut(struct slice *rest, char sep)
 {
     struct slice part = *rest;
     const char *at = part.len == 0 ? NULL : memchr(part.ptr, sep, part.len);
-
-    if (at == NULL) {
+    if (!at) {
         *rest = slice_of(NULL, 0);
         return part;
     }
@@ -58,13 +57,11 @@ bool slice_to_i64(struct slice s, int64_t *out)
     bool negative = s.len > 0 && s.ptr[0] == '-';
     size_t first = negative ? 1 : 0;
     size_t digits = s.len - first;
-    int64_t value = 0;
-
     if (digits == 0 || digits > 19 || (s.ptr[first] == '0' && digits > 1))
         return false;
+    int64_t value = 0;
     for (size_t i = first; i < s.len; i++) {
         int digit = s.ptr[i] - '0';
-
         if (digit < 0 || digit > 9 || __builtin_mul_overflow(value, 10, &value))
             return false;
         if (__builtin_sub_overflow(value, negative ? digit : -digit, &value))
@@ -80,15 +77,13 @@ size_t slice_utf8_length(struct slice s)
 {
     const unsigned char *p = (const unsigned char *)s.ptr;
     unsigned char low = 0x80, high = 0xBF;
-    size_t len;
-
     if (s.len == 0)
         return 0;
     if (p[0] < 0x80)
         return 1;
     if (p[0] < 0xC2 || p[0] > 0xF4)
         return 0;
-    len = p[0] < 0xE0 ? 2 : p[0] < 0xF0 ? 3 : 4;
+    size_t len = p[0] < 0xE0 ? 2 : p[0] < 0xF0 ? 3 : 4;
     if (s.len < len)
         return 0;
     if (p[0] == 0xE0 || p[0] == 0xF0)
@@ -108,8 +103,6 @@ bool slice_is_utf8(struct slice s)
 {
     while (s.len > 0) {
         uint64_t word;
-        size_t len;
-
         if (s.len >= sizeof word) {
             memcpy(&word, s.ptr, sizeof word);
             if ((word & 0x8080808080808080) == 0) {
@@ -117,7 +110,7 @@ bool slice_is_utf8(struct slice s)
                 continue;
             }
         }
-        len = slice_utf8_length(s);
+        size_t len = slice_utf8_length(s);
         if (len == 0)
             return false;
         s = slice_of(s.ptr + len, s.len - len);

@@ -37,7 +37,6 @@ struct ticker {
 static int64_t due_in(int64_t now_ns, int64_t ms)
 {
     int64_t due;
-
     if (__builtin_mul_overflow(ms, INT64_C(1000000), &due) ||
         __builtin_add_overflow(now_ns, due, &due))
         return NEVER;
@@ -55,25 +54,22 @@ static void bring_forward(struct timer *timer, int64_t due_ns)
 
 static struct timer *first_due(struct ticker *ticker)
 {
-    struct timer *first = NULL;
-
     lock_assert_held(&ticker->lock);
-    for (struct timer *timer = ticker->timers; timer != NULL; timer = timer->next) {
-        if (first == NULL || timer->due_ns < first->due_ns)
+    struct timer *first = NULL;
+    for (struct timer *timer = ticker->timers; timer; timer = timer->next) {
+        if (!first || timer->due_ns < first->due_ns)
             first = timer;
     }
-    return first != NULL && first->due_ns != NEVER ? first : NULL;
+    return first && first->due_ns != NEVER ? first : NULL;
 }
 
 /* Leaves the lock while the function runs; a wake that comes meanwhile is kept. */
 static void run(struct ticker *ticker, struct timer *timer, int64_t now_ns)
 {
-    int64_t again_ms;
-
     timer->due_ns = NEVER;
     ticker->running = timer;
     lock_leave(&ticker->lock);
-    again_ms = timer->fn(timer->arg, now_ns);
+    int64_t again_ms = timer->fn(timer->arg, now_ns);
     lock_acquire(&ticker->lock);
     ticker->running = NULL;
     lock_cond_broadcast(&ticker->ran);
@@ -85,14 +81,12 @@ static void run(struct ticker *ticker, struct timer *timer, int64_t now_ns)
 static void *tick(void *arg)
 {
     struct ticker *ticker = arg;
-
     pthread_setname_np(pthread_self(), "ticker");
     lock_acquire(&ticker->lock);
     while (!ticker->stopping) {
         struct timer *timer = first_due(ticker);
         int64_t now_ns = clock_mono_ns(&clock_system);
-
-        if (timer == NULL)
+        if (!timer)
             lock_cond_wait(&ticker->changed, &ticker->lock);
         else if (timer->due_ns > now_ns)
             lock_cond_wait_until(&ticker->changed, &ticker->lock, timer->due_ns);
@@ -106,12 +100,10 @@ static void *tick(void *arg)
 struct ticker *ticker_create(void)
 {
     struct ticker *ticker = mem_zalloc(sizeof *ticker);
-    int rc;
-
     lock_init(&ticker->lock, LOCK_RANK_TICKER);
     lock_cond_init(&ticker->changed);
     lock_cond_init(&ticker->ran);
-    rc = pthread_create(&ticker->thread, NULL, tick, ticker);
+    int rc = pthread_create(&ticker->thread, NULL, tick, ticker);
     assert(rc == 0);
     return ticker;
 }
@@ -119,17 +111,15 @@ struct ticker *ticker_create(void)
 void ticker_destroy(struct ticker **ticker_ptr)
 {
     struct ticker *ticker = *ticker_ptr;
-
-    if (ticker == NULL)
+    if (!ticker)
         return;
     lock_acquire(&ticker->lock);
     ticker->stopping = true;
     lock_cond_signal(&ticker->changed);
     lock_leave(&ticker->lock);
     pthread_join(ticker->thread, NULL);
-    while (ticker->timers != NULL) {
+    while (ticker->timers) {
         struct timer *timer = ticker->timers;
-
         ticker->timers = timer->next;
         free(timer);
     }
@@ -143,7 +133,6 @@ void ticker_destroy(struct ticker **ticker_ptr)
 struct timer *ticker_add(struct ticker *ticker, timer_fn fn, void *arg, int64_t first_ms)
 {
     struct timer *timer = mem_zalloc(sizeof *timer);
-
     *timer = (struct timer){.ticker = ticker, .fn = fn, .arg = arg, .due_ns = NEVER};
     lock_acquire(&ticker->lock);
     timer->next = ticker->timers;
@@ -157,7 +146,6 @@ struct timer *ticker_add(struct ticker *ticker, timer_fn fn, void *arg, int64_t 
 void timer_wake_in(struct timer *timer, int64_t ms)
 {
     int64_t due_ns = due_in(clock_mono_ns(&clock_system), ms);
-
     lock_acquire(&timer->ticker->lock);
     bring_forward(timer, due_ns);
     lock_leave(&timer->ticker->lock);
@@ -166,7 +154,6 @@ void timer_wake_in(struct timer *timer, int64_t ms)
 void timer_cancel(struct timer *timer)
 {
     struct ticker *ticker = timer->ticker;
-
     assert(!pthread_equal(pthread_self(), ticker->thread));
     lock_acquire(&ticker->lock);
     timer->cancelled = true;

@@ -27,7 +27,6 @@ static void test_base64_writes_the_vectors_of_the_rfc(void **state)
     (void)state;
     for (size_t i = 0; i < VECTORS; i++) {
         struct buf out = BUF_INIT;
-
         base64_append(&out, slice_str(vectors[i].bytes));
         assert_true(slice_is(buf_slice(&out), vectors[i].padded));
         buf_clear(&out);
@@ -42,7 +41,6 @@ static void test_base64_reads_the_vectors_of_the_rfc(void **state)
     (void)state;
     for (size_t i = 0; i < VECTORS; i++) {
         struct buf out = BUF_INIT;
-
         assert_true(base64_decode(slice_str(vectors[i].padded), &out));
         assert_true(slice_is(buf_slice(&out), vectors[i].bytes));
         buf_clear(&out);
@@ -58,9 +56,8 @@ static void test_base64_refuses_every_second_spelling(void **state)
         "Zg", "Zg=",    "Zg===", "Zh==", "Zm9=",     "Z===", "====",
         "=",  "Zm9v\n", "Zm 9v", "-__-", "Zg==Zg==", "Z=g=", "Zm9vA",
     };
-    struct buf out = BUF_INIT;
-
     (void)state;
+    struct buf out = BUF_INIT;
     buf_append_str(&out, "before");
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
         assert_false(base64_decode(slice_str(bad[i]), &out));
@@ -71,9 +68,8 @@ static void test_base64_refuses_every_second_spelling(void **state)
 static void test_base64url_refuses_padding_and_stray_bits(void **state)
 {
     static const char *const bad[] = {"Zg==", "Z", "Zh", "Zm9", "+//+", "Zm9vY", "Zg\n"};
-    struct buf out = BUF_INIT;
-
     (void)state;
+    struct buf out = BUF_INIT;
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
         assert_false(base64url_decode(slice_str(bad[i]), &out));
     assert_int_equal(out.len, 0);
@@ -88,6 +84,5 @@ int main(void)
         cmocka_unit_test(test_base64_refuses_every_second_spelling),
         cmocka_unit_test(test_base64url_refuses_padding_and_stray_bits),
     };
-
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -9,9 +9,8 @@
 
 static void test_buf_appends_and_keeps_what_was_there(void **state)
 {
-    struct buf buf = BUF_INIT;
-
     (void)state;
+    struct buf buf = BUF_INIT;
     for (int i = 0; i < 1000; i++)
         buf_append_str(&buf, "0123456789");
     buf_append_char(&buf, '!');
@@ -24,9 +23,8 @@ static void test_buf_appends_and_keeps_what_was_there(void **state)
 
 static void test_buf_writes_numbers_at_their_borders(void **state)
 {
-    struct buf buf = BUF_INIT;
-
     (void)state;
+    struct buf buf = BUF_INIT;
     buf_append_i64(&buf, INT64_MIN);
     buf_append_char(&buf, ' ');
     buf_append_i64(&buf, INT64_MAX);
@@ -41,12 +39,11 @@ static void test_buf_writes_numbers_at_their_borders(void **state)
 
 static void test_buf_printf_writes_texts_longer_than_the_room(void **state)
 {
-    struct buf buf = BUF_INIT;
-    char text[501];
-
     (void)state;
+    char text[501];
     memset(text, 'x', 500);
     text[500] = '\0';
+    struct buf buf = BUF_INIT;
     buf_printf(&buf, "%s", "");
     buf_printf(&buf, "<%s>%d", text, 7);
     assert_int_equal(buf.len, 503);
@@ -57,11 +54,10 @@ static void test_buf_printf_writes_texts_longer_than_the_room(void **state)
 
 static void test_buf_clear_keeps_the_memory(void **state)
 {
-    struct buf buf = BUF_INIT;
-    char *data;
-
     (void)state;
+    struct buf buf = BUF_INIT;
     buf_append_str(&buf, "something");
+    char *data;
     data = buf.data;
     buf_clear(&buf);
     buf_append_str(&buf, "else");
@@ -72,9 +68,8 @@ static void test_buf_clear_keeps_the_memory(void **state)
 
 static void test_buf_shrink_gives_back_what_is_above(void **state)
 {
-    struct buf buf = BUF_INIT;
-
     (void)state;
+    struct buf buf = BUF_INIT;
     buf_reserve(&buf, 100000);
     buf.len = 100000;
     buf_shrink(&buf, 4096);
@@ -88,9 +83,8 @@ static void test_buf_shrink_gives_back_what_is_above(void **state)
 
 static void test_buf_release_leaves_an_empty_buffer(void **state)
 {
-    struct buf buf = BUF_INIT;
-
     (void)state;
+    struct buf buf = BUF_INIT;
     buf_append_str(&buf, "x");
     buf_release(&buf);
     assert_null(buf.data);
@@ -108,6 +102,5 @@ int main(void)
         cmocka_unit_test(test_buf_shrink_gives_back_what_is_above),
         cmocka_unit_test(test_buf_release_leaves_an_empty_buffer),
     };
-
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

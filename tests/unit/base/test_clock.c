@@ -12,9 +12,8 @@
 
 static void test_clock_fake_stands_still_until_moved(void **state)
 {
-    struct clock_fake fake;
-
     (void)state;
+    struct clock_fake fake;
     clock_fake_init(&fake, 1000);
     assert_int_equal(clock_wall_ms(&fake.clock), 1000);
     assert_int_equal(clock_mono_ns(&fake.clock), 0);
@@ -28,7 +27,6 @@ static void test_clock_system_agrees_with_the_machine(void **state)
     int64_t before = (int64_t)time(NULL) * 1000;
     int64_t now = clock_wall_ms(&clock_system);
     int64_t mono = clock_mono_ns(&clock_system);
-
     (void)state;
     assert_true(now > before - 1000);
     assert_true(clock_mono_ns(&clock_system) >= mono);
@@ -37,7 +35,6 @@ static void test_clock_system_agrees_with_the_machine(void **state)
 static void assert_rfc3339(int64_t wall_ms, const char *expected)
 {
     char text[CLOCK_RFC3339_SIZE];
-
     clock_rfc3339(wall_ms, text);
     assert_string_equal(text, expected);
 }
@@ -60,9 +57,8 @@ static void test_clock_keeps_dates_within_four_digits(void **state)
 
 static void test_clock_writes_http_dates(void **state)
 {
-    char text[CLOCK_HTTP_SIZE];
-
     (void)state;
+    char text[CLOCK_HTTP_SIZE];
     clock_http_date(784111777000, text);
     assert_string_equal(text, "Sun, 06 Nov 1994 08:49:37 GMT");
 }
@@ -72,10 +68,10 @@ static void test_clock_agrees_with_the_c_library_on_every_day_of_four_centuries(
     (void)state;
     for (time_t day = -5000; day < 146097; day++) {
         time_t second = day * 86400 + 86399;
-        char mine[CLOCK_HTTP_SIZE], theirs[CLOCK_HTTP_SIZE];
-        struct tm tm;
-
+        char mine[CLOCK_HTTP_SIZE];
         clock_http_date(second * 1000, mine);
+        char theirs[CLOCK_HTTP_SIZE];
+        struct tm tm;
         strftime(theirs, sizeof theirs, "%a, %d %b %Y %H:%M:%S GMT", gmtime_r(&second, &tm));
         if (strcmp(mine, theirs) != 0)
             assert_string_equal(mine, theirs);
@@ -92,6 +88,5 @@ int main(void)
         cmocka_unit_test(test_clock_writes_http_dates),
         cmocka_unit_test(test_clock_agrees_with_the_c_library_on_every_day_of_four_centuries),
     };
-
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

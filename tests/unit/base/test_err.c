@@ -21,7 +21,6 @@ static void test_err_every_row_has_code_status_and_sentence(void **state)
     (void)state;
     for (enum err err = ERR_OK + 1; err < ERR_COUNT; err++) {
         const char *text = err_text(err);
-
         assert_in_range(err_status(err), 400, 599);
         assert_true(strspn(err_code(err), "ABCDEFGHIJKLMNOPQRSTUVWXYZ_") == strlen(err_code(err)));
         assert_int_equal(text[strlen(text) - 1], '.');
@@ -52,6 +51,5 @@ int main(void)
         cmocka_unit_test(test_err_rows_are_those_of_the_enum),
         cmocka_unit_test(test_err_corruption_looks_like_any_internal_error),
     };
-
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

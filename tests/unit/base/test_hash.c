@@ -17,15 +17,13 @@ static void test_hash_bytes_never_changes(void **state)
 
 static void test_hash_of_two_runs_is_that_of_their_sum(void **state)
 {
-    char bytes[600];
-
     (void)state;
+    char bytes[600];
     for (size_t i = 0; i < sizeof bytes; i++)
         bytes[i] = (char)(i * 7);
     for (size_t cut = 0; cut <= sizeof bytes; cut += 25) {
         struct slice a = slice_of(bytes, cut);
         struct slice b = slice_of(bytes + cut, sizeof bytes - cut);
-
         assert_true(hash_bytes2(a, b) == hash_bytes(slice_of(bytes, sizeof bytes)));
     }
     assert_true(hash_bytes2(slice_of(NULL, 0), slice_str("x")) == hash_bytes(slice_str("x")));
@@ -34,7 +32,6 @@ static void test_hash_of_two_runs_is_that_of_their_sum(void **state)
 static void test_hash_keyed_is_stable_within_the_process_and_not_the_plain_one(void **state)
 {
     struct slice key = slice_str("user:17");
-
     (void)state;
     assert_true(hash_keyed(key) == hash_keyed(key));
     assert_true(hash_keyed(key) != hash_bytes(key));
@@ -43,10 +40,9 @@ static void test_hash_keyed_is_stable_within_the_process_and_not_the_plain_one(v
 
 static void test_random_bytes_fill_everything(void **state)
 {
+    (void)state;
     uint8_t seen[1000] = {0};
     uint8_t bytes[1000];
-
-    (void)state;
     for (int round = 0; round < 8; round++) {
         random_bytes(bytes, sizeof bytes);
         for (size_t i = 0; i < sizeof bytes; i++)
@@ -64,6 +60,5 @@ int main(void)
         cmocka_unit_test(test_hash_keyed_is_stable_within_the_process_and_not_the_plain_one),
         cmocka_unit_test(test_random_bytes_fill_everything),
     };
-
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

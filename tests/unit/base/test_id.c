@@ -15,9 +15,8 @@
 static void test_id_is_a_version_7_uuid_with_its_time_in_front(void **state)
 {
     struct id id = id_make(NOW);
-    int64_t ms = 0;
-
     (void)state;
+    int64_t ms = 0;
     for (size_t i = 0; i < 6; i++)
         ms = ms << 8 | id.bytes[i];
     assert_int_equal(ms, NOW);
@@ -28,11 +27,9 @@ static void test_id_is_a_version_7_uuid_with_its_time_in_front(void **state)
 static void test_id_increases_within_a_millisecond(void **state)
 {
     struct id last = id_make(NOW);
-
     (void)state;
     for (int i = 0; i < 20000; i++) {
         struct id next = id_make(NOW);
-
         assert_true(id_compare(&last, &next) < 0);
         last = next;
     }
@@ -42,19 +39,16 @@ static void test_id_increases_when_the_clock_steps_back(void **state)
 {
     struct id before = id_make(NOW + 60000);
     struct id after = id_make(NOW);
-
     (void)state;
     assert_true(id_compare(&before, &after) < 0);
 }
 
 static void test_id_text_reads_back(void **state)
 {
-    char text[ID_TEXT_SIZE];
-
     (void)state;
+    char text[ID_TEXT_SIZE];
     for (int i = 0; i < 100; i++) {
         struct id id = id_make(NOW), back;
-
         id_format(&id, text);
         assert_true(id_parse(slice_str(text), &back));
         assert_int_equal(id_compare(&id, &back), 0);
@@ -65,12 +59,11 @@ static void test_id_text_is_canonical(void **state)
 {
     static const struct id id = {{0x01, 0x9c, 0x13, 0x8a, 0xbc, 0xde, 0x7f, 0x00, 0x80, 0x01, 0x23,
                                   0x45, 0x67, 0x89, 0xab, 0xcd}};
-    char text[ID_TEXT_SIZE];
-    struct id upper;
-
     (void)state;
+    char text[ID_TEXT_SIZE];
     id_format(&id, text);
     assert_string_equal(text, "019c138a-bcde-7f00-8001-23456789abcd");
+    struct id upper;
     assert_true(id_parse(slice_str("019C138A-BCDE-7F00-8001-23456789ABCD"), &upper));
     assert_int_equal(id_compare(&id, &upper), 0);
 }
@@ -88,9 +81,8 @@ static void test_id_refuses_other_texts(void **state)
         "019c138a-bcde-7f00-8001-23456789abc ",
         "019c138a_bcde_7f00_8001_23456789abcd",
     };
-    struct id id;
-
     (void)state;
+    struct id id;
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
         assert_false(id_parse(slice_str(bad[i]), &id));
 }
@@ -101,7 +93,6 @@ static void test_id_refuses_other_texts(void **state)
 static void *make_many(void *arg)
 {
     struct id *ids = arg;
-
     for (int i = 0; i < EACH; i++)
         ids[i] = id_make(NOW);
     return NULL;
@@ -115,9 +106,8 @@ static int compare(const void *a, const void *b)
 static void test_id_is_unique_over_threads(void **state)
 {
     static struct id ids[THREADS * EACH];
-    pthread_t threads[THREADS];
-
     (void)state;
+    pthread_t threads[THREADS];
     for (int i = 0; i < THREADS; i++)
         pthread_create(&threads[i], NULL, make_many, ids + i * EACH);
     for (int i = 0; i < THREADS; i++)
@@ -138,6 +128,5 @@ int main(void)
         cmocka_unit_test(test_id_refuses_other_texts),
         cmocka_unit_test(test_id_is_unique_over_threads),
     };
-
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -14,11 +14,10 @@ static enum err read_text(struct slice text)
     char why[128] = "";
     json_t *value;
     enum err err = json_read(text, &value, why, sizeof why);
-
     if (err == ERR_OK)
         json_decref(value);
     else
-        assert_true(value == NULL && why[0] != '\0' && why[strlen(why) - 1] == '.');
+        assert_true(!value && why[0] != '\0' && why[strlen(why) - 1] == '.');
     return err;
 }
 
@@ -37,7 +36,6 @@ static void test_json_reads_values_of_every_kind(void **state)
         "-9223372036854775808",
         "\"\\u00e4 \\ud83d\\ude00\"",
     };
-
     (void)state;
     for (size_t i = 0; i < sizeof good / sizeof good[0]; i++)
         assert_int_equal(read_text(slice_str(good[i])), ERR_OK);
@@ -50,7 +48,6 @@ static void test_json_refuses_malformed_texts(void **state)
         "+1",  "1.",      ".5",     "NaN",     "Infinity",       "nul",         "[1] 2",   "{} {}",
         "\"a", "\"\\x\"", "\"\n\"", "// c\n1", "\xEF\xBB\xBF{}", "\"\\ud800\"", "]",
     };
-
     (void)state;
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
         assert_int_equal(read_text(slice_str(bad[i])), ERR_MALFORMED);
@@ -93,14 +90,12 @@ static void test_json_refuses_numbers_that_do_not_fit(void **state)
 static enum err read_nested(const char *open, const char *close, int depth)
 {
     struct buf text = BUF_INIT;
-    enum err err;
-
     for (int i = 0; i < depth; i++)
         buf_append_str(&text, open);
     buf_append_str(&text, "1");
     for (int i = 0; i < depth; i++)
         buf_append_str(&text, close);
-    err = read_text(buf_slice(&text));
+    enum err err = read_text(buf_slice(&text));
     buf_release(&text);
     return err;
 }
@@ -126,10 +121,9 @@ static void test_json_does_not_count_brackets_within_strings(void **state)
 
 static void test_json_says_where_without_quoting_the_text(void **state)
 {
+    (void)state;
     char why[128];
     json_t *value;
-
-    (void)state;
     assert_int_equal(json_read(slice_str("{\n\"a\": secret}"), &value, why, sizeof why),
                      ERR_MALFORMED);
     assert_non_null(strstr(why, "line 2"));
@@ -138,9 +132,8 @@ static void test_json_says_where_without_quoting_the_text(void **state)
 
 static void test_json_trusted_text_that_does_not_parse_is_corruption(void **state)
 {
-    json_t *value;
-
     (void)state;
+    json_t *value;
     assert_int_equal(json_read_trusted(slice_str("{\"a\":1}"), &value), ERR_OK);
     json_decref(value);
     assert_int_equal(json_read_trusted(slice_str("{\"a\":"), &value), ERR_CORRUPT);
@@ -150,11 +143,10 @@ static void test_json_trusted_text_that_does_not_parse_is_corruption(void **stat
 /* What a text becomes after reading and appending. */
 static void assert_appended(const char *text, const char *expected)
 {
-    struct buf out = BUF_INIT;
     char why[128];
     json_t *value;
-
     assert_int_equal(json_read(slice_str(text), &value, why, sizeof why), ERR_OK);
+    struct buf out = BUF_INIT;
     json_append(&out, value);
     buf_append_char(&out, '\0');
     assert_string_equal(out.data, expected);
@@ -181,7 +173,6 @@ static void test_json_appends_shortest_numbers_and_keeps_their_kind(void **state
 static void test_json_members_fall_back(void **state)
 {
     json_t *object = json_pack("{s:i, s:s}", "n", 5, "t", "text");
-
     (void)state;
     assert_int_equal(json_int(object, "n", -1), 5);
     assert_int_equal(json_int(object, "t", -1), -1);
@@ -196,7 +187,6 @@ static void test_json_writer_places_commas(void **state)
 {
     struct buf out = BUF_INIT;
     struct json_writer w = {.out = &out};
-
     (void)state;
     jw_begin(&w, '{');
     jw_key(&w, "a");
@@ -223,7 +213,6 @@ static void test_json_writer_says_null_for_what_is_no_number(void **state)
 {
     struct buf out = BUF_INIT;
     struct json_writer w = {.out = &out};
-
     (void)state;
     jw_begin(&w, '[');
     jw_f64(&w, (double)NAN);
@@ -236,7 +225,6 @@ static void test_json_writer_says_null_for_what_is_no_number(void **state)
 static void assert_string_becomes(struct slice text, const char *expected)
 {
     struct buf out = BUF_INIT;
-
     json_append_string(&out, text);
     assert_true(slice_is(buf_slice(&out), expected));
     buf_release(&out);
@@ -284,6 +272,5 @@ int main(void)
         cmocka_unit_test(test_json_strings_are_escaped),
         cmocka_unit_test(test_json_strings_are_always_utf8),
     };
-
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

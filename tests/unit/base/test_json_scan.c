@@ -77,11 +77,11 @@ static void test_json_find_reads_nothing_behind_the_end(void **state)
     (void)state;
     for (size_t len = 0; len < sizeof OBJECT - 1; len++) {
         char *copy = malloc(len + 1);
-        struct slice value;
-        struct buf out = BUF_INIT;
         memcpy(copy, OBJECT, len);
         copy[len] = '\\';
+        struct slice value;
         json_find(slice_of(copy, len), "none", &value);
+        struct buf out = BUF_INIT;
         json_find_str(slice_of(copy, len + 1), "empty", &out);
         buf_release(&out);
         free(copy);

@@ -20,8 +20,6 @@ static struct lock inner = LOCK_INIT(LOCK_RANK_CACHE);
 static bool aborts(void (*fn)(void))
 {
     pid_t pid = fork();
-    int status;
-
     assert_true(pid >= 0);
     if (pid == 0) {
         close(STDERR_FILENO); /* the assertion's text is no news */
@@ -29,6 +27,7 @@ static bool aborts(void (*fn)(void))
         fn();
         _exit(0);
     }
+    int status;
     assert_int_equal(waitpid(pid, &status, 0), pid);
     return WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT;
 }
@@ -41,14 +40,13 @@ static void *holds_inner(void *arg)
 
 static void test_lock_is_held_by_the_thread_that_took_it_only(void **state)
 {
-    bool other = true;
-    pthread_t thread;
-
     (void)state;
     assert_false(lock_held(&inner));
     lock_acquire(&inner);
     assert_true(lock_held(&inner));
     lock_assert_held(&inner);
+    bool other = true;
+    pthread_t thread;
     pthread_create(&thread, NULL, holds_inner, &other);
     pthread_join(thread, NULL);
     assert_false(other);
@@ -131,7 +129,6 @@ static void meeting_release(struct meeting *meeting)
 static void *take_odd_turns(void *arg)
 {
     struct meeting *meeting = arg;
-
     lock_acquire(&meeting->lock);
     while (meeting->turn < 20) {
         while (meeting->turn % 2 == 0 && meeting->turn < 20)
@@ -145,11 +142,10 @@ static void *take_odd_turns(void *arg)
 
 static void test_lock_cond_wait_restores_owner_and_rank(void **state)
 {
-    struct meeting meeting;
-    pthread_t thread;
-
     (void)state;
+    struct meeting meeting;
     meeting_init(&meeting);
+    pthread_t thread;
     pthread_create(&thread, NULL, take_odd_turns, &meeting);
     lock_acquire(&outer);
     lock_acquire(&meeting.lock);
@@ -170,9 +166,8 @@ static void test_lock_cond_wait_restores_owner_and_rank(void **state)
 
 static void test_lock_cond_wait_until_ends_at_a_past_deadline(void **state)
 {
-    struct meeting meeting;
-
     (void)state;
+    struct meeting meeting;
     meeting_init(&meeting);
     lock_acquire(&meeting.lock);
     assert_false(
@@ -185,7 +180,6 @@ static void test_lock_cond_wait_until_ends_at_a_past_deadline(void **state)
 static void *signal_turn(void *arg)
 {
     struct meeting *meeting = arg;
-
     lock_acquire(&meeting->lock);
     meeting->turn = 1;
     lock_cond_signal(&meeting->cond);
@@ -196,12 +190,11 @@ static void *signal_turn(void *arg)
 static void test_lock_cond_wait_until_ends_when_signalled(void **state)
 {
     int64_t hour_later = clock_mono_ns(&clock_system) + INT64_C(3600000000000);
-    struct meeting meeting;
-    pthread_t thread;
-
     (void)state;
+    struct meeting meeting;
     meeting_init(&meeting);
     lock_acquire(&meeting.lock);
+    pthread_t thread;
     pthread_create(&thread, NULL, signal_turn, &meeting);
     while (meeting.turn == 0)
         assert_true(lock_cond_wait_until(&meeting.cond, &meeting.lock, hour_later));
@@ -225,9 +218,8 @@ static void *count(void *arg)
 
 static void test_lock_excludes_other_threads(void **state)
 {
-    pthread_t threads[4];
-
     (void)state;
+    pthread_t threads[4];
     for (int i = 0; i < 4; i++)
         pthread_create(&threads[i], NULL, count, NULL);
     for (int i = 0; i < 4; i++)
@@ -246,6 +238,5 @@ int main(void)
         cmocka_unit_test(test_lock_cond_wait_until_ends_when_signalled),
         cmocka_unit_test(test_lock_excludes_other_threads),
     };
-
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -27,8 +27,7 @@ static int setup(void **state)
 {
     struct fixture *f = calloc(1, sizeof *f);
     const char *tmp = getenv("TMPDIR");
-
-    snprintf(f->dir, sizeof f->dir, "%s/galley-log-XXXXXX", tmp != NULL ? tmp : "/tmp");
+    snprintf(f->dir, sizeof f->dir, "%s/galley-log-XXXXXX", tmp ? tmp : "/tmp");
     assert_non_null(mkdtemp(f->dir));
     snprintf(f->path, sizeof f->path, "%s/log", f->dir);
     *state = f;
@@ -38,7 +37,6 @@ static int setup(void **state)
 static int teardown(void **state)
 {
     struct fixture *f = *state;
-
     unlink(f->path);
     rmdir(f->dir);
     buf_release(&f->text);
@@ -55,7 +53,6 @@ static void open_log(struct fixture *f, enum log_level level, enum log_format fo
 static void read_fd(int fd, struct buf *out)
 {
     ssize_t got;
-
     while ((got = read(fd, buf_reserve(out, 65536), 65536)) > 0)
         out->len += (size_t)got;
 }
@@ -63,10 +60,8 @@ static void read_fd(int fd, struct buf *out)
 /* Closes the log, and gives its lines one by one through next_line. */
 static struct slice read_log(struct fixture *f)
 {
-    int fd;
-
     log_close();
-    fd = open(f->path, O_RDONLY);
+    int fd = open(f->path, O_RDONLY);
     assert_true(fd >= 0);
     read_fd(fd, &f->text);
     close(fd);
@@ -77,11 +72,10 @@ static struct slice read_log(struct fixture *f)
 static json_t *next_line(struct slice *rest)
 {
     struct slice line = slice_cut(rest, '\n');
-    char why[128] = "";
-    json_t *value;
-
     if (line.len == 0)
         return NULL;
+    char why[128] = "";
+    json_t *value;
     if (json_read(line, &value, why, sizeof why) != ERR_OK)
         fail_msg("%.*s: %s", SLICE_ARG(line), why);
     return value;
@@ -105,13 +99,10 @@ static struct log_access order(void)
 
 static void test_log_line_is_a_json_object(void **state)
 {
-    struct slice rest;
-    json_t *line;
-
     open_log(*state, LOG_INFO, LOG_JSON, false);
     log_write(LOG_WARN, "store", "The disk is %d %% full.", 93);
-    rest = read_log(*state);
-    line = next_line(&rest);
+    struct slice rest = read_log(*state);
+    json_t *line = next_line(&rest);
     assert_string_equal(json_str(line, "level", ""), "warn");
     assert_string_equal(json_str(line, "component", ""), "store");
     assert_string_equal(json_str(line, "message", ""), "The disk is 93 % full.");
@@ -123,11 +114,9 @@ static void test_log_line_is_a_json_object(void **state)
 static void test_log_access_line_has_the_facts_of_the_request(void **state)
 {
     struct log_access access = order();
-    struct slice text;
-
     open_log(*state, LOG_INFO, LOG_JSON, true);
     log_access(&access);
-    text = read_log(*state);
+    struct slice text = read_log(*state);
     assert_true(slice_is(text, "{\"time\":\"2026-01-31T10:30:00.123Z\",\"level\":\"info\","
                                "\"component\":\"access\",\"requestId\":\"req-1\","
                                "\"method\":\"POST\",\"path\":\"/place-order\","
@@ -138,7 +127,6 @@ static void test_log_access_line_has_the_facts_of_the_request(void **state)
 static void test_log_access_lines_are_dropped_when_not_wanted(void **state)
 {
     struct log_access access = order();
-
     open_log(*state, LOG_INFO, LOG_JSON, false);
     log_access(&access);
     assert_int_equal(read_log(*state).len, 0);
@@ -146,14 +134,12 @@ static void test_log_access_lines_are_dropped_when_not_wanted(void **state)
 
 static void test_log_keeps_its_level_and_above(void **state)
 {
-    struct slice rest;
-
     open_log(*state, LOG_WARN, LOG_JSON, false);
     assert_false(log_wants(LOG_INFO));
     assert_true(log_wants(LOG_WARN));
     log_write(LOG_INFO, "test", "no");
     log_write(LOG_ERROR, "test", "yes");
-    rest = read_log(*state);
+    struct slice rest = read_log(*state);
     json_decref(next_line(&rest));
     assert_int_equal(rest.len, 0);
 }
@@ -161,19 +147,15 @@ static void test_log_keeps_its_level_and_above(void **state)
 static void test_log_escapes_what_a_client_sent(void **state)
 {
     struct log_access access = order();
-    struct slice rest;
-    json_t *line;
-
     open_log(*state, LOG_INFO, LOG_JSON, true);
     access.path = slice_of("/\"\n{\xFF\0\x1B[2J", 10);
     log_access(&access);
     log_write(LOG_INFO, "test", "%s", "a\"\n\x01\xE2\x82");
-    rest = read_log(*state);
+    struct slice rest = read_log(*state);
     for (int i = 0; i < 2; i++) {
         struct slice raw = slice_cut(&rest, '\n');
         json_error_t error;
-
-        line = json_loadb(raw.ptr, raw.len, JSON_ALLOW_NUL, &error);
+        json_t *line = json_loadb(raw.ptr, raw.len, JSON_ALLOW_NUL, &error);
         assert_non_null(line);
         json_decref(line);
     }
@@ -184,16 +166,13 @@ static void test_log_cuts_long_texts(void **state)
 {
     struct log_access access = order();
     char longer[1000];
-    struct slice rest;
-    json_t *line;
-
     memset(longer, 'x', sizeof longer);
     open_log(*state, LOG_INFO, LOG_JSON, true);
     access.path = slice_of(longer, sizeof longer);
     log_access(&access);
     log_write(LOG_INFO, "test", "%.*s", (int)sizeof longer, longer);
-    rest = read_log(*state);
-    line = next_line(&rest);
+    struct slice rest = read_log(*state);
+    json_t *line = next_line(&rest);
     assert_int_equal(strlen(json_str(line, "path", "")), 256);
     json_decref(line);
     line = next_line(&rest);
@@ -204,13 +183,11 @@ static void test_log_cuts_long_texts(void **state)
 static void test_log_text_moves_no_cursor(void **state)
 {
     struct log_access access = order();
-    struct slice text;
-
     open_log(*state, LOG_INFO, LOG_TEXT, true);
     access.path = slice_str("/\x1B[2J\n\xC2\x9B\xFF\xC3\xA4");
     log_access(&access);
     log_write(LOG_ERROR, "store", "one\ntwo");
-    text = read_log(*state);
+    struct slice text = read_log(*state);
     assert_non_null(memmem(text.ptr, text.len, "/?[2J???\xC3\xA4", 10));
     assert_non_null(memmem(text.ptr, text.len, "ERROR store    one?two\n", 23));
     assert_null(memchr(text.ptr, '\x1B', text.len));
@@ -219,15 +196,13 @@ static void test_log_text_moves_no_cursor(void **state)
 static void test_log_appends_to_the_file(void **state)
 {
     struct fixture *f = *state;
-    struct slice rest;
-
     for (int i = 0; i < 2; i++) {
         open_log(f, LOG_INFO, LOG_JSON, false);
         log_write(LOG_INFO, "test", "run %d", i);
         log_close();
     }
     open_log(f, LOG_INFO, LOG_JSON, false);
-    rest = read_log(f);
+    struct slice rest = read_log(f);
     json_decref(next_line(&rest));
     json_decref(next_line(&rest));
     assert_null(next_line(&rest));
@@ -236,7 +211,6 @@ static void test_log_appends_to_the_file(void **state)
 static void test_log_open_tells_when_the_file_cannot_be_opened(void **state)
 {
     struct fixture *f = *state;
-
     assert_false(log_open(&(struct log_options){.path = f->dir}));
     log_close();
 }
@@ -254,11 +228,8 @@ static void *write_many(void *arg)
 static void test_log_keeps_every_thread_in_order(void **state)
 {
     int numbers[THREADS], next[THREADS] = {0};
-    pthread_t threads[THREADS];
-    struct slice rest;
-    json_t *line;
-
     open_log(*state, LOG_INFO, LOG_JSON, false);
+    pthread_t threads[THREADS];
     for (int i = 0; i < THREADS; i++) {
         numbers[i] = i;
         pthread_create(&threads[i], NULL, write_many, &numbers[i]);
@@ -266,10 +237,10 @@ static void test_log_keeps_every_thread_in_order(void **state)
     for (int i = 0; i < THREADS; i++)
         pthread_join(threads[i], NULL);
     assert_int_equal(log_dropped(), 0);
-    rest = read_log(*state);
-    while ((line = next_line(&rest)) != NULL) {
+    struct slice rest = read_log(*state);
+    json_t *line;
+    while ((line = next_line(&rest))) {
         int thread, number;
-
         assert_int_equal(sscanf(json_str(line, "message", ""), "%d %d", &thread, &number), 2);
         assert_int_equal(number, next[thread]++);
         json_decref(line);
@@ -282,7 +253,6 @@ static void *drain(void *arg)
 {
     struct fixture *f = arg;
     int fd = open(f->path, O_RDONLY);
-
     read_fd(fd, &f->text);
     close(fd);
     return NULL;
@@ -293,8 +263,7 @@ static void assert_all_told(struct slice rest, unsigned long long sent)
 {
     unsigned long long arrived = 0, lost = 0, told;
     json_t *line;
-
-    while ((line = next_line(&rest)) != NULL) {
+    while ((line = next_line(&rest))) {
         if (sscanf(json_str(line, "message", ""), "%llu lines were lost", &told) == 1)
             lost += told;
         else
@@ -310,13 +279,12 @@ static void test_log_drops_and_counts_when_nobody_can_write(void **state)
 {
     struct fixture *f = *state;
     int sent = 0, holder;
-    pthread_t reader;
-
     assert_int_equal(mkfifo(f->path, 0600), 0);
     holder = open(f->path, O_RDONLY | O_NONBLOCK);
     open_log(f, LOG_INFO, LOG_JSON, false);
     for (; log_dropped() < 10; sent++)
         log_write(LOG_INFO, "test", "line %d", sent);
+    pthread_t reader;
     pthread_create(&reader, NULL, drain, f);
     log_close();
     pthread_join(reader, NULL);
@@ -328,7 +296,6 @@ static void test_log_drops_and_counts_when_nobody_can_write(void **state)
 static void test_log_tells_a_loss_that_no_line_follows(void **state)
 {
     struct fixture *f = *state;
-
     for (int round = 0; round < 25; round++) {
         open_log(f, LOG_INFO, LOG_JSON, false);
         for (int i = 0; i < 5000; i++)
@@ -345,9 +312,6 @@ static void test_log_writes_straight_to_standard_error_when_closed(void **state)
     struct fixture *f = *state;
     int saved = dup(STDERR_FILENO);
     int file = open(f->path, O_RDWR | O_CREAT, 0600);
-    struct slice rest;
-    json_t *line;
-
     dup2(file, STDERR_FILENO);
     log_write(LOG_INFO, "test", "at once");
     dup2(saved, STDERR_FILENO);
@@ -355,8 +319,8 @@ static void test_log_writes_straight_to_standard_error_when_closed(void **state)
     read_fd(file, &f->text);
     close(file);
     close(saved);
-    rest = buf_slice(&f->text);
-    line = next_line(&rest);
+    struct slice rest = buf_slice(&f->text);
+    json_t *line = next_line(&rest);
     assert_string_equal(json_str(line, "message", ""), "at once");
     json_decref(line);
 }
@@ -380,6 +344,5 @@ int main(void)
         UNIT(test_log_drops_and_counts_when_nobody_can_write),
         UNIT(test_log_tells_a_loss_that_no_line_follows),
     };
-
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -29,7 +29,6 @@ static void test_counter_sums_over_threads(void **state)
 {
     pthread_t threads[METRICS_SHARDS + 3];
     size_t count = sizeof threads / sizeof threads[0];
-
     (void)state;
     for (size_t i = 0; i < count; i++)
         pthread_create(&threads[i], NULL, count_up, NULL);
@@ -97,7 +96,6 @@ struct task {
 static void *record(void *arg)
 {
     const struct task *task = arg;
-
     for (int i = 0; i < EACH; i++)
         histogram_record(task->histogram, task->values[i]);
     return NULL;
@@ -107,7 +105,6 @@ static void record_in_threads(struct histogram *histogram, const uint64_t *value
 {
     struct task tasks[THREADS];
     pthread_t threads[THREADS];
-
     for (int i = 0; i < THREADS; i++) {
         tasks[i] = (struct task){histogram, values + i * EACH};
         pthread_create(&threads[i], NULL, record, &tasks[i]);
@@ -119,14 +116,12 @@ static void record_in_threads(struct histogram *histogram, const uint64_t *value
 static int compare(const void *a, const void *b)
 {
     uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-
     return (x > y) - (x < y);
 }
 
 static void assert_near(uint64_t value, uint64_t exact)
 {
     double error = fabs((double)value - (double)exact);
-
     if (error > 0.02 * (double)exact)
         fail_msg("%llu is not within 2 %% of %llu", (unsigned long long)value,
                  (unsigned long long)exact);
@@ -137,11 +132,9 @@ static void test_histogram_quantiles_are_within_two_percent(void **state)
     static const double quantiles[] = {0.001, 0.01, 0.25, 0.5, 0.9, 0.95, 0.99, 0.999, 1};
     static uint64_t values[COUNT];
     static struct histogram_snapshot snapshot;
-
     (void)state;
     for (size_t d = 0; d < DISTRIBUTIONS; d++) {
         struct histogram *histogram = histogram_create();
-
         for (size_t i = 0; i < COUNT; i++)
             values[i] = distributions[d](i);
         record_in_threads(histogram, values);
@@ -158,11 +151,9 @@ static void test_histogram_quantiles_are_within_two_percent(void **state)
 static void test_histogram_is_exact_below_64(void **state)
 {
     static struct histogram_snapshot snapshot;
-
     (void)state;
     for (uint64_t value = 0; value < 64; value++) {
         struct histogram *histogram = histogram_create();
-
         histogram_record(histogram, value);
         histogram_read(histogram, &snapshot);
         assert_int_equal(histogram_quantile(&snapshot, 1), value);
@@ -173,13 +164,11 @@ static void test_histogram_is_exact_below_64(void **state)
 static void test_histogram_is_within_two_percent_at_every_power_of_two(void **state)
 {
     static struct histogram_snapshot snapshot;
-
     (void)state;
     for (int bit = 5; bit < 40; bit++) {
         for (int delta = -1; delta <= 1; delta++) {
             struct histogram *histogram = histogram_create();
             uint64_t value = (UINT64_C(1) << bit) + (uint64_t)delta;
-
             histogram_record(histogram, value);
             histogram_read(histogram, &snapshot);
             assert_near(histogram_quantile(&snapshot, 0.5), value);
@@ -192,7 +181,6 @@ static void test_histogram_caps_huge_values(void **state)
 {
     static struct histogram_snapshot snapshot;
     struct histogram *histogram = histogram_create();
-
     (void)state;
     histogram_record(histogram, UINT64_MAX);
     histogram_read(histogram, &snapshot);
@@ -204,7 +192,6 @@ static void test_histogram_caps_huge_values(void **state)
 static void test_histogram_of_nothing_has_quantile_zero(void **state)
 {
     static struct histogram_snapshot snapshot;
-
     (void)state;
     assert_int_equal(histogram_quantile(&snapshot, 0.99), 0);
 }
@@ -213,7 +200,6 @@ static void test_histogram_subtraction_gives_the_interval(void **state)
 {
     static struct histogram_snapshot before, now;
     struct histogram *histogram = histogram_create();
-
     (void)state;
     histogram_record(histogram, 1000000);
     histogram_read(histogram, &before);
@@ -236,9 +222,8 @@ static void assert_text(struct buf *out, const char *expected)
 
 static void test_metrics_write_prometheus_lines(void **state)
 {
-    struct buf out = BUF_INIT;
-
     (void)state;
+    struct buf out = BUF_INIT;
     metrics_write_help(&out, "galley_x_total", "counter", "Things.");
     metrics_write_u64(&out, "galley_x_total", "", 7);
     metrics_write_u64(&out, "galley_x_total", "a=\"b\"", UINT64_MAX);
@@ -254,14 +239,13 @@ static void test_metrics_write_cumulative_buckets(void **state)
 {
     static struct histogram_snapshot snapshot;
     struct histogram *histogram = histogram_create();
-    struct buf out = BUF_INIT;
-
     (void)state;
     histogram_record(histogram, 1);
     histogram_record(histogram, 2);
     histogram_record(histogram, 3);
     histogram_record(histogram, 30);
     histogram_read(histogram, &snapshot);
+    struct buf out = BUF_INIT;
     metrics_write_histogram(&out, "t", "r=\"/\"", &snapshot, 0.5, 1, 2);
     histogram_destroy(&histogram);
     assert_text(&out, "t_bucket{r=\"/\",le=\"1\"} 2\n"
@@ -285,6 +269,5 @@ int main(void)
         cmocka_unit_test(test_metrics_write_prometheus_lines),
         cmocka_unit_test(test_metrics_write_cumulative_buckets),
     };
-
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -13,8 +13,7 @@ static struct schema *compiled(const char *text)
 {
     char why[128] = "";
     struct schema *schema = schema_compile(text, why, sizeof why);
-
-    if (schema == NULL)
+    if (!schema)
         fail_msg("%s", why);
     return schema;
 }
@@ -23,14 +22,13 @@ static struct schema *compiled(const char *text)
 static void assert_check(const char *schema_text, const char *value_text, const char *expected)
 {
     struct schema *schema = compiled(schema_text);
-    struct buf out = BUF_INIT;
-    json_t *value, *details;
-    enum err err;
-
+    json_t *value;
     assert_int_equal(json_read_trusted(slice_str(value_text), &value), ERR_OK);
-    err = schema_check(schema, value, &details);
-    assert_int_equal(err, details == NULL ? ERR_OK : ERR_VALIDATION);
-    if (details != NULL)
+    json_t *details;
+    enum err err = schema_check(schema, value, &details);
+    assert_int_equal(err, details ? ERR_VALIDATION : ERR_OK);
+    struct buf out = BUF_INIT;
+    if (details)
         json_append(&out, details);
     buf_append_char(&out, '\0');
     assert_string_equal(out.data, expected);
@@ -75,14 +73,13 @@ static void test_schema_knows_the_types(void **state)
     static const char *const types[] = {"object", "array",   "string", "integer",
                                         "number", "boolean", "null"};
     static const char *const values[] = {"{}", "[]", "\"\"", "1", "1.5", "false", "null"};
-
     (void)state;
     for (size_t t = 0; t < 7; t++) {
         for (size_t v = 0; v < 7; v++) {
             bool fits = t == v || (t == 4 && v == 3);
-            char schema[64], expected[96];
-
+            char schema[64];
             snprintf(schema, sizeof schema, "{\"type\":\"%s\"}", types[t]);
+            char expected[96];
             snprintf(expected, sizeof expected,
                      "[{\"field\":\"\",\"reason\":\"type\",\"expected\":\"%s\"}]", types[t]);
             assert_check(schema, values[v], fits ? "" : expected);
@@ -103,7 +100,6 @@ static void test_schema_fields_are_paths(void **state)
 static void test_schema_numbers_have_bounds(void **state)
 {
     static const char schema[] = "{\"minimum\":-1.5,\"maximum\":9007199254740993}";
-
     (void)state;
     assert_check(schema, "-1.5", "");
     assert_check(schema, "-1.6", "[{\"field\":\"\",\"reason\":\"minimum\",\"limit\":-1.5}]");
@@ -115,7 +111,6 @@ static void test_schema_numbers_have_bounds(void **state)
 static void test_schema_lengths_count_code_points(void **state)
 {
     static const char schema[] = "{\"minLength\":2,\"maxLength\":3}";
-
     (void)state;
     assert_check(schema, "\"\xC3\xA4\xF0\x9F\x98\x80\"", "");
     assert_check(schema, "\"\xC3\xA4\"", "[{\"field\":\"\",\"reason\":\"minLength\",\"limit\":2}]");
@@ -152,7 +147,6 @@ static void test_schema_lists_at_most_50_violations(void **state)
 {
     struct schema *schema = compiled("{\"items\":{\"type\":\"string\"}}");
     json_t *value = json_array(), *details;
-
     (void)state;
     for (int i = 0; i < 60; i++)
         json_array_append_new(value, json_integer(i));
@@ -186,11 +180,9 @@ static void test_schema_of_another_kind_does_not_compile(void **state)
         "{\"items\":[{}]}",
         "{\"title\":1}",
     };
-
     (void)state;
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         char why[128] = "";
-
         assert_null(schema_compile(bad[i], why, sizeof why));
         assert_true(strlen(why) > 0);
     }
@@ -198,9 +190,8 @@ static void test_schema_of_another_kind_does_not_compile(void **state)
 
 static void test_schema_says_which_keyword_it_refuses(void **state)
 {
-    char why[128];
-
     (void)state;
+    char why[128];
     assert_null(schema_compile("{\"properties\":{\"a\":{\"pattern\":\"x\"}}}", why, sizeof why));
     assert_non_null(strstr(why, "\"pattern\""));
     assert_null(schema_compile("{\"type\":\"float\"}", why, sizeof why));
@@ -224,6 +215,5 @@ int main(void)
         cmocka_unit_test(test_schema_of_another_kind_does_not_compile),
         cmocka_unit_test(test_schema_says_which_keyword_it_refuses),
     };
-
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -41,7 +41,6 @@ static void test_slice_trims_spaces_and_tabs(void **state)
 static void test_slice_cut_walks_parts_and_ends_with_null(void **state)
 {
     struct slice rest = s("a,,bc");
-
     (void)state;
     assert_true(slice_is(slice_cut(&rest, ','), "a"));
     assert_true(slice_is(slice_cut(&rest, ','), ""));
@@ -54,7 +53,6 @@ static void test_slice_cut_walks_parts_and_ends_with_null(void **state)
 static void test_slice_cut_tells_a_trailing_separator_from_none(void **state)
 {
     struct slice rest = s("a,");
-
     (void)state;
     slice_cut(&rest, ',');
     assert_non_null(rest.ptr);
@@ -74,11 +72,9 @@ static void test_slice_reads_whole_numbers(void **state)
         {"9223372036854775807", INT64_MAX},
         {"-9223372036854775808", INT64_MIN},
     };
-
     (void)state;
     for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {
         int64_t value;
-
         assert_true(slice_to_i64(s(good[i].text), &value));
         assert_true(value == good[i].value);
     }
@@ -103,9 +99,8 @@ static void test_slice_refuses_what_is_not_a_plain_number(void **state)
         "10000000000000000000",
         "99999999999999999999",
     };
-    int64_t value = 5;
-
     (void)state;
+    int64_t value = 5;
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
         assert_false(slice_to_i64(s(bad[i]), &value));
     assert_int_equal(value, 5);
@@ -126,7 +121,6 @@ static void test_slice_accepts_utf8_at_its_borders(void **state)
         "\xF4\x8F\xBF\xBF",
         "1234567\xC3\xA4 2345678\xE2\x82\xAC",
     };
-
     (void)state;
     for (size_t i = 0; i < sizeof good / sizeof good[0]; i++)
         assert_true(slice_is_utf8(s(good[i])));
@@ -151,7 +145,6 @@ static void test_slice_refuses_malformed_utf8(void **state)
         "\xFF",
         "12345678\xFF 2345678",
     };
-
     (void)state;
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
         assert_false(slice_is_utf8(s(bad[i])));
@@ -170,6 +163,5 @@ int main(void)
         cmocka_unit_test(test_slice_accepts_utf8_at_its_borders),
         cmocka_unit_test(test_slice_refuses_malformed_utf8),
     };
-
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -27,7 +27,6 @@ struct probe {
 static int64_t run_probe(void *arg, int64_t mono_ns)
 {
     struct probe *probe = arg;
-
     assert_true(mono_ns > 0);
     probe->inside = true;
     probe->runs++;
@@ -60,7 +59,6 @@ static int setup(void **state)
 static int teardown(void **state)
 {
     struct ticker *ticker = *state;
-
     ticker_destroy(&ticker);
     assert_null(ticker);
     return 0;
@@ -69,7 +67,6 @@ static int teardown(void **state)
 static void test_ticker_repeats_while_the_function_says_so(void **state)
 {
     static struct probe probe;
-
     probe_init(&probe, 1, false);
     ticker_add(*state, run_probe, &probe, 1);
     for (int i = 0; i < 3; i++)
@@ -79,10 +76,8 @@ static void test_ticker_repeats_while_the_function_says_so(void **state)
 static void test_ticker_runs_a_sleeping_timer_when_woken(void **state)
 {
     static struct probe probe;
-    struct timer *timer;
-
     probe_init(&probe, 0, false);
-    timer = ticker_add(*state, run_probe, &probe, 0);
+    struct timer *timer = ticker_add(*state, run_probe, &probe, 0);
     timer_wake_in(timer, 0);
     wait_run(&probe);
     timer_wake_in(timer, 1);
@@ -94,10 +89,8 @@ static void test_ticker_runs_a_sleeping_timer_when_woken(void **state)
 static void test_ticker_wake_brings_a_late_timer_forward(void **state)
 {
     static struct probe probe;
-    struct timer *timer;
-
     probe_init(&probe, HOUR_MS, false);
-    timer = ticker_add(*state, run_probe, &probe, HOUR_MS);
+    struct timer *timer = ticker_add(*state, run_probe, &probe, HOUR_MS);
     timer_wake_in(timer, 1);
     wait_run(&probe);
 }
@@ -105,10 +98,8 @@ static void test_ticker_wake_brings_a_late_timer_forward(void **state)
 static void test_ticker_wake_does_not_put_a_timer_off(void **state)
 {
     static struct probe probe;
-    struct timer *timer;
-
     probe_init(&probe, HOUR_MS, false);
-    timer = ticker_add(*state, run_probe, &probe, 1);
+    struct timer *timer = ticker_add(*state, run_probe, &probe, 1);
     timer_wake_in(timer, HOUR_MS);
     wait_run(&probe);
 }
@@ -116,12 +107,10 @@ static void test_ticker_wake_does_not_put_a_timer_off(void **state)
 static void test_ticker_runs_what_is_due_first_first(void **state)
 {
     static struct probe blocker, late, early;
-    struct timer *timer;
-
     probe_init(&blocker, 0, true);
     probe_init(&late, 0, false);
     probe_init(&early, 0, false);
-    timer = ticker_add(*state, run_probe, &blocker, 1);
+    struct timer *timer = ticker_add(*state, run_probe, &blocker, 1);
     wait_run(&blocker);
     ticker_add(*state, run_probe, &late, HOUR_MS);
     ticker_add(*state, run_probe, &early, 1);
@@ -134,10 +123,8 @@ static void test_ticker_runs_what_is_due_first_first(void **state)
 static void test_ticker_keeps_a_wake_that_comes_while_the_function_runs(void **state)
 {
     static struct probe probe;
-    struct timer *timer;
-
     probe_init(&probe, 0, true);
-    timer = ticker_add(*state, run_probe, &probe, 1);
+    struct timer *timer = ticker_add(*state, run_probe, &probe, 1);
     wait_run(&probe);
     timer_wake_in(timer, 0);
     sem_post(&probe.gate);
@@ -148,11 +135,9 @@ static void test_ticker_keeps_a_wake_that_comes_while_the_function_runs(void **s
 static void test_ticker_cancelled_timer_is_never_run(void **state)
 {
     static struct probe cancelled, other;
-    struct timer *timer;
-
     probe_init(&cancelled, 0, false);
     probe_init(&other, 0, false);
-    timer = ticker_add(*state, run_probe, &cancelled, 0);
+    struct timer *timer = ticker_add(*state, run_probe, &cancelled, 0);
     timer_cancel(timer);
     timer_wake_in(timer, 0);
     ticker_add(*state, run_probe, &other, 1);
@@ -163,7 +148,6 @@ static void test_ticker_cancelled_timer_is_never_run(void **state)
 static void *open_gate(void *arg)
 {
     struct probe *probe = arg;
-
     sem_post(&probe->gate);
     return NULL;
 }
@@ -171,12 +155,10 @@ static void *open_gate(void *arg)
 static void test_ticker_cancel_waits_for_the_running_function(void **state)
 {
     static struct probe probe;
-    struct timer *timer;
-    pthread_t thread;
-
     probe_init(&probe, 1, true);
-    timer = ticker_add(*state, run_probe, &probe, 1);
+    struct timer *timer = ticker_add(*state, run_probe, &probe, 1);
     wait_run(&probe);
+    pthread_t thread;
     pthread_create(&thread, NULL, open_gate, &probe);
     timer_cancel(timer);
     assert_false(probe.inside);
@@ -193,7 +175,6 @@ struct chain {
 static int64_t start_others(void *arg, int64_t mono_ns)
 {
     struct chain *chain = arg;
-
     (void)mono_ns;
     timer_wake_in(chain->next, 0);
     ticker_add(chain->ticker, run_probe, &chain->added, 1);
@@ -204,7 +185,6 @@ static void test_ticker_functions_may_wake_and_add_timers(void **state)
 {
     static struct probe probe;
     static struct chain chain;
-
     probe_init(&probe, 0, false);
     probe_init(&chain.added, 0, false);
     chain.ticker = *state;
@@ -229,6 +209,5 @@ int main(void)
         UNIT(test_ticker_cancel_waits_for_the_running_function),
         UNIT(test_ticker_functions_may_wake_and_add_timers),
     };
-
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
