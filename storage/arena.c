@@ -15,7 +15,7 @@ struct arena_block {
 
 static void add_block(struct arena *arena, size_t size)
 {
-    struct arena_block *block = mem_alloc(sizeof(*block) + size);
+    struct arena_block *block = mem_alloc(sizeof *block + size);
     block->older = arena->blocks;
     block->size = size;
     arena->blocks = block;
@@ -25,7 +25,7 @@ static void add_block(struct arena *arena, size_t size)
 void *arena_alloc(struct arena *arena, size_t size)
 {
     size = (size + ALIGNMENT - 1) & ~(ALIGNMENT - 1);
-    if (arena->blocks == NULL)
+    if (!arena->blocks)
         add_block(arena, BLOCK_SIZE);
     if (arena->left < size)
         add_block(arena, size > BLOCK_SIZE ? size : BLOCK_SIZE);
@@ -36,12 +36,12 @@ void *arena_alloc(struct arena *arena, size_t size)
 
 void arena_reset(struct arena *arena)
 {
-    while (arena->blocks != NULL && arena->blocks->older != NULL) {
+    while (arena->blocks && arena->blocks->older) {
         struct arena_block *older = arena->blocks->older;
         free(arena->blocks);
         arena->blocks = older;
     }
-    arena->left = arena->blocks != NULL ? arena->blocks->size : 0;
+    arena->left = arena->blocks ? arena->blocks->size : 0;
 }
 
 void arena_release(struct arena *arena)

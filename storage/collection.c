@@ -40,8 +40,8 @@ static enum err has_documents(struct txn *txn, const struct collection *c, bool 
 
 static enum err write_catalog(struct txn *txn, const struct collection *c, const json_t *now)
 {
-    struct key key;
     struct buf *text = &txn->store->scratch;
+    struct key key;
     catalog_key(&key, c);
     buf_clear(text);
     json_append(text, now);
@@ -52,19 +52,19 @@ static enum err write_catalog(struct txn *txn, const struct collection *c, const
 static enum err check_catalog(struct txn *txn, const struct collection *c, const json_t *now)
 {
     struct key key;
-    struct record record;
-    json_t *before;
-    bool used;
     catalog_key(&key, c);
+    struct record record;
     enum err err = record_get(txn, txn->store->meta, key_slice(&key), &record);
     if (err == ERR_NOT_FOUND)
         return write_catalog(txn, c, now);
+    json_t *before;
     if (err != ERR_OK || (err = json_read_trusted(record.payload, &before)) != ERR_OK)
         return txn_fail(txn, err);
     bool same = json_equal(before, now);
     json_decref(before);
     if (same)
         return ERR_OK;
+    bool used;
     err = has_documents(txn, c, &used);
     if (err == ERR_OK && used)
         err = txn_fail(txn, ERR_CONFLICT);
@@ -96,7 +96,7 @@ static bool specs_fit(const char *name, const struct index_spec *indexes, unsign
 static struct collection *collection_create(const char *name, const struct index_spec *indexes,
                                             unsigned index_count)
 {
-    struct collection *c = mem_zalloc(sizeof(*c));
+    struct collection *c = mem_zalloc(sizeof *c);
     c->name = mem_strdup(name);
     key_init(&c->prefix);
     key_add_string(&c->prefix, slice_str(name));
@@ -133,7 +133,7 @@ enum err collection_open(struct store *store, const char *name, const struct ind
 void collection_close(struct collection **collection)
 {
     struct collection *c = *collection;
-    if (c == NULL)
+    if (!c)
         return;
     for (unsigned i = 0; i < c->index_count; i++)
         free(c->list[i].member);
@@ -146,7 +146,7 @@ void collection_close(struct collection **collection)
 
 bool document_id_fits(struct slice id)
 {
-    return id.len > 0 && id.len <= DOC_ID_MAX && memchr(id.ptr, 0, id.len) == NULL;
+    return id.len > 0 && id.len <= DOC_ID_MAX && !memchr(id.ptr, 0, id.len);
 }
 
 static void document_key(struct key *key, const struct collection *c, struct slice id)
@@ -157,12 +157,12 @@ static void document_key(struct key *key, const struct collection *c, struct sli
 
 enum err doc_get(struct txn *txn, const struct collection *c, struct slice id, struct doc *out)
 {
-    struct key key;
-    struct record record;
     *out = (struct doc){0};
     if (!document_id_fits(id))
         return txn->err != ERR_OK ? txn->err : ERR_NOT_FOUND;
+    struct key key;
     document_key(&key, c, id);
+    struct record record;
     enum err err = record_get(txn, c->documents, key_slice(&key), &record);
     if (err == ERR_OK)
         *out = (struct doc){record.payload, record.version};
@@ -172,12 +172,12 @@ enum err doc_get(struct txn *txn, const struct collection *c, struct slice id, s
 enum err doc_load(struct txn *txn, const struct collection *c, struct slice id, json_t **out,
                   uint64_t *version)
 {
-    struct doc doc;
     *out = NULL;
+    struct doc doc;
     enum err err = doc_get(txn, c, id, &doc);
     if (err != ERR_OK)
         return err;
-    if (version != NULL)
+    if (version)
         *version = doc.version;
     err = json_read_trusted(doc.json, out);
     return err == ERR_OK ? ERR_OK : txn_fail(txn, ERR_CORRUPT);
@@ -202,10 +202,10 @@ static struct slice print(struct txn *txn, const json_t *doc)
 
 enum err doc_insert(struct txn *txn, const struct collection *c, const json_t *doc)
 {
-    struct key key;
     struct slice id = id_of(doc);
     if (!document_id_fits(id))
         return txn_fail(txn, ERR_VALIDATION);
+    struct key key;
     document_key(&key, c, id);
     enum err err = record_insert(txn, c->documents, key_slice(&key), print(txn, doc));
     if (err == ERR_OK)
@@ -217,10 +217,10 @@ enum err doc_insert(struct txn *txn, const struct collection *c, const json_t *d
 static enum err load_before(struct txn *txn, const struct collection *c, struct slice id,
                             json_t **tree, uint64_t *version)
 {
-    struct doc doc;
     *tree = NULL;
     if (c->index_count > 0)
         return doc_load(txn, c, id, tree, version);
+    struct doc doc;
     enum err err = doc_get(txn, c, id, &doc);
     *version = doc.version;
     return err;
@@ -229,10 +229,9 @@ static enum err load_before(struct txn *txn, const struct collection *c, struct 
 enum err doc_replace(struct txn *txn, const struct collection *c, const json_t *doc,
                      uint64_t if_version)
 {
-    struct key key;
+    struct slice id = id_of(doc);
     json_t *before;
     uint64_t version;
-    struct slice id = id_of(doc);
     enum err err = load_before(txn, c, id, &before, &version);
     if (err != ERR_OK)
         return err;
@@ -243,6 +242,7 @@ enum err doc_replace(struct txn *txn, const struct collection *c, const json_t *
     json_decref(before);
     if (err != ERR_OK)
         return err;
+    struct key key;
     document_key(&key, c, id);
     return record_put(txn, c->documents, key_slice(&key), version + 1, print(txn, doc));
 }
@@ -271,20 +271,20 @@ static struct slice print_with(struct txn *txn, struct slice json, struct slice 
 enum err doc_add(struct txn *txn, const struct collection *c, struct slice id, const char *member,
                  int64_t by, int64_t min, int64_t *value)
 {
-    struct key key;
-    struct doc doc;
-    struct slice old;
-    int64_t sum;
     assert(!is_indexed(c, member));
     *value = 0;
+    struct doc doc;
     enum err err = doc_get(txn, c, id, &doc);
     if (err != ERR_OK)
         return err;
+    struct slice old;
     if (!json_find(doc.json, member, &old) || !slice_to_i64(old, value))
         return txn_fail(txn, ERR_VALIDATION);
+    int64_t sum;
     if (__builtin_add_overflow(*value, by, &sum) || sum < min)
         return ERR_PRECONDITION;
     *value = sum;
+    struct key key;
     document_key(&key, c, id);
     return record_put(txn, c->documents, key_slice(&key), doc.version + 1,
                       print_with(txn, doc.json, old, sum));
@@ -292,7 +292,6 @@ enum err doc_add(struct txn *txn, const struct collection *c, struct slice id, c
 
 enum err doc_delete(struct txn *txn, const struct collection *c, struct slice id)
 {
-    struct key key;
     json_t *before;
     uint64_t version;
     enum err err = load_before(txn, c, id, &before, &version);
@@ -302,6 +301,7 @@ enum err doc_delete(struct txn *txn, const struct collection *c, struct slice id
     json_decref(before);
     if (err != ERR_OK)
         return err;
+    struct key key;
     document_key(&key, c, id);
     return txn_del(txn, c->documents, key_slice(&key));
 }

@@ -56,12 +56,12 @@ static enum err seek_behind(struct walk *w)
  * where that is. */
 static enum err find_after(struct walk *w)
 {
-    json_t *doc;
-    bool indexed = true;
     if (!document_id_fits(w->scan->after))
         return ERR_NOT_FOUND;
     key_init_from(&w->place, &w->prefix);
-    if (w->index != NULL && w->scan->equal == NULL) {
+    json_t *doc;
+    bool indexed = true;
+    if (w->index && !w->scan->equal) {
         enum err err = doc_load(w->txn, w->c, w->scan->after, &doc, NULL);
         if (err != ERR_OK)
             return err;
@@ -84,8 +84,8 @@ static enum err seek_begin(struct walk *w)
 
 static enum err document_here(struct walk *w, char id[DOC_ID_MAX + 1], struct doc *out)
 {
-    struct record record;
     struct slice rest = w->cursor.key;
+    struct record record;
     enum err err = record_decode(w->txn, w->table, w->cursor.key, w->cursor.value, &record);
     if (err != ERR_OK)
         return err;
@@ -119,10 +119,10 @@ static void save_place(struct walk *w)
 
 static enum err visit(struct walk *w, doc_fn each, void *arg, bool *stop, bool *matches)
 {
+    *matches = true;
     char id[DOC_ID_MAX + 1];
     struct doc doc;
-    *matches = true;
-    enum err err = w->index != NULL ? entry_here(w, id, &doc, matches) : document_here(w, id, &doc);
+    enum err err = w->index ? entry_here(w, id, &doc, matches) : document_here(w, id, &doc);
     if (err == ERR_OK && *matches)
         *stop = !each(slice_str(id), &doc, arg);
     return err;
@@ -130,9 +130,9 @@ static enum err visit(struct walk *w, doc_fn each, void *arg, bool *stop, bool *
 
 static enum err walk_all(struct walk *w, doc_fn each, void *arg)
 {
+    enum err err = seek_begin(w);
     unsigned count = 0;
     bool stop = false, matches;
-    enum err err = seek_begin(w);
     while (err == ERR_OK && key_has_prefix(w->cursor.key, &w->prefix)) {
         unsigned pages_before = w->txn->pages;
         if (w->txn->writing)
@@ -151,11 +151,11 @@ enum err doc_walk(struct txn *txn, const struct collection *c, const struct doc_
 {
     struct walk w = {.txn = txn, .c = c, .scan = scan, .table = c->documents};
     key_init_from(&w.prefix, &c->prefix);
-    if (scan->index != NULL) {
+    if (scan->index) {
         w.index = find_index(c, scan->index);
         w.table = c->indexes;
         key_init_from(&w.prefix, &w.index->prefix);
-        if (scan->equal != NULL && !index_value_key(&w.prefix, w.index, scan->equal))
+        if (scan->equal && !index_value_key(&w.prefix, w.index, scan->equal))
             return txn_error(txn); /* no index holds such a value */
     }
     enum err err = scan->after.len > 0 ? find_after(&w) : ERR_OK;

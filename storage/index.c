@@ -49,8 +49,8 @@ enum err index_entry_document(struct txn *txn, const struct collection *c,
 enum err index_matches(struct txn *txn, const struct index *index, const struct doc *doc,
                        const json_t *value, bool *out)
 {
-    json_t *tree;
     *out = false;
+    json_t *tree;
     if (json_read_trusted(doc->json, &tree) != ERR_OK)
         return txn_fail(txn, ERR_CORRUPT);
     *out = json_equal(json_object_get(tree, index->member), value);
@@ -64,11 +64,11 @@ enum err index_matches(struct txn *txn, const struct index *index, const struct 
 static enum err is_taken(struct txn *txn, const struct collection *c, const struct index *index,
                          struct slice entry, const struct key *key, const json_t *value, bool *out)
 {
-    char id[DOC_ID_MAX + 1];
-    struct doc doc;
     *out = true;
     if (!key->cut)
         return ERR_OK;
+    char id[DOC_ID_MAX + 1];
+    struct doc doc;
     enum err err = index_entry_document(txn, c, index, entry, id, &doc);
     return err == ERR_OK ? index_matches(txn, index, &doc, value, out) : err;
 }
@@ -78,9 +78,9 @@ static enum err check_unique(struct txn *txn, const struct collection *c, const 
                              const struct key *key, const json_t *value)
 {
     struct cursor cursor;
-    bool taken = false;
     cursor_open(&cursor, txn, c->indexes);
     enum err err = cursor_seek(&cursor, key_slice(key));
+    bool taken = false;
     while (err == ERR_OK && key_has_prefix(cursor.key, key)) {
         err = is_taken(txn, c, index, cursor.key, key, value, &taken);
         if (err != ERR_OK || taken)

@@ -68,15 +68,15 @@ void key_add_bool(struct key *key, bool value)
 static uint64_t ordered_bits(double value)
 {
     uint64_t bits;
-    memcpy(&bits, &value, sizeof(bits));
+    memcpy(&bits, &value, sizeof bits);
     return bits >> 63 ? ~bits : bits | UINT64_C(1) << 63;
 }
 
 static double unordered_bits(uint64_t bits)
 {
-    double value;
     bits = bits >> 63 ? bits & ~(UINT64_C(1) << 63) : ~bits;
-    memcpy(&value, &bits, sizeof(value));
+    double value;
+    memcpy(&value, &bits, sizeof value);
     return value;
 }
 
@@ -88,8 +88,8 @@ static void add_number(struct key *key, double nearest, int rest)
     uint64_t bits = htobe64(ordered_bits(nearest));
     uint16_t offset = htobe16((uint16_t)(rest + 0x8000));
     add_byte(key, TAG_NUMBER);
-    add_bytes(key, &bits, sizeof(bits));
-    add_bytes(key, &offset, sizeof(offset));
+    add_bytes(key, &bits, sizeof bits);
+    add_bytes(key, &offset, sizeof offset);
 }
 
 void key_add_i64(struct key *key, int64_t value)
@@ -109,7 +109,7 @@ void key_add_f64(struct key *key, double value)
 void key_add_id(struct key *key, const struct id *id)
 {
     add_byte(key, TAG_ID);
-    add_bytes(key, id->bytes, sizeof(id->bytes));
+    add_bytes(key, id->bytes, sizeof id->bytes);
 }
 
 /* Escapes as much as fits into `room` bytes, whole characters of ours; returns what was taken. */
@@ -149,7 +149,7 @@ void key_add_string_within(struct key *key, struct slice value, size_t max_bytes
     add_escaped(key, value, max_bytes - 1 - CUT_SIZE);
     add_byte(key, 0);
     add_byte(key, CUT_HERE);
-    add_bytes(key, &hash, sizeof(hash));
+    add_bytes(key, &hash, sizeof hash);
     key->cut = true;
 }
 
@@ -202,9 +202,9 @@ static bool take_number(struct slice *rest, struct number *out)
     if (!begins_with(*rest, TAG_NUMBER, NUMBER_SIZE))
         return false;
     uint64_t bits;
+    memcpy(&bits, rest->ptr + 1, sizeof bits);
     uint16_t offset;
-    memcpy(&bits, rest->ptr + 1, sizeof(bits));
-    memcpy(&offset, rest->ptr + 9, sizeof(offset));
+    memcpy(&offset, rest->ptr + 9, sizeof offset);
     *out = (struct number){unordered_bits(be64toh(bits)), be16toh(offset) - 0x8000};
     skip(rest, NUMBER_SIZE);
     return !isnan(out->nearest);
@@ -245,7 +245,7 @@ bool key_take_id(struct slice *rest, struct id *out)
 {
     if (!begins_with(*rest, TAG_ID, ID_SIZE))
         return false;
-    memcpy(out->bytes, rest->ptr + 1, sizeof(out->bytes));
+    memcpy(out->bytes, rest->ptr + 1, sizeof out->bytes);
     skip(rest, ID_SIZE);
     return true;
 }
@@ -336,8 +336,8 @@ static void print_number(struct buf *out, struct slice part)
 static void print_id(struct buf *out, struct slice part)
 {
     struct id id;
-    char text[ID_TEXT_SIZE];
     key_take_id(&part, &id);
+    char text[ID_TEXT_SIZE];
     id_format(&id, text);
     buf_append_str(out, text);
 }

@@ -15,13 +15,13 @@ enum { AT_FORMAT = 0, AT_RESERVED = 1, AT_CHECKSUM = 4, AT_VERSION = 12, HEADER_
 static void store_u64(uint8_t *at, uint64_t value)
 {
     value = htole64(value);
-    memcpy(at, &value, sizeof(value));
+    memcpy(at, &value, sizeof value);
 }
 
 static uint64_t load_u64(const uint8_t *at)
 {
     uint64_t value;
-    memcpy(&value, at, sizeof(value));
+    memcpy(&value, at, sizeof value);
     return le64toh(value);
 }
 
@@ -50,7 +50,7 @@ enum err record_decode(struct txn *txn, struct table table, struct slice key, st
         return txn->err;
     if (value.len < HEADER_SIZE)
         return damaged(txn, table, key, "it is too short");
-    if (memcmp(record, start, sizeof(start)) != 0)
+    if (memcmp(record, start, sizeof start) != 0)
         return damaged(txn, table, key, "its format is unknown");
     if (load_u64(record + AT_CHECKSUM) != checksum(key, record, value.len))
         return damaged(txn, table, key, "its checksum is wrong");
@@ -61,8 +61,8 @@ enum err record_decode(struct txn *txn, struct table table, struct slice key, st
 
 enum err record_get(struct txn *txn, struct table table, struct slice key, struct record *out)
 {
-    struct slice value;
     *out = (struct record){0};
+    struct slice value;
     enum err err = txn_get(txn, table, key, &value);
     return err == ERR_OK ? record_decode(txn, table, key, value, out) : err;
 }
@@ -70,10 +70,10 @@ enum err record_get(struct txn *txn, struct table table, struct slice key, struc
 static enum err write_record(struct txn *txn, struct table table, struct slice key,
                              uint64_t version, struct slice payload, bool only_new)
 {
-    uint8_t *record;
     size_t size = HEADER_SIZE + payload.len;
     if (payload.len > STORE_VALUE_MAX)
         return txn_fail(txn, ERR_BODY_TOO_LARGE);
+    uint8_t *record;
     enum err err = txn_reserve(txn, table, key, size, only_new, &record);
     if (err != ERR_OK)
         return err;

@@ -28,7 +28,7 @@ void store_latch(struct store *store, const char *step, int rc)
 {
     if (atomic_load(&store->read_only))
         return;
-    snprintf(store->cause, sizeof(store->cause), "%s failed: %s", step, mdb_strerror(rc));
+    snprintf(store->cause, sizeof store->cause, "%s failed: %s", step, mdb_strerror(rc));
     atomic_store(&store->read_only, true);
     log_write(LOG_ERROR, "store", "The store is read-only until a restart: %s.", store->cause);
     store_revive(store);
@@ -90,7 +90,7 @@ static enum err make_directory(const char *dir, const struct reason *reason)
     if (mkdir(dir, 0700) != 0)
         return errno == EEXIST ? ERR_OK : refuse_errno(reason, "make", dir);
     char parent[4096];
-    if (snprintf(parent, sizeof(parent), "%s/..", dir) >= (int)sizeof(parent))
+    if (snprintf(parent, sizeof parent, "%s/..", dir) >= (int)sizeof parent)
         return refuse(reason, ERR_INTERNAL, "the path of the data directory is too long");
     return sync_directory(parent, reason);
 }
@@ -98,7 +98,7 @@ static enum err make_directory(const char *dir, const struct reason *reason)
 static long read_pid(int fd)
 {
     char text[24] = "";
-    if (pread(fd, text, sizeof(text) - 1, 0) < 0)
+    if (pread(fd, text, sizeof text - 1, 0) < 0)
         return 0;
     return strtol(text, NULL, 10);
 }
@@ -108,7 +108,7 @@ static long read_pid(int fd)
 static enum err lock_directory(struct store *store, const char *dir, const struct reason *reason)
 {
     char path[4096];
-    if (snprintf(path, sizeof(path), "%s/process.lock", dir) >= (int)sizeof(path))
+    if (snprintf(path, sizeof path, "%s/process.lock", dir) >= (int)sizeof path)
         return refuse(reason, ERR_INTERNAL, "the path of the data directory is too long");
     store->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (store->lock_fd < 0)
@@ -147,14 +147,14 @@ static enum err refuse_lmdb(const struct reason *reason, int rc, const char *dir
  * length back, in zeros: those the page types and the checksums of the records do see. */
 static int restore_length(MDB_env *env)
 {
-    MDB_envinfo info;
-    MDB_stat pages;
-    struct stat st;
     int fd;
     int rc = mdb_env_get_fd(env, &fd);
+    MDB_envinfo info;
+    MDB_stat pages;
     if (rc != 0 || (rc = mdb_env_info(env, &info)) != 0 || (rc = mdb_env_stat(env, &pages)) != 0)
         return rc;
     off_t size = (off_t)(info.me_last_pgno + 1) * pages.ms_psize;
+    struct stat st;
     if (fstat(fd, &st) != 0 || (st.st_size < size && ftruncate(fd, size) != 0))
         return errno;
     return 0;
@@ -207,9 +207,9 @@ static int open_table(struct store *store, MDB_txn *mdb, const char *name, struc
 
 enum err store_table(struct store *store, const char *name, struct table *out)
 {
-    MDB_txn *mdb;
     if (atomic_load(&store->read_only))
         return ERR_READ_ONLY;
+    MDB_txn *mdb;
     int rc = mdb_txn_begin(store->env, NULL, 0, &mdb);
     if (rc == 0 && (rc = open_table(store, mdb, name, out)) != 0)
         mdb_txn_abort(mdb);
@@ -230,10 +230,10 @@ static enum err read_format(struct txn *txn, void *arg)
 {
     json_int_t *format = arg;
     struct key key;
-    struct record record;
-    json_t *json;
     format_key(&key);
+    struct record record;
     enum err err = record_get(txn, txn_store(txn)->meta, key_slice(&key), &record);
+    json_t *json;
     if (err != ERR_OK || (err = json_read_trusted(record.payload, &json)) != ERR_OK)
         return err;
     *format = json_int(json, "format", 0);
@@ -245,9 +245,9 @@ static enum err write_format(struct txn *txn, void *arg)
 {
     (void)arg;
     struct key key;
-    char text[32];
     format_key(&key);
-    snprintf(text, sizeof(text), "{\"format\":%d}", STORE_FORMAT);
+    char text[32];
+    snprintf(text, sizeof text, "{\"format\":%d}", STORE_FORMAT);
     return record_put(txn, txn_store(txn)->meta, key_slice(&key), 1, slice_str(text));
 }
 
@@ -271,10 +271,10 @@ static enum err open_meta_in(struct store *store, MDB_txn *mdb, json_int_t *form
 static enum err open_meta(struct store *store, const char *dir, const struct reason *reason)
 {
     MDB_txn *mdb;
-    json_int_t format;
     int rc = mdb_txn_begin(store->env, NULL, 0, &mdb);
     if (rc != 0)
         return refuse_lmdb(reason, rc, dir);
+    json_int_t format;
     enum err err = open_meta_in(store, mdb, &format);
     if (err != ERR_OK)
         mdb_txn_abort(mdb);
@@ -295,7 +295,7 @@ static enum err open_meta(struct store *store, const char *dir, const struct rea
 
 static struct store *store_create(const struct store_options *options)
 {
-    struct store *store = mem_zalloc(sizeof(*store));
+    struct store *store = mem_zalloc(sizeof *store);
     store->clock = options->clock;
     store->lock_fd = -1;
     readers_init(&store->readers);
@@ -319,7 +319,7 @@ static void store_destroy(struct store *store)
 enum err store_open(const struct store_options *options, struct store **out, char *why,
                     size_t why_size)
 {
-    assert(options->dir != NULL && options->clock != NULL);
+    assert(options->dir && options->clock);
     const struct reason reason = {why, why_size};
     struct store *store = store_create(options);
     *out = NULL;
@@ -341,7 +341,7 @@ enum err store_open(const struct store_options *options, struct store **out, cha
 
 void store_close(struct store **store)
 {
-    if (*store == NULL)
+    if (!*store)
         return;
     writer_stop(*store);
     store_destroy(*store);
@@ -359,8 +359,8 @@ static enum err read_sizes(struct txn *txn, void *arg)
     if (mdb_env_info(store->env, &info) == 0)
         out->map_bytes = info.me_mapsize;
     for (MDB_dbi handle = 0; handle < TABLE_SLOTS; handle++) {
+        bool open = handle < TABLE_SLOTS - STORE_TABLES_MAX || store->table_names[handle];
         MDB_stat stat;
-        bool open = handle < TABLE_SLOTS - STORE_TABLES_MAX || store->table_names[handle] != NULL;
         if (!open || mdb_stat(txn->mdb, handle, &stat) != 0)
             continue;
         size_t pages = stat.ms_branch_pages + stat.ms_leaf_pages + stat.ms_overflow_pages;

@@ -61,11 +61,11 @@ static struct reader *try_acquire(struct readers *readers)
 static struct reader *reader_acquire(struct readers *readers)
 {
     struct reader *reader = try_acquire(readers);
-    if (reader != NULL)
+    if (reader)
         return reader;
     lock_acquire(&readers->lock);
     atomic_fetch_add(&readers->waiting, 1);
-    while ((reader = try_acquire(readers)) == NULL)
+    while (!(reader = try_acquire(readers)))
         lock_cond_wait(&readers->freed, &readers->lock);
     atomic_fetch_sub(&readers->waiting, 1);
     lock_leave(&readers->lock);
@@ -99,9 +99,9 @@ void readers_resume(struct readers *readers)
 
 static int begin_or_renew(struct store *store, struct reader *reader)
 {
-    if (store->env == NULL)
+    if (!store->env)
         return MDB_PANIC;
-    if (reader->mdb != NULL)
+    if (reader->mdb)
         return mdb_txn_renew(reader->mdb);
     return mdb_txn_begin(store->env, NULL, MDB_RDONLY, &reader->mdb);
 }
@@ -109,8 +109,8 @@ static int begin_or_renew(struct store *store, struct reader *reader)
 enum err store_read(struct store *store, store_fn fn, void *arg)
 {
     struct reader *reader = reader_acquire(&store->readers);
-    enum err err;
     int rc = begin_or_renew(store, reader);
+    enum err err;
     if (rc != 0) {
         err = store_err(rc, "beginning to read");
         goto leave;

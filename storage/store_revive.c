@@ -28,7 +28,7 @@ static int open_tables(struct store *store)
         return rc;
     for (MDB_dbi slot = 0; slot < TABLE_SLOTS && rc == MDB_SUCCESS; slot++) {
         MDB_dbi handle = slot;
-        if (store->table_names[slot] != NULL)
+        if (store->table_names[slot])
             rc = mdb_dbi_open(mdb, store->table_names[slot], 0, &handle);
         if (rc == MDB_SUCCESS && handle != slot)
             rc = MDB_BAD_DBI;
@@ -55,11 +55,11 @@ static int open_again(struct store *store, const char *dir, size_t map_bytes)
 
 void store_revive(struct store *store)
 {
-    const char *path;
-    MDB_envinfo info;
     if (!store_is_dead(store))
         return;
+    const char *path;
     int rc = mdb_env_get_path(store->env, &path);
+    MDB_envinfo info;
     if (rc == MDB_SUCCESS)
         rc = mdb_env_info(store->env, &info);
     if (rc == MDB_SUCCESS) {

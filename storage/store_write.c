@@ -63,7 +63,7 @@ static void list_push(struct waiter_list *list, struct waiter *waiter)
 
 static void list_append(struct waiter_list *list, struct waiter_list *tail)
 {
-    if (tail->first == NULL)
+    if (!tail->first)
         return;
     *list->last = tail->first;
     list->last = tail->last;
@@ -73,10 +73,10 @@ static void list_append(struct waiter_list *list, struct waiter_list *tail)
 static struct waiter *list_shift(struct waiter_list *list)
 {
     struct waiter *waiter = list->first;
-    if (waiter == NULL)
+    if (!waiter)
         return NULL;
     list->first = waiter->next;
-    if (list->first == NULL)
+    if (!list->first)
         list_init(list);
     return waiter;
 }
@@ -103,7 +103,7 @@ static void wake_all(const struct waiter_list *list)
 {
     _Atomic uint32_t *lane = &finished[list->first->lane];
     struct waiter *next;
-    for (struct waiter *waiter = list->first; waiter != NULL; waiter = next) {
+    for (struct waiter *waiter = list->first; waiter; waiter = next) {
         next = waiter->next;
         atomic_store(&waiter->done, true);
     }
@@ -160,7 +160,7 @@ static void batch_init(struct batch *batch)
 
 static void fail_all(const struct waiter_list *list, enum err err)
 {
-    for (struct waiter *waiter = list->first; waiter != NULL; waiter = waiter->next)
+    for (struct waiter *waiter = list->first; waiter; waiter = waiter->next)
         waiter->result = err;
 }
 
@@ -275,7 +275,7 @@ static bool run_each(struct store *store, struct batch *batch, run_fn run, MDB_t
     bool sound = true;
     for (unsigned i = 0; i < writer->batch_max && batch->pages < BATCH_PAGES_MAX && sound; i++) {
         struct waiter *waiter = list_shift(&writer->backlog);
-        if (waiter == NULL)
+        if (!waiter)
             break;
         list_push(&batch->waiters, waiter);
         sound = run(store, batch, waiter, mdb);
@@ -318,7 +318,7 @@ static void give_back(struct writer *writer, struct batch *batch)
 static void run_batch(struct store *store, struct batch *batch)
 {
     struct writer *writer = &store->writer;
-    if (writer->backlog.first->next == NULL) {
+    if (!writer->backlog.first->next) {
         list_append(&batch->waiters, &writer->backlog);
         run_alone(store, batch->waiters.first);
         return;
@@ -333,7 +333,7 @@ static void run_batch(struct store *store, struct batch *batch)
     }
     if (run_together(store, batch, run_in_child))
         return;
-    for (struct waiter *waiter = batch->waiters.first; waiter != NULL; waiter = waiter->next)
+    for (struct waiter *waiter = batch->waiters.first; waiter; waiter = waiter->next)
         run_alone(store, waiter);
 }
 
@@ -344,7 +344,7 @@ static void account(struct store *store, const struct waiter_list *list)
 {
     struct writer *writer = &store->writer;
     unsigned ok = 0, failed = 0, full = 0;
-    for (const struct waiter *waiter = list->first; waiter != NULL; waiter = waiter->next) {
+    for (const struct waiter *waiter = list->first; waiter; waiter = waiter->next) {
         ok += waiter->result == ERR_OK;
         failed += waiter->result != ERR_OK;
         full += waiter->result == ERR_STORE_FULL;
@@ -362,10 +362,10 @@ static void account(struct store *store, const struct waiter_list *list)
  * one lane: it is worked off before more is taken. */
 static bool collect(struct writer *writer)
 {
-    if (writer->backlog.first != NULL)
+    if (writer->backlog.first)
         return true;
     lock_acquire(&writer->lock);
-    while (writer->waiting.first == NULL && !writer->closing) {
+    while (!writer->waiting.first && !writer->closing) {
         writer->asleep = true;
         lock_cond_wait(&writer->arrived, &writer->lock);
     }
@@ -373,7 +373,7 @@ static bool collect(struct writer *writer)
     list_append(&writer->backlog, &writer->waiting);
     writer->lane ^= 1;
     lock_leave(&writer->lock);
-    return writer->backlog.first != NULL;
+    return writer->backlog.first;
 }
 
 static void *writer_main(void *arg)
@@ -406,7 +406,7 @@ void writer_init(struct writer *writer, unsigned batch_max)
 
 void writer_release(struct writer *writer)
 {
-    assert(writer->waiting.first == NULL && writer->backlog.first == NULL);
+    assert(!writer->waiting.first && !writer->backlog.first);
     lock_cond_release(&writer->arrived);
     lock_release(&writer->lock);
     arena_release(&writer->arena);

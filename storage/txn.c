@@ -57,7 +57,7 @@ void actions_init(struct action_list *list)
 void txn_on_commit(struct txn *txn, void (*fn)(void *arg), void (*drop)(void *arg), void *arg)
 {
     assert(txn->writing);
-    struct action *action = arena_alloc(txn->arena, sizeof(*action));
+    struct action *action = arena_alloc(txn->arena, sizeof *action);
     *action = (struct action){NULL, fn, drop, arg};
     *txn->actions.last = action;
     txn->actions.last = &action->next;
@@ -65,7 +65,7 @@ void txn_on_commit(struct txn *txn, void (*fn)(void *arg), void (*drop)(void *ar
 
 void actions_append(struct action_list *list, struct action_list *tail)
 {
-    if (tail->first == NULL)
+    if (!tail->first)
         return;
     *list->last = tail->first;
     list->last = tail->last;
@@ -74,15 +74,15 @@ void actions_append(struct action_list *list, struct action_list *tail)
 
 void actions_run(struct action_list *list)
 {
-    for (struct action *action = list->first; action != NULL; action = action->next)
+    for (struct action *action = list->first; action; action = action->next)
         action->fn(action->arg);
     actions_init(list);
 }
 
 void actions_drop(struct action_list *list)
 {
-    for (struct action *action = list->first; action != NULL; action = action->next) {
-        if (action->drop != NULL)
+    for (struct action *action = list->first; action; action = action->next) {
+        if (action->drop)
             action->drop(action->arg);
     }
     actions_init(list);
@@ -196,7 +196,7 @@ void cursor_open(struct cursor *cursor, struct txn *txn, struct table table)
 
 void cursor_close(struct cursor *cursor)
 {
-    if (cursor->impl == NULL)
+    if (!cursor->impl)
         return;
     mdb_cursor_close(cursor->impl);
     cursor->impl = NULL;

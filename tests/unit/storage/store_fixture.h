@@ -2,17 +2,16 @@
 #ifndef GALLEY_TESTS_STORE_FIXTURE_H
 #define GALLEY_TESTS_STORE_FIXTURE_H
 
+#include "base/log.h"
+#include "storage/storage_private.h"
+#include "storage/store.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include <cmocka.h>
-
-#include "base/log.h"
-#include "storage/storage_private.h"
-#include "storage/store.h"
-
 #include <ftw.h>
 #include <pthread.h>
 #include <sched.h>
@@ -35,7 +34,7 @@ static inline enum err try_open(struct fixture *f, uint64_t map_bytes, struct st
 {
     const struct store_options options = {
         .dir = f->dir, .map_size_bytes = map_bytes, .clock = &f->clock.clock};
-    return store_open(&options, out, f->why, sizeof(f->why));
+    return store_open(&options, out, f->why, sizeof f->why);
 }
 
 static inline void open_store(struct fixture *f, uint64_t map_bytes)
@@ -52,9 +51,9 @@ static inline void reopen_store(struct fixture *f)
 
 static inline int setup_with(void **state, uint64_t map_bytes)
 {
-    struct fixture *f = calloc(1, sizeof(*f));
+    struct fixture *f = calloc(1, sizeof *f);
     const char *tmp = getenv("TMPDIR");
-    snprintf(f->dir, sizeof(f->dir), "%s/galley-storage-XXXXXX", tmp != NULL ? tmp : "/tmp");
+    snprintf(f->dir, sizeof f->dir, "%s/galley-storage-XXXXXX", tmp ? tmp : "/tmp");
     assert_non_null(mkdtemp(f->dir));
     clock_fake_init(&f->clock, 1700000000000);
     open_store(f, map_bytes);
@@ -102,8 +101,8 @@ static inline enum err write_pair(struct txn *txn, void *arg)
 {
     const struct pair *pair = arg;
     struct slice key = slice_str(pair->key);
-    enum err err = pair->value != NULL ? txn_put(txn, pair->f->table, key, slice_str(pair->value))
-                                       : txn_del(txn, pair->f->table, key);
+    enum err err = pair->value ? txn_put(txn, pair->f->table, key, slice_str(pair->value))
+                               : txn_del(txn, pair->f->table, key);
     return err != ERR_OK ? err : pair->result;
 }
 
@@ -209,9 +208,9 @@ static inline void gate_open(struct gate *gate)
 
 static inline unsigned waiting(struct store *store)
 {
-    unsigned count = 0;
     lock_acquire(&store->writer.lock);
-    for (const struct waiter *w = store->writer.waiting.first; w != NULL; w = w->next)
+    unsigned count = 0;
+    for (const struct waiter *w = store->writer.waiting.first; w; w = w->next)
         count++;
     lock_leave(&store->writer.lock);
     return count;
@@ -230,8 +229,8 @@ static inline void call_queue(struct call *call, struct store *store, store_fn f
 static inline void write_as_batch(struct fixture *f, struct pair *pairs, unsigned count,
                                   enum err *results)
 {
+    struct call *calls = calloc(count, sizeof *calls);
     struct gate gate;
-    struct call *calls = calloc(count, sizeof(*calls));
     gate_close(&gate, f->store);
     for (unsigned i = 0; i < count; i++)
         call_queue(&calls[i], f->store, write_pair, &pairs[i]);

@@ -18,7 +18,7 @@ static enum err open_people(struct people *p, unsigned index_count)
 
 static int setup_people(void **state)
 {
-    struct people *p = calloc(1, sizeof(*p));
+    struct people *p = calloc(1, sizeof *p);
     setup((void **)state);
     p->f = *state;
     assert_int_equal(open_people(p, 3), ERR_OK);
@@ -49,9 +49,9 @@ struct change {
 
 static enum err check(struct txn *txn, const struct change *change, const json_t *doc)
 {
+    struct slice id = slice_str(json_str(doc, "id", ""));
     json_t *found;
     uint64_t version;
-    struct slice id = slice_str(json_str(doc, "id", ""));
     enum err err = doc_load(txn, change->p->c, id, &found, &version);
     if (err != ERR_OK)
         return err;
@@ -64,11 +64,11 @@ static enum err apply(struct txn *txn, void *arg)
 {
     const struct change *change = arg;
     const struct collection *c = change->p->c;
-    enum err err;
     if (change->step == DELETE)
         return doc_delete(txn, c, slice_str(change->text));
     json_t *doc;
     assert_int_equal(json_read_trusted(slice_str(change->text), &doc), ERR_OK);
+    enum err err;
     if (change->step == INSERT)
         err = doc_insert(txn, c, doc);
     else if (change->step == REPLACE)
@@ -112,7 +112,7 @@ static bool note_id(struct slice id, const struct doc *doc, void *arg)
     assert_true(slice_is(id, json_str(tree, "id", "")));
     json_decref(tree);
     size_t len = strlen(tour->ids);
-    snprintf(tour->ids + len, sizeof(tour->ids) - len, "%.*s ", SLICE_ARG(id));
+    snprintf(tour->ids + len, sizeof tour->ids - len, "%.*s ", SLICE_ARG(id));
     if (tour->delete_all)
         assert_int_equal(doc_delete(tour->txn, tour->p->c, id), ERR_OK);
     return ++tour->count != tour->stop_after;
@@ -161,16 +161,17 @@ static void test_collection_second_insert_of_an_id_is_refused(void **state)
 static void test_collection_insert_needs_a_fitting_id(void **state)
 {
     struct people *p = *state;
-    char text[300], id[DOC_ID_MAX + 2];
     assert_int_equal(run(p, INSERT, "{\"n\":1}", 0), ERR_VALIDATION);
     assert_int_equal(run(p, INSERT, "{\"id\":\"\"}", 0), ERR_VALIDATION);
     assert_int_equal(run(p, INSERT, "{\"id\":1}", 0), ERR_VALIDATION);
-    memset(id, 'x', sizeof(id));
+    char id[DOC_ID_MAX + 2];
+    memset(id, 'x', sizeof id);
     id[DOC_ID_MAX + 1] = 0;
-    snprintf(text, sizeof(text), "{\"id\":\"%s\"}", id);
+    char text[300];
+    snprintf(text, sizeof text, "{\"id\":\"%s\"}", id);
     assert_int_equal(run(p, INSERT, text, 0), ERR_VALIDATION);
     id[DOC_ID_MAX] = 0;
-    snprintf(text, sizeof(text), "{\"id\":\"%s\"}", id);
+    snprintf(text, sizeof text, "{\"id\":\"%s\"}", id);
     insert(p, text);
     assert_int_equal(run(p, CHECK, text, 1), ERR_OK);
     assert_int_equal(run(p, DELETE, id, 0), ERR_OK);
@@ -289,11 +290,12 @@ static void test_collection_replacing_moves_the_index_entries(void **state)
 /* Two mails that differ behind what fits into a key, and share a hash with nobody. */
 static void insert_long(struct people *p, const char *id, char last, enum err expected)
 {
-    char mail[400], text[1000];
-    memset(mail, 'm', sizeof(mail));
+    char mail[400];
+    memset(mail, 'm', sizeof mail);
     mail[398] = last;
     mail[399] = 0;
-    snprintf(text, sizeof(text), "{\"id\":\"%s\",\"mail\":\"%s\",\"city\":\"%s\"}", id, mail, mail);
+    char text[1000];
+    snprintf(text, sizeof text, "{\"id\":\"%s\",\"mail\":\"%s\",\"city\":\"%s\"}", id, mail, mail);
     assert_int_equal(run(p, INSERT, text, 0), expected);
     if (expected == ERR_OK)
         assert_mail(p, mail, (char[]){id[0], ' ', 0});
@@ -313,17 +315,18 @@ static void test_collection_long_values_are_told_apart(void **state)
 static void test_collection_beginnings_of_a_long_value_are_other_values(void **state)
 {
     struct people *p = *state;
-    char mail[300], text[400];
-    memset(mail, 'm', sizeof(mail));
+    char mail[300];
+    memset(mail, 'm', sizeof mail);
+    char text[400];
     for (int len = 299; len > 0; len--) {
         mail[len] = 0;
-        snprintf(text, sizeof(text), "{\"id\":\"%d\",\"mail\":\"%s\"}", len, mail);
+        snprintf(text, sizeof text, "{\"id\":\"%d\",\"mail\":\"%s\"}", len, mail);
         insert(p, text);
     }
     for (int len = 299; len > 0; len--) {
         memset(mail, 'm', (size_t)len);
         mail[len] = 0;
-        snprintf(text, sizeof(text), "%d ", len);
+        snprintf(text, sizeof text, "%d ", len);
         assert_mail(p, mail, text);
     }
 }

@@ -1,12 +1,11 @@
+#include "storage/key.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include <cmocka.h>
-
-#include "storage/key.h"
-
 #include <float.h>
 #include <math.h>
 #include <stdlib.h>
@@ -156,7 +155,7 @@ static struct part random_part(char bytes[8])
     part.string = slice_of(bytes, (size_t)(rand() % 5));
     for (size_t i = 0; i < part.string.len; i++)
         bytes[i] = PICK("\0\0\1a\xfe\xff");
-    memset(part.id.bytes, rand() % 2 * 255, sizeof(part.id.bytes));
+    memset(part.id.bytes, rand() % 2 * 255, sizeof part.id.bytes);
     part.id.bytes[rand() % 16] = (uint8_t)rand();
     return part;
 }
@@ -166,10 +165,10 @@ static void test_key_bytes_order_as_the_values(void **state)
     (void)state;
     srand(1);
     for (int round = 0; round < 200000; round++) {
+        int lens[2], expected = 0;
         char bytes[2][3][8];
         struct key keys[2];
         struct part parts[2][3];
-        int lens[2], expected = 0;
         for (int k = 0; k < 2; k++) {
             key_init(&keys[k]);
             lens[k] = rand() % 4;
@@ -191,10 +190,11 @@ static void test_key_bytes_order_as_the_values(void **state)
 static void test_key_integers_and_reals_share_one_order(void **state)
 {
     (void)state;
-    for (size_t i = 0; i < sizeof(integers) / sizeof(integers[0]); i++) {
-        for (size_t j = 0; j < sizeof(reals) / sizeof(reals[0]); j++) {
-            struct key whole, real;
+    for (size_t i = 0; i < sizeof integers / sizeof integers[0]; i++) {
+        for (size_t j = 0; j < sizeof reals / sizeof reals[0]; j++) {
+            struct key whole;
             key_init(&whole);
+            struct key real;
             key_init(&real);
             key_add_i64(&whole, integers[i]);
             key_add_f64(&real, reals[j]);
@@ -206,15 +206,16 @@ static void test_key_integers_and_reals_share_one_order(void **state)
 static void test_key_integers_keep_all_their_bits(void **state)
 {
     (void)state;
-    for (size_t i = 0; i < sizeof(integers) / sizeof(integers[0]); i++) {
+    for (size_t i = 0; i < sizeof integers / sizeof integers[0]; i++) {
         for (int64_t near = -2; near <= 2; near++) {
-            int64_t value, out;
+            int64_t value;
             if (__builtin_add_overflow(integers[i], near, &value))
                 continue;
             struct key key;
             key_init(&key);
             key_add_i64(&key, value);
             struct slice rest = key_slice(&key);
+            int64_t out;
             assert_true(key_take_i64(&rest, &out));
             assert_int_equal(out, value);
             assert_int_equal(rest.len, 0);
@@ -225,16 +226,16 @@ static void test_key_integers_keep_all_their_bits(void **state)
 static void test_key_reals_come_back_and_fractions_are_no_integers(void **state)
 {
     (void)state;
-    for (size_t i = 0; i < sizeof(reals) / sizeof(reals[0]); i++) {
+    for (size_t i = 0; i < sizeof reals / sizeof reals[0]; i++) {
         struct key key;
-        double out;
-        int64_t whole;
         key_init(&key);
         key_add_f64(&key, reals[i]);
         struct slice rest = key_slice(&key);
         bool fits = reals[i] >= -0x1p63 && reals[i] < 0x1p63 && floor(reals[i]) == reals[i];
+        int64_t whole;
         assert_int_equal(key_take_i64(&rest, &whole), fits);
         rest = key_slice(&key);
+        double out;
         assert_true(key_take_f64(&rest, &out));
         assert_true(out == reals[i]);
     }
@@ -247,14 +248,14 @@ static void test_key_strings_with_zero_bytes_come_back(void **state)
     (void)state;
     static const char text[] = {'a', 0, 0, (char)0xff, 0, 'b', 0};
     struct key key;
-    char out[16];
-    int64_t after;
     key_init(&key);
-    key_add_string(&key, slice_of(text, sizeof(text)));
+    key_add_string(&key, slice_of(text, sizeof text));
     key_add_i64(&key, 7);
     struct slice rest = key_slice(&key);
-    assert_true(key_take_string(&rest, out, sizeof(out)));
-    assert_memory_equal(out, text, sizeof(text));
+    char out[16];
+    assert_true(key_take_string(&rest, out, sizeof out));
+    assert_memory_equal(out, text, sizeof text);
+    int64_t after;
     assert_true(key_take_i64(&rest, &after));
     assert_int_equal(after, 7);
 }
@@ -263,26 +264,28 @@ static void test_key_take_string_refuses_what_does_not_fit(void **state)
 {
     (void)state;
     struct key key;
-    char out[4];
     key_init(&key);
     key_add_string(&key, slice_str("four"));
     struct slice rest = key_slice(&key);
-    assert_false(key_take_string(&rest, out, sizeof(out)));
+    char out[4];
+    assert_false(key_take_string(&rest, out, sizeof out));
     key_init(&key);
     key_add_string(&key, slice_str("abc"));
     rest = key_slice(&key);
-    assert_true(key_take_string(&rest, out, sizeof(out)));
+    assert_true(key_take_string(&rest, out, sizeof out));
     assert_string_equal(out, "abc");
 }
 
 static void test_key_string_part_is_a_prefix_only_of_keys_that_begin_with_it(void **state)
 {
     (void)state;
-    struct key prefix, same, longer;
+    struct key prefix;
     key_init(&prefix);
     key_add_string(&prefix, slice_str("order"));
+    struct key same;
     key_init_from(&same, &prefix);
     key_add_i64(&same, 1);
+    struct key longer;
     key_init(&longer);
     key_add_string(&longer, slice_str("orders"));
     assert_true(key_has_prefix(key_slice(&same), &prefix));
@@ -292,13 +295,16 @@ static void test_key_string_part_is_a_prefix_only_of_keys_that_begin_with_it(voi
 /* The zero behind "order" is the end of one string and within the other. */
 static void assert_apart(struct slice value, size_t max_bytes)
 {
-    struct key prefix, own, other, end;
+    struct key prefix;
     key_init(&prefix);
     key_add_string(&prefix, slice_of(value.ptr, 5));
+    struct key own;
     key_init_from(&own, &prefix);
     key_add_id(&own, &(struct id){{0xff}});
+    struct key end;
     key_init_from(&end, &prefix);
     key_add_end(&end);
+    struct key other;
     key_init(&other);
     key_add_string_within(&other, value, max_bytes);
     assert_memory_equal(other.bytes, prefix.bytes, prefix.len);
@@ -317,9 +323,9 @@ static void test_key_string_part_is_no_prefix_of_a_string_that_goes_on_behind_a_
 static struct key long_key(size_t len, char last)
 {
     char text[2000];
-    struct key key;
     memset(text, 'x', len);
     text[len - 1] = last;
+    struct key key;
     key_init(&key);
     key_add_string_within(&key, slice_of(text, len), 100);
     return key;
@@ -344,12 +350,12 @@ static void test_key_cut_string_is_skipped_but_not_taken(void **state)
 {
     (void)state;
     struct key key = long_key(200, 'a');
-    char out[500];
-    int64_t after;
     key_add_i64(&key, 7);
     struct slice rest = key_slice(&key);
-    assert_false(key_take_string(&rest, out, sizeof(out)));
+    char out[500];
+    assert_false(key_take_string(&rest, out, sizeof out));
     assert_true(key_skip(&rest));
+    int64_t after;
     assert_true(key_take_i64(&rest, &after));
     assert_int_equal(after, 7);
 }
@@ -361,7 +367,7 @@ static void test_key_string_of_zero_bytes_is_cut_between_escapes(void **state)
     struct key key;
     key_init(&key);
     key_add_bool(&key, true); /* an odd place to begin */
-    key_add_string(&key, slice_of(zeros, sizeof(zeros)));
+    key_add_string(&key, slice_of(zeros, sizeof zeros));
     assert_true(key.cut);
     assert_in_range(key.len, STORE_KEY_MAX - 1, STORE_KEY_MAX);
     struct slice rest = key_slice(&key);
@@ -374,17 +380,17 @@ static void test_key_string_of_zero_bytes_is_cut_between_escapes(void **state)
 static void test_key_parts_are_taken_only_as_their_type(void **state)
 {
     (void)state;
-    struct key key;
     struct id id = id_make(1700000000000), id_out;
-    char text[16];
-    int64_t i64;
-    double f64;
+    struct key key;
     key_init(&key);
     key_add_id(&key, &id);
     struct slice rest = key_slice(&key);
+    int64_t i64;
     assert_false(key_take_i64(&rest, &i64));
+    double f64;
     assert_false(key_take_f64(&rest, &f64));
-    assert_false(key_take_string(&rest, text, sizeof(text)));
+    char text[16];
+    assert_false(key_take_string(&rest, text, sizeof text));
     assert_true(key_take_id(&rest, &id_out));
     assert_int_equal(id_compare(&id, &id_out), 0);
     assert_false(key_take_id(&rest, &id_out));
@@ -396,17 +402,17 @@ static void test_key_damaged_bytes_are_refused_and_never_overrun(void **state)
     srand(2);
     for (int round = 0; round < 200000; round++) {
         size_t len = (size_t)(rand() % 24);
-        char out[8];
-        int64_t i64;
-        double f64;
-        struct id id;
         char *exact = malloc(len > 0 ? len : 1); /* so that a sanitizer sees an overrun */
         for (size_t i = 0; i < len; i++)
             exact[i] = PICK("\x10\x20\x30\x40\x50\x40\x40zz\x00\x00\xff\xfe");
         struct slice a = slice_of(exact, len), b = a, c = a, d = a, e = a;
+        int64_t i64;
         key_take_i64(&a, &i64);
+        double f64;
         key_take_f64(&b, &f64);
-        key_take_string(&c, out, sizeof(out));
+        char out[8];
+        key_take_string(&c, out, sizeof out);
+        struct id id;
         key_take_id(&d, &id);
         while (key_skip(&e))
             assert_true(e.len < len);
@@ -418,7 +424,6 @@ static void test_key_prints_for_people(void **state)
 {
     (void)state;
     struct key key;
-    struct buf out = BUF_INIT;
     key_init(&key);
     key_add_string(&key, slice_str("orders"));
     key_add_i64(&key, -17);
@@ -426,6 +431,7 @@ static void test_key_prints_for_people(void **state)
     key_add_bool(&key, true);
     key_add_null(&key);
     key_add_string(&key, slice_of("a\0b", 3));
+    struct buf out = BUF_INIT;
     key_print(&out, key_slice(&key));
     buf_append_char(&out, 0);
     assert_string_equal(out.data, "orders/-17/2.5/true/null/a\\x00\\xffb");

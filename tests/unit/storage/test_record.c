@@ -59,7 +59,7 @@ static void test_record_comes_back_with_its_version(void **state)
     static char large[100000];
     put_payload(f, slice_str(PAYLOAD), 1);
     put_payload(f, slice_str(""), 2);
-    put_payload(f, slice_of(large, sizeof(large)), UINT64_MAX);
+    put_payload(f, slice_of(large, sizeof large), UINT64_MAX);
 }
 
 static void test_record_that_is_missing_is_not_found(void **state)
@@ -93,12 +93,12 @@ static enum err decode_spoiled(struct txn *txn, void *arg)
     struct access *a = arg;
     struct key key = key_of("k"), other = key_of("l");
     struct slice value;
-    struct record record;
     assert_int_equal(txn_get(txn, a->f->table, key_slice(&key), &value), ERR_OK);
     uint8_t *copy = txn_alloc(txn, value.len);
     memcpy(copy, value.ptr, value.len);
-    if (a->spoil != NULL)
+    if (a->spoil)
         a->spoil(copy, value.len, a->where);
+    struct record record;
     enum err err = record_decode(txn, a->f->table, key_slice(a->other_key ? &other : &key),
                                  slice_of(copy, value.len), &record);
     assert_null(record.payload.ptr);
@@ -129,9 +129,9 @@ static enum err decode_short(struct txn *txn, void *arg)
 {
     struct fixture *f = arg;
     struct key key = key_of("k");
-    struct record record;
     struct slice value;
     assert_int_equal(txn_get(txn, f->table, key_slice(&key), &value), ERR_OK);
+    struct record record;
     return record_decode(txn, f->table, key_slice(&key), slice_of(value.ptr, 19), &record);
 }
 
@@ -145,9 +145,9 @@ static void test_record_shorter_than_its_header_is_corrupt(void **state)
 static void flip_in_file(struct fixture *f, const char *text)
 {
     char path[300];
-    struct stat st;
-    snprintf(path, sizeof(path), "%s/data.mdb", f->dir);
+    snprintf(path, sizeof path, "%s/data.mdb", f->dir);
     int fd = open(path, O_RDWR);
+    struct stat st;
     assert_int_equal(fstat(fd, &st), 0);
     char *bytes = mmap(NULL, (size_t)st.st_size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
     assert_true(bytes != MAP_FAILED);

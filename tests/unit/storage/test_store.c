@@ -60,10 +60,10 @@ static void test_store_read_sees_one_snapshot(void **state)
 {
     struct fixture *f = *state;
     struct snapshot s = {.f = f};
-    pthread_t thread;
     sem_init(&s.began, 0, 0);
     sem_init(&s.changed, 0, 0);
     put(f, "a", "old");
+    pthread_t thread;
     pthread_create(&thread, NULL, read_main, &s);
     sem_wait(&s.began);
     put(f, "a", "new");
@@ -99,9 +99,9 @@ static void test_store_readers_beyond_the_pool_wait_their_turn(void **state)
 {
     struct fixture *f = *state;
     enum { THREADS = READERS_MAX + 8 };
-    pthread_t threads[THREADS];
     struct crowd crowd = {.store = f->store};
     sem_init(&crowd.leave, 0, 0);
+    pthread_t threads[THREADS];
     for (int i = 0; i < THREADS; i++)
         pthread_create(&threads[i], NULL, stay_main, &crowd);
     while (crowd.inside < READERS_MAX || f->store->readers.waiting < THREADS - READERS_MAX)
@@ -123,8 +123,8 @@ static void test_store_waiting_writes_share_one_commit(void **state)
 {
     struct fixture *f = *state;
     struct pair pairs[3] = {{f, "a", "1", ERR_OK}, {f, "b", "2", ERR_OK}, {f, "c", "3", ERR_OK}};
-    enum err results[3];
     uint64_t before = commits(f);
+    enum err results[3];
     write_as_batch(f, pairs, 3, results);
     for (int i = 0; i < 3; i++) {
         assert_int_equal(results[i], ERR_OK);
@@ -167,8 +167,8 @@ static void run_tallies(struct fixture *f, struct tally tallies[3], bool fail_be
 {
     static const char *const keys[3] = {"a", "b", "c"};
     struct gate gate;
-    struct call calls[3];
     gate_close(&gate, f->store);
+    struct call calls[3];
     for (int i = 0; i < 3; i++) {
         enum err result = i == 1 ? ERR_CONFLICT : ERR_OK;
         tallies[i] = (struct tally){{f, keys[i], "1", result}, i != 1 || fail_behind_write, 0};
@@ -226,14 +226,14 @@ static void test_store_batch_of_many_bytes_is_ended_early(void **state)
 {
     struct fixture *f = *state;
     enum { WRITES = 40 };
+    uint64_t before = commits(f);
     struct gate gate;
+    gate_close(&gate, f->store);
     struct call calls[WRITES];
     struct pair pairs[WRITES];
     char keys[WRITES][12];
-    uint64_t before = commits(f);
-    gate_close(&gate, f->store);
     for (int i = 0; i < WRITES; i++) {
-        snprintf(keys[i], sizeof(keys[i]), "%d", i);
+        snprintf(keys[i], sizeof keys[i], "%d", i);
         pairs[i] = (struct pair){.f = f, .key = keys[i]};
         call_queue(&calls[i], f->store, put_megabyte, &pairs[i]);
     }
@@ -249,9 +249,9 @@ static enum err increment(struct txn *txn, void *arg)
     struct slice value;
     uint64_t count = 0;
     if (txn_get(txn, f->table, slice_str("counter"), &value) == ERR_OK)
-        memcpy(&count, value.ptr, sizeof(count));
+        memcpy(&count, value.ptr, sizeof count);
     count++;
-    return txn_put(txn, f->table, slice_str("counter"), slice_of(&count, sizeof(count)));
+    return txn_put(txn, f->table, slice_str("counter"), slice_of(&count, sizeof count));
 }
 
 static void *increment_main(void *arg)
@@ -268,7 +268,7 @@ static enum err read_counter(struct txn *txn, void *arg)
     struct slice value;
     uint64_t count = 0;
     if (txn_get(txn, f->table, slice_str("counter"), &value) == ERR_OK)
-        memcpy(&count, value.ptr, sizeof(count));
+        memcpy(&count, value.ptr, sizeof count);
     return count == 16 * 25 ? ERR_OK : ERR_CONFLICT;
 }
 
@@ -298,21 +298,21 @@ static void test_store_second_open_is_a_conflict(void **state)
 static void test_store_directory_is_private(void **state)
 {
     struct fixture *f = *state;
-    struct stat st;
-    char dir[sizeof(f->dir)];
-    snprintf(dir, sizeof(dir), "%s", f->dir);
+    char dir[sizeof f->dir];
+    snprintf(dir, sizeof dir, "%s", f->dir);
     store_close(&f->store);
-    strncat(f->dir, "/new", sizeof(f->dir) - strlen(f->dir) - 1);
+    strncat(f->dir, "/new", sizeof f->dir - strlen(f->dir) - 1);
     open_store(f, MAP_BYTES);
+    struct stat st;
     assert_int_equal(stat(f->dir, &st), 0);
     assert_int_equal(st.st_mode & 0777, 0700);
-    snprintf(f->dir, sizeof(f->dir), "%s", dir);
+    snprintf(f->dir, sizeof f->dir, "%s", dir);
 }
 
 static void spoil_file(struct fixture *f, off_t size, const char *head)
 {
     char path[300];
-    snprintf(path, sizeof(path), "%s/data.mdb", f->dir);
+    snprintf(path, sizeof path, "%s/data.mdb", f->dir);
     int fd = open(path, O_RDWR);
     assert_int_equal(ftruncate(fd, size), 0);
     assert_int_equal(pwrite(fd, head, strlen(head), 0), strlen(head));
@@ -322,9 +322,9 @@ static void spoil_file(struct fixture *f, off_t size, const char *head)
 static void test_store_refuses_a_file_that_is_no_database(void **state)
 {
     struct fixture *f = *state;
-    struct store *store;
     store_close(&f->store);
     spoil_file(f, 0, "This is a letter to the editor and has nothing to do with it. ");
+    struct store *store;
     assert_int_equal(try_open(f, MAP_BYTES, &store), ERR_CORRUPT);
     assert_non_null(strstr(f->why, "data.mdb is damaged or not a database"));
 }
@@ -334,7 +334,7 @@ static void test_store_truncated_file_is_an_error_and_not_a_crash(void **state)
     struct fixture *f = *state;
     char key[16];
     for (int i = 0; i < 50; i++) {
-        snprintf(key, sizeof(key), "%d", i);
+        snprintf(key, sizeof key, "%d", i);
         struct pair pair = {.f = f, .key = key};
         if (i % 10 == 0)
             assert_int_equal(store_write(f->store, put_megabyte, &pair), ERR_OK);
@@ -348,14 +348,14 @@ static void test_store_truncated_file_is_an_error_and_not_a_crash(void **state)
 
 static enum err put_format_99(struct txn *txn, void *arg)
 {
-    struct table meta;
     (void)arg;
+    struct table meta;
     meta = txn_store(txn)->meta;
     struct cursor c;
     cursor_open(&c, txn, meta);
     cursor_seek(&c, slice_str(""));
-    char key[STORE_KEY_MAX];
     size_t len = c.key.len;
+    char key[STORE_KEY_MAX];
     memcpy(key, c.key.ptr, len);
     cursor_close(&c);
     return record_put(txn, meta, slice_of(key, len), 1, slice_str("{\"format\":99}"));
@@ -364,9 +364,9 @@ static enum err put_format_99(struct txn *txn, void *arg)
 static void test_store_refuses_a_newer_format(void **state)
 {
     struct fixture *f = *state;
-    struct store *store;
     assert_int_equal(store_write(f->store, put_format_99, NULL), ERR_OK);
     store_close(&f->store);
+    struct store *store;
     assert_int_equal(try_open(f, MAP_BYTES, &store), ERR_CORRUPT);
     assert_non_null(strstr(f->why, "has format 99, this program knows 1"));
 }
@@ -390,13 +390,13 @@ static bool is_closing(struct store *store)
 static void test_store_close_commits_what_waits_and_refuses_what_comes(void **state)
 {
     struct fixture *f = *state;
-    struct gate gate;
-    struct call calls[2];
     struct pair pairs[2] = {{f, "a", "1", ERR_OK}, {f, "b", "2", ERR_OK}};
-    pthread_t closer;
+    struct gate gate;
     gate_close(&gate, f->store);
+    struct call calls[2];
     for (int i = 0; i < 2; i++)
         call_queue(&calls[i], f->store, write_pair, &pairs[i]);
+    pthread_t closer;
     pthread_create(&closer, NULL, close_main, f);
     while (!is_closing(f->store))
         sched_yield();
@@ -414,12 +414,13 @@ static void test_store_close_commits_what_waits_and_refuses_what_comes(void **st
 static void test_store_stats_count(void **state)
 {
     struct fixture *f = *state;
-    struct store_stats before, after;
     struct pair failing = {f, "b", "1", ERR_CONFLICT};
+    struct store_stats before;
     store_stats(f->store, &before);
     struct pair pair = {.f = f, .key = "a"};
     store_write(f->store, put_megabyte, &pair);
     store_write(f->store, write_pair, &failing);
+    struct store_stats after;
     store_stats(f->store, &after);
     assert_int_equal(after.commits - before.commits, 1);
     assert_int_equal(after.writes - before.writes, 1);

@@ -149,11 +149,11 @@ static void test_store_full_disk_under_a_meta_write_latches_and_keeps_reading(vo
 static void test_store_failed_sync_reaches_all_of_the_batch_and_all_that_wait(void **state)
 {
     struct fixture *f = *state;
-    struct gate gate;
-    struct call calls[3];
     struct pair pairs[3] = {
         {f, "a", "1", ERR_OK}, {f, "b", "2", ERR_EXISTS}, {f, "c", "3", ERR_OK}};
+    struct gate gate;
     gate_close(&gate, f->store);
+    struct call calls[3];
     for (int i = 0; i < 3; i++)
         call_queue(&calls[i], f->store, write_pair, &pairs[i]);
     fail_sync = EIO; /* the gate writes nothing: theirs is the first sync */
@@ -254,8 +254,8 @@ static void test_store_disk_that_fills_and_empties_loses_nothing_acknowledged(vo
     struct fixture *f = *state;
     char key[16], value[16];
     for (int i = 0; i < 60; i++) {
-        snprintf(key, sizeof(key), "%d", i % 20);
-        snprintf(value, sizeof(value), "%d", i);
+        snprintf(key, sizeof key, "%d", i % 20);
+        snprintf(value, sizeof value, "%d", i);
         fail_data_write = i % 3 == 1 ? ENOSPC : 0;
         assert_int_equal(put(f, key, value), i % 3 == 1 ? ERR_STORE_FULL : ERR_OK);
     }
@@ -265,8 +265,8 @@ static void test_store_disk_that_fills_and_empties_loses_nothing_acknowledged(vo
         int last = 40 + i;
         while (last % 3 == 1)
             last -= 20;
-        snprintf(key, sizeof(key), "%d", i);
-        snprintf(value, sizeof(value), "%d", last);
+        snprintf(key, sizeof key, "%d", i);
+        snprintf(value, sizeof value, "%d", last);
         assert_value(f, key, value);
     }
 }
@@ -276,7 +276,7 @@ static void test_store_disk_that_fills_and_empties_loses_nothing_acknowledged(vo
 static enum err put_bytes(struct fixture *f, int key, size_t size)
 {
     struct block block = {.f = f, .size = size};
-    snprintf(block.key, sizeof(block.key), "%d", key);
+    snprintf(block.key, sizeof block.key, "%d", key);
     return store_write(f->store, put_block, &block);
 }
 
@@ -303,11 +303,11 @@ static void test_store_full_map_is_readable_and_deleting_makes_room(void **state
     char key[16];
     for (int i = 0; i < count; i++) {
         struct pair pair = {f, key, "", ERR_OK};
-        snprintf(key, sizeof(key), "%d", i);
+        snprintf(key, sizeof key, "%d", i);
         assert_int_equal(store_read(f->store, match_pair, &pair), ERR_CONFLICT); /* it is there */
     }
     for (int i = 0; i < count; i++) {
-        snprintf(key, sizeof(key), "%d", i);
+        snprintf(key, sizeof key, "%d", i);
         assert_int_equal(del(f, key), ERR_OK);
     }
     assert_int_equal(put_bytes(f, 0, 10 * 3000), ERR_OK);
@@ -317,7 +317,7 @@ static void queue_blocks(struct fixture *f, struct call *calls, struct block *bl
 {
     for (int i = 0; i < count; i++) {
         blocks[i].f = f;
-        snprintf(blocks[i].key, sizeof(blocks[i].key), "%d", i);
+        snprintf(blocks[i].key, sizeof blocks[i].key, "%d", i);
         call_queue(&calls[i], f->store, put_block, &blocks[i]);
     }
 }
@@ -325,10 +325,10 @@ static void queue_blocks(struct fixture *f, struct call *calls, struct block *bl
 static void test_store_full_map_fails_only_the_large_one_of_a_batch(void **state)
 {
     struct fixture *f = *state;
-    struct gate gate;
-    struct call calls[3];
     struct block blocks[3] = {{.size = 10}, {.size = 64 * 4096}, {.size = 10}};
+    struct gate gate;
     gate_close(&gate, f->store);
+    struct call calls[3];
     queue_blocks(f, calls, blocks, 3);
     gate_open(&gate);
     assert_int_equal(call_finish(&calls[0]), ERR_OK);
@@ -349,10 +349,10 @@ static void test_store_batch_that_fits_only_in_parts_is_run_one_by_one(void **st
         f = *state;
         if (put_bytes(f, 99, (size_t)fill * 4096) != ERR_OK)
             break;
-        struct gate gate;
-        struct call calls[2];
         struct block blocks[2] = {{.size = 3000}, {.size = 3000}};
+        struct gate gate;
         gate_close(&gate, f->store);
+        struct call calls[2];
         queue_blocks(f, calls, blocks, 2);
         gate_open(&gate);
         enum err first = call_finish(&calls[0]), second = call_finish(&calls[1]);

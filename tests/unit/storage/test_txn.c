@@ -69,7 +69,7 @@ static void copy_text(void *arg)
 
 static enum err alloc_for_action(struct txn *txn, void *arg)
 {
-    char **text = txn_alloc(txn, 2 * sizeof(*text));
+    char **text = txn_alloc(txn, 2 * sizeof *text);
     text[0] = txn_alloc(txn, 100000); /* more than a block */
     text[1] = arg;
     snprintf(text[0], 16, "kept");
@@ -90,14 +90,14 @@ static void test_txn_memory_lives_until_the_actions_have_run(void **state)
 static enum err fail_and_go_on(struct txn *txn, void *arg)
 {
     struct fixture *f = arg;
-    struct cursor cursor;
-    struct slice value;
     txn_put(txn, f->table, slice_str("a"), slice_str("1"));
     assert_int_equal(txn_fail(txn, ERR_LIMITED), ERR_LIMITED);
     assert_int_equal(txn_fail(txn, ERR_INTERNAL), ERR_LIMITED);
     assert_int_equal(txn_put(txn, f->table, slice_str("b"), slice_str("1")), ERR_LIMITED);
+    struct slice value;
     assert_int_equal(txn_get(txn, f->table, slice_str("a"), &value), ERR_LIMITED);
     assert_int_equal(txn_del(txn, f->table, slice_str("a")), ERR_LIMITED);
+    struct cursor cursor;
     cursor_open(&cursor, txn, f->table);
     assert_int_equal(cursor_seek(&cursor, slice_str("a")), ERR_LIMITED);
     cursor_close(&cursor);
