@@ -3,13 +3,13 @@
  * lock; freeing one is its last owner's. */
 #include "cache/cache.h"
 
-#include <assert.h>
-#include <stdlib.h>
-
 #include "base/clock.h"
 #include "base/hash.h"
 #include "base/mem.h"
 #include "cache/cache_private.h"
+
+#include <assert.h>
+#include <stdlib.h>
 
 #define SHARDS_MAX       256
 #define BUDGET_BYTES_MIN ((size_t)1 << 20)
@@ -22,10 +22,9 @@ struct cache {
 struct cache *cache_create(const struct cache_options *options)
 {
     unsigned count = options->shards ? options->shards : SHARDS_MAX;
-
     assert(count <= SHARDS_MAX && (count & (count - 1)) == 0);
     assert(options->budget_bytes >= BUDGET_BYTES_MIN);
-    struct cache *cache = mem_zalloc(sizeof(*cache) + count * sizeof(cache->shards[0]));
+    struct cache *cache = mem_zalloc(sizeof *cache + count * sizeof cache->shards[0]);
     cache->shard_count = count;
     for (unsigned i = 0; i < count; i++)
         cache_shard_init(&cache->shards[i], options->budget_bytes / count);
@@ -72,7 +71,6 @@ static struct cache_lease *miss_take_lease(const struct miss *miss, struct cache
 {
     struct cache_leases *leases = &miss->shard->leases;
     struct cache_lease *lease = cache_lease_find(leases, miss->hash, miss->key);
-
     *held = lease;
     if (lease && lease->held)
         return NULL;
@@ -87,10 +85,9 @@ static struct cache_lease *miss_take_lease(const struct miss *miss, struct cache
 static enum cache_result miss_resolve(const struct miss *miss, struct cache_value **value,
                                       struct cache_lease **lease)
 {
+    bool in_time = miss->wait_ms > 0;
     struct cache_lease *held;
     int64_t deadline_ns = 0;
-    bool in_time = miss->wait_ms > 0;
-
     while (!(*lease = miss_take_lease(miss, &held))) {
         if (!in_time)
             return CACHE_TIMEOUT;
@@ -109,8 +106,6 @@ static enum cache_result miss_resolve(const struct miss *miss, struct cache_valu
 enum cache_result cache_get(struct cache *cache, struct slice key, int64_t now_ms, unsigned wait_ms,
                             struct cache_value **value, struct cache_lease **lease)
 {
-    enum cache_result result = CACHE_HIT;
-
     *value = NULL;
     *lease = NULL;
     if (key.len > CACHE_KEY_MAX)
@@ -120,6 +115,7 @@ enum cache_result cache_get(struct cache *cache, struct slice key, int64_t now_m
 
     lock_acquire(&shard->lock);
     *value = cache_shard_find(shard, hash, key, now_ms);
+    enum cache_result result = CACHE_HIT;
     if (!*value)
         result = miss_resolve(&(struct miss){shard, hash, key, now_ms, wait_ms}, value, lease);
     shard_answer(shard, *value);
@@ -155,8 +151,7 @@ void cache_value_release(struct cache_value *value)
 static struct cache_value *value_create(const struct cache_lease *lease, struct slice bytes,
                                         int64_t expires_ms)
 {
-    struct cache_value *value = mem_alloc(sizeof(*value) + lease->key_len + bytes.len);
-
+    struct cache_value *value = mem_alloc(sizeof *value + lease->key_len + bytes.len);
     *value = (struct cache_value){
         .refs = 1,
         .key_len = lease->key_len,
@@ -175,7 +170,6 @@ bool cache_fill(struct cache *cache, struct cache_lease *lease, struct slice byt
 {
     struct cache_shard *shard = shard_of(cache, lease->hash);
     struct cache_value *value = NULL;
-
     if (ttl_ms > 0 && bytes.len <= shard->budget_bytes) {
         bool for_ever = ttl_ms > INT64_MAX - now_ms;
         value = value_create(lease, bytes, for_ever ? INT64_MAX : now_ms + ttl_ms);

@@ -3,12 +3,12 @@
 #ifndef GALLEY_CACHE_CACHE_PRIVATE_H
 #define GALLEY_CACHE_CACHE_PRIVATE_H
 
-#include <stdatomic.h>
-#include <sys/queue.h>
-
 #include "base/lock.h"
 #include "base/slice.h"
 #include "cache/cache.h"
+
+#include <stdatomic.h>
+#include <sys/queue.h>
 
 enum cache_queue {
     CACHE_QUEUE_SMALL,

@@ -5,16 +5,15 @@
  * in the list, unheld, and wakes one waiter, who takes it; if a newcomer was faster, the
  * waiter waits on. Voiding cuts it out of the list: the holder keeps a lease that can not be
  * filled any more, and all waiters look again, the first of them making a fresh one. */
-#include <stdlib.h>
-
 #include "base/mem.h"
 #include "cache/cache_private.h"
+
+#include <stdlib.h>
 
 struct cache_lease *cache_lease_find(const struct cache_leases *leases, uint64_t hash,
                                      struct slice key)
 {
     struct cache_lease *lease;
-
     LIST_FOREACH(lease, leases, link)
     if (lease->hash == hash && slice_eq(slice_of(lease->key, lease->key_len), key))
         return lease;
@@ -23,8 +22,7 @@ struct cache_lease *cache_lease_find(const struct cache_leases *leases, uint64_t
 
 struct cache_lease *cache_lease_create(struct cache_leases *leases, uint64_t hash, struct slice key)
 {
-    struct cache_lease *lease = mem_zalloc(sizeof(*lease) + key.len);
-
+    struct cache_lease *lease = mem_zalloc(sizeof *lease + key.len);
     lock_cond_init(&lease->changed);
     lease->hash = hash;
     lease->live = true;

@@ -9,11 +9,11 @@
  *
  * The ghost is a table of buckets, each a tiny FIFO of eight fingerprints. That a bucket may
  * forget a little before or after its neighbour does not matter to a hint. */
-#include <assert.h>
-#include <stdlib.h>
-
 #include "base/mem.h"
 #include "cache/cache_private.h"
+
+#include <assert.h>
+#include <stdlib.h>
 
 #define GHOST_WAYS          8 /* 32 bytes: half a cache line */
 #define FREQ_TO_BE_PROMOTED 2
@@ -35,7 +35,7 @@ static void ghost_remember(struct s3fifo *s3, uint64_t hash)
         return;
     uint32_t fingerprint = ghost_fingerprint(hash);
     uint32_t *bucket = ghost_bucket(s3, fingerprint);
-    memmove(bucket + 1, bucket, (GHOST_WAYS - 1) * sizeof(*bucket));
+    memmove(bucket + 1, bucket, (GHOST_WAYS - 1) * sizeof *bucket);
     bucket[0] = fingerprint;
 }
 
@@ -49,7 +49,7 @@ static bool ghost_forget(struct s3fifo *s3, uint64_t hash)
     for (size_t way = 0; way < GHOST_WAYS; way++) {
         if (bucket[way] != fingerprint)
             continue;
-        memmove(bucket + way, bucket + way + 1, (GHOST_WAYS - 1 - way) * sizeof(*bucket));
+        memmove(bucket + way, bucket + way + 1, (GHOST_WAYS - 1 - way) * sizeof *bucket);
         bucket[GHOST_WAYS - 1] = 0;
         return true;
     }
@@ -66,7 +66,7 @@ void s3fifo_ghost_resize(struct s3fifo *s3, size_t entries)
     s3->ghost_buckets = 1;
     while (s3->ghost_buckets * GHOST_WAYS < entries)
         s3->ghost_buckets *= 2;
-    s3->ghost = mem_zalloc(s3->ghost_buckets * GHOST_WAYS * sizeof(*s3->ghost));
+    s3->ghost = mem_zalloc(s3->ghost_buckets * GHOST_WAYS * sizeof *s3->ghost);
 }
 
 void s3fifo_init(struct s3fifo *s3, size_t small_bytes_max)
@@ -107,7 +107,6 @@ void s3fifo_remove(struct s3fifo *s3, struct cache_value *value)
 static struct cache_value *victim_small(struct s3fifo *s3)
 {
     struct cache_value *value;
-
     while ((value = TAILQ_FIRST(&s3->small)) && value->freq >= FREQ_TO_BE_PROMOTED) {
         s3fifo_remove(s3, value);
         value->freq = 0;
@@ -124,7 +123,6 @@ static struct cache_value *victim_small(struct s3fifo *s3)
 static struct cache_value *victim_main(struct s3fifo *s3)
 {
     struct cache_value *value;
-
     while ((value = TAILQ_FIRST(&s3->main))->freq > 0) {
         TAILQ_REMOVE(&s3->main, value, queued);
         value->freq--;
@@ -136,7 +134,6 @@ static struct cache_value *victim_main(struct s3fifo *s3)
 struct cache_value *s3fifo_victim(struct s3fifo *s3)
 {
     struct cache_value *value = NULL;
-
     if (s3->small_bytes >= s3->small_bytes_max || TAILQ_EMPTY(&s3->main))
         value = victim_small(s3);
     if (value)

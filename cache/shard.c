@@ -5,11 +5,11 @@
  * evicted values that are still borrowed are their borrowers' memory. The table grows only if
  * the value fits beside the larger one, and it counts twice while it is copied; when it may not
  * grow, it limits the number of values as the budget limits their bytes. */
+#include "cache/cache_private.h"
+
 #include <assert.h>
 #include <malloc.h>
 #include <stdlib.h>
-
-#include "cache/cache_private.h"
 
 size_t cache_charge(const void *allocation)
 {
@@ -71,9 +71,8 @@ struct cache_value *cache_shard_find(struct cache_shard *shard, uint64_t hash, s
 
 void cache_shard_sweep(struct cache_shard *shard, int64_t now_ms)
 {
-    struct cache_value *value;
-
     lock_assert_held(&shard->lock);
+    struct cache_value *value;
     while ((value = cache_wheel_due(&shard->wheel, now_ms)))
         shard_expire(shard, value);
 }
@@ -105,7 +104,6 @@ static void shard_grow_table(struct cache_shard *shard, size_t size)
 {
     size_t old = cache_charge(shard->table.slots);
     size_t grown = cache_table_next_capacity(&shard->table) * sizeof(struct cache_slot);
-
     if (shard->bytes - old + grown + size > shard->budget_bytes)
         return;
     while (shard->bytes + grown > shard->budget_bytes)

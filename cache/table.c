@@ -1,8 +1,8 @@
-#include <assert.h>
-#include <stdlib.h>
-
 #include "base/mem.h"
 #include "cache/cache_private.h"
+
+#include <assert.h>
+#include <stdlib.h>
 
 #define CAPACITY_MIN 16
 
@@ -90,9 +90,8 @@ size_t cache_table_next_capacity(const struct cache_table *table)
 void cache_table_grow(struct cache_table *table)
 {
     struct cache_table old = *table;
-
     table->capacity = cache_table_next_capacity(&old);
-    table->slots = mem_zalloc(table->capacity * sizeof(*table->slots));
+    table->slots = mem_zalloc(table->capacity * sizeof *table->slots);
     for (size_t at = 0; at < old.capacity; at++)
         if (old.slots[at].value)
             table_place(table, old.slots[at]);

@@ -25,12 +25,11 @@ static struct cache_timed *wheel_slot(struct cache_wheel *wheel, int level, int6
 static void wheel_place(struct cache_wheel *wheel, struct cache_value *value, int64_t tick)
 {
     int64_t ticks = tick - wheel->tick;
-    int level = 0;
-
     if (ticks >= TICKS_MAX) {
         ticks = TICKS_MAX - 1;
         tick = wheel->tick + ticks;
     }
+    int level = 0;
     while (ticks >= (int64_t)1 << ((level + 1) * WHEEL_BITS))
         level++;
     LIST_INSERT_HEAD(wheel_slot(wheel, level, tick), value, timed);
@@ -55,7 +54,6 @@ static void wheel_spread(struct cache_wheel *wheel, int level)
 {
     struct cache_timed *slot = wheel_slot(wheel, level, wheel->tick);
     struct cache_value *value = LIST_FIRST(slot);
-
     LIST_INIT(slot);
     while (value) {
         struct cache_value *next = LIST_NEXT(value, timed);

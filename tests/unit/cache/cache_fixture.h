@@ -3,6 +3,8 @@
 #ifndef GALLEY_TESTS_UNIT_CACHE_CACHE_FIXTURE_H
 #define GALLEY_TESTS_UNIT_CACHE_CACHE_FIXTURE_H
 
+#include "cache/cache.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -11,8 +13,6 @@
 #include <cmocka.h>
 #include <sched.h>
 #include <stdio.h>
-
-#include "cache/cache.h"
 
 #define MIB         ((size_t)1 << 20)
 #define HOUR_MS     ((int64_t)3600000)
@@ -37,7 +37,6 @@ static inline struct cache_lease *lease_of(struct cache *cache, struct slice key
 {
     struct cache_value *value;
     struct cache_lease *lease;
-
     assert_int_equal(cache_get(cache, key, now_ms, 0, &value, &lease), CACHE_LEASE);
     assert_null(value);
     assert_non_null(lease);
@@ -54,7 +53,7 @@ static inline bool has(struct cache *cache, struct slice key, int64_t now_ms)
 {
     struct cache_value *value = cache_peek(cache, key, now_ms);
     cache_value_release(value);
-    return value != NULL;
+    return value;
 }
 
 static inline struct slice numbered(char *out, size_t size, const char *name, unsigned number)

@@ -15,10 +15,9 @@ static void assert_bytes(struct cache_value *value, struct slice expected)
 static void test_get_hits_after_a_fill(void **state)
 {
     struct cache *cache = *state;
+    assert_true(put(cache, KEY, BYTES, 0, HOUR_MS));
     struct cache_value *value;
     struct cache_lease *lease;
-
-    assert_true(put(cache, KEY, BYTES, 0, HOUR_MS));
     assert_int_equal(cache_get(cache, KEY, 0, 0, &value, &lease), CACHE_HIT);
     assert_null(lease);
     assert_bytes(value, BYTES);
@@ -27,7 +26,6 @@ static void test_get_hits_after_a_fill(void **state)
 static void test_peek_of_a_missing_key_hands_out_no_lease(void **state)
 {
     struct cache *cache = *state;
-
     assert_null(cache_peek(cache, KEY, 0));
     cache_lease_release(cache, lease_of(cache, KEY, 0));
 }
@@ -36,7 +34,6 @@ static void test_keys_and_values_may_be_empty_or_hold_any_byte(void **state)
 {
     struct cache *cache = *state;
     const struct slice keys[] = {{NULL, 0}, {"\0", 1}, {"\0\0", 2}, {"a\0b", 3}};
-
     for (unsigned i = 0; i < 4; i++)
         assert_true(put(cache, keys[i], keys[3 - i], 0, HOUR_MS));
     for (unsigned i = 0; i < 4; i++)
@@ -47,11 +44,10 @@ static void test_over_long_key_goes_without_the_cache(void **state)
 {
     struct cache *cache = *state;
     char bytes[CACHE_KEY_MAX + 1] = {0};
+    assert_true(put(cache, slice_of(bytes, CACHE_KEY_MAX), BYTES, 0, HOUR_MS));
+    struct slice key = slice_of(bytes, sizeof bytes);
     struct cache_value *value;
     struct cache_lease *lease;
-
-    assert_true(put(cache, slice_of(bytes, CACHE_KEY_MAX), BYTES, 0, HOUR_MS));
-    struct slice key = slice_of(bytes, sizeof(bytes));
     assert_int_equal(cache_get(cache, key, 0, PATIENCE_MS, &value, &lease), CACHE_TIMEOUT);
     assert_null(value);
     assert_null(lease);
@@ -63,7 +59,6 @@ static void test_over_long_key_goes_without_the_cache(void **state)
 static void test_value_expires_when_it_is_read_at_the_end_of_its_ttl(void **state)
 {
     struct cache *cache = *state;
-
     assert_true(put(cache, KEY, BYTES, 5000, 1500));
     assert_true(has(cache, KEY, 6499));
     assert_false(has(cache, KEY, 6500));
@@ -74,7 +69,6 @@ static void test_value_expires_when_it_is_read_at_the_end_of_its_ttl(void **stat
 static void test_expired_value_makes_room_for_a_fresh_fill(void **state)
 {
     struct cache *cache = *state;
-
     assert_true(put(cache, KEY, BYTES, 0, 10));
     assert_true(put(cache, KEY, slice_str("new"), 10, 10));
     assert_bytes(cache_peek(cache, KEY, 19), slice_str("new"));
@@ -83,7 +77,6 @@ static void test_expired_value_makes_room_for_a_fresh_fill(void **state)
 static void test_ttl_beyond_the_end_of_time_is_for_ever(void **state)
 {
     struct cache *cache = *state;
-
     assert_true(put(cache, KEY, BYTES, 1000, INT64_MAX));
     cache_sweep(cache, 100 * HOUR_MS);
     assert_true(has(cache, KEY, INT64_MAX - 1));
@@ -92,7 +85,6 @@ static void test_ttl_beyond_the_end_of_time_is_for_ever(void **state)
 static void test_fill_without_ttl_stores_nothing(void **state)
 {
     struct cache *cache = *state;
-
     assert_false(put(cache, KEY, BYTES, 0, 0));
     assert_false(put(cache, KEY, BYTES, 0, -1));
     assert_false(has(cache, KEY, 0));
@@ -101,7 +93,6 @@ static void test_fill_without_ttl_stores_nothing(void **state)
 static void test_sweep_drops_what_expired_and_nothing_else(void **state)
 {
     struct cache *cache = *state;
-
     assert_true(put(cache, slice_str("short"), BYTES, 0, 1000));
     assert_true(put(cache, slice_str("long"), BYTES, 0, 2000));
     cache_sweep(cache, 999);
@@ -116,14 +107,13 @@ static void test_sweep_drops_what_expired_and_nothing_else(void **state)
 static void test_sweep_drops_each_value_in_the_second_its_time_is_up(void **state)
 {
     struct cache *cache = *state;
-    const int64_t start_s = 12345;
     const int64_t ttls_s[] = {1,    2,    15,   16,   17,    31,    240,   255,   256,    257,
                               4095, 4096, 4097, 9999, 65535, 65536, 65537, 99999, 140000, 0};
     char name[32];
     uint64_t left = 0;
-
+    const int64_t start_s = 12345;
     for (unsigned i = 0; ttls_s[i]; i++, left++)
-        assert_true(put(cache, numbered(name, sizeof(name), "k", i), BYTES, start_s * 1000,
+        assert_true(put(cache, numbered(name, sizeof name, "k", i), BYTES, start_s * 1000,
                         ttls_s[i] * 1000));
     for (unsigned i = 0; ttls_s[i]; i++) {
         cache_sweep(cache, (start_s + ttls_s[i]) * 1000 - 1);
@@ -137,9 +127,8 @@ static void test_sweep_that_comes_late_drops_all_that_is_due(void **state)
 {
     struct cache *cache = *state;
     char name[32];
-
     for (unsigned i = 0; i < 1000; i++)
-        assert_true(put(cache, numbered(name, sizeof(name), "k", i), BYTES, 0, 1 + i * 997));
+        assert_true(put(cache, numbered(name, sizeof name, "k", i), BYTES, 0, 1 + i * 997));
     cache_sweep(cache, 2000 * 997);
     assert_int_equal(stats_of(cache).entries, 0);
     assert_int_equal(stats_of(cache).expirations, 1000);
@@ -149,7 +138,6 @@ static void test_sweep_that_comes_late_drops_all_that_is_due(void **state)
 static void test_value_filled_behind_the_last_sweep_is_swept_by_the_next(void **state)
 {
     struct cache *cache = *state;
-
     assert_true(put(cache, slice_str("other"), BYTES, 9000, HOUR_MS));
     cache_sweep(cache, 10000);
     assert_true(put(cache, KEY, BYTES, 8000, 1000));
@@ -160,7 +148,6 @@ static void test_value_filled_behind_the_last_sweep_is_swept_by_the_next(void **
 static void test_invalidate_drops_the_value_of_its_key_alone(void **state)
 {
     struct cache *cache = *state;
-
     assert_true(put(cache, KEY, BYTES, 0, HOUR_MS));
     assert_true(put(cache, slice_str("other"), BYTES, 0, HOUR_MS));
     cache_invalidate(cache, KEY);
@@ -173,7 +160,6 @@ static void test_invalidate_drops_the_value_of_its_key_alone(void **state)
 static void test_borrowed_value_survives_its_invalidation(void **state)
 {
     struct cache *cache = *state;
-
     assert_true(put(cache, KEY, BYTES, 0, HOUR_MS));
     struct cache_value *value = cache_peek(cache, KEY, 0);
     cache_invalidate(cache, KEY);
@@ -185,17 +171,16 @@ static void test_statistics_add_up(void **state)
 {
     (void)state;
     struct cache *cache = cache_create(&(struct cache_options){.budget_bytes = MIB});
-    struct cache_stats sum = {0};
     const char bytes[400] = {0};
     uint64_t seed = 7, gets = 0;
     char name[32];
 
     for (int64_t now_ms = 0; now_ms < 60000; now_ms++, gets++) {
-        struct slice key = numbered(name, sizeof(name), "k", (unsigned)(next_random(&seed) % 8000));
+        struct slice key = numbered(name, sizeof name, "k", (unsigned)(next_random(&seed) % 8000));
         struct cache_value *value;
         struct cache_lease *lease;
         if (cache_get(cache, key, now_ms, 0, &value, &lease) == CACHE_LEASE)
-            cache_fill(cache, lease, slice_of(bytes, sizeof(bytes)), now_ms,
+            cache_fill(cache, lease, slice_of(bytes, sizeof bytes), now_ms,
                        1 + (int64_t)(next_random(&seed) % 20000));
         cache_value_release(value);
         if (now_ms % 7 == 0)
@@ -203,6 +188,7 @@ static void test_statistics_add_up(void **state)
         if (now_ms % 1000 == 0)
             cache_sweep(cache, now_ms);
     }
+    struct cache_stats sum = {0};
     for (unsigned i = 0; i < cache_shards(cache); i++) {
         struct cache_stats shard;
         cache_shard_stats(cache, i, &shard);

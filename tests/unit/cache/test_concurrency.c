@@ -24,15 +24,14 @@ struct model {
 
 static struct slice key_of(const unsigned *key)
 {
-    return slice_of(key, sizeof(*key));
+    return slice_of(key, sizeof *key);
 }
 
 static void *write_versions(void *arg)
 {
     struct model *model = arg;
-    uint64_t seed = 99;
-
     pthread_barrier_wait(&model->start);
+    uint64_t seed = 99;
     for (unsigned i = 0; i < WRITES; i++) {
         unsigned key = (unsigned)(next_random(&seed) % KEYS);
         uint64_t version = ++model->truth[key];
@@ -49,8 +48,7 @@ static void *write_versions(void *arg)
 static uint64_t value_version(struct cache_value *value)
 {
     uint64_t version;
-
-    memcpy(&version, cache_value_bytes(value).ptr, sizeof(version));
+    memcpy(&version, cache_value_bytes(value).ptr, sizeof version);
     cache_value_release(value);
     return version;
 }
@@ -58,12 +56,11 @@ static uint64_t value_version(struct cache_value *value)
 /* Cache-aside, as an application does it. */
 static uint64_t read_version(struct model *model, unsigned key)
 {
+    int64_t now_ms = model->now_ms;
     struct cache_value *value;
     struct cache_lease *lease;
-    int64_t now_ms = model->now_ms;
     enum cache_result result =
         cache_get(model->cache, key_of(&key), now_ms, PATIENCE_MS, &value, &lease);
-
     if (result == CACHE_HIT)
         return value_version(value);
     uint64_t version = model->truth[key];
@@ -71,7 +68,7 @@ static uint64_t read_version(struct model *model, unsigned key)
     if (result == CACHE_LEASE && version % 16 == 0)
         cache_lease_release(model->cache, lease);
     else if (result == CACHE_LEASE)
-        cache_fill(model->cache, lease, slice_of(&version, sizeof(version)), now_ms, 20);
+        cache_fill(model->cache, lease, slice_of(&version, sizeof version), now_ms, 20);
     return version;
 }
 
@@ -79,7 +76,6 @@ static void *read_versions(void *arg)
 {
     struct model *model = arg;
     uint64_t seed = (uintptr_t)&seed;
-
     pthread_barrier_wait(&model->start);
     while (!model->done) {
         unsigned key = (unsigned)(next_random(&seed) % KEYS);
@@ -95,15 +91,14 @@ static void *read_versions(void *arg)
 static void *fill_strangers(void *arg)
 {
     struct model *model = arg;
+    pthread_barrier_wait(&model->start);
     char bytes[STRANGER_BYTES] = {0};
     struct cache_value *value;
     struct cache_lease *lease;
-
-    pthread_barrier_wait(&model->start);
     for (unsigned i = 0; !model->done; i++) {
         unsigned key = KEYS + i % STRANGERS;
         if (cache_get(model->cache, key_of(&key), 0, 0, &value, &lease) == CACHE_LEASE)
-            cache_fill(model->cache, lease, slice_of(bytes, sizeof(bytes)), 0, HOUR_MS);
+            cache_fill(model->cache, lease, slice_of(bytes, sizeof bytes), 0, HOUR_MS);
         cache_value_release(value);
     }
     return NULL;
@@ -114,9 +109,8 @@ static void test_no_reader_sees_a_value_older_than_the_last_invalidation(void **
     struct model model = {.cache = *state};
     void *(*const runs[])(void *) = {write_versions, fill_strangers, read_versions, read_versions,
                                      read_versions};
-    pthread_t threads[READERS + 2];
-
     pthread_barrier_init(&model.start, NULL, READERS + 2);
+    pthread_t threads[READERS + 2];
     for (int i = 0; i < READERS + 2; i++)
         assert_int_equal(pthread_create(&threads[i], NULL, runs[i], &model), 0);
     for (int i = 0; i < READERS + 2; i++)

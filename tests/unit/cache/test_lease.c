@@ -18,7 +18,6 @@ struct caller {
 static void *call(void *arg)
 {
     struct caller *caller = arg;
-
     caller->result = cache_get(caller->cache, KEY, 0, PATIENCE_MS, &caller->value, &caller->lease);
     return caller;
 }
@@ -49,7 +48,6 @@ static enum cache_result caller_join(struct caller *caller)
 static void *call_and_fill(void *arg)
 {
     struct caller *caller = call(arg);
-
     if (caller->result != CACHE_LEASE)
         return caller;
     await_waits(caller->cache, CROWD - 1);
@@ -66,7 +64,6 @@ static void crowd_start(struct caller callers[CROWD], struct cache *cache)
 static void assert_one_lease_and_hits(struct caller callers[CROWD])
 {
     unsigned leases = 0, hits = 0;
-
     for (int i = 0; i < CROWD; i++) {
         caller_join(&callers[i]);
         leases += callers[i].result == CACHE_LEASE;
@@ -90,7 +87,6 @@ static void test_miss_hands_out_one_lease(void **state)
     struct cache *cache = *state;
     struct cache_lease *lease = lease_of(cache, KEY, 0), *second;
     struct cache_value *value;
-
     assert_int_equal(cache_get(cache, KEY, 0, 0, &value, &second), CACHE_TIMEOUT);
     assert_null(value);
     assert_null(second);
@@ -101,7 +97,6 @@ static void test_lease_of_one_key_does_not_hold_up_another(void **state)
 {
     struct cache *cache = *state;
     struct cache_lease *lease = lease_of(cache, KEY, 0);
-
     assert_true(put(cache, slice_str("other"), NEW, 0, HOUR_MS));
     assert_true(cache_fill(cache, lease, NEW, 0, HOUR_MS));
 }
@@ -111,7 +106,6 @@ static void test_waiters_get_the_value_when_it_is_filled(void **state)
     struct cache *cache = *state;
     struct cache_lease *lease = lease_of(cache, KEY, 0);
     struct caller callers[4];
-
     for (int i = 0; i < 4; i++)
         caller_start_waiting(&callers[i], cache);
     assert_true(cache_fill(cache, lease, NEW, 0, HOUR_MS));
@@ -128,7 +122,6 @@ static void test_wait_ends_at_its_timeout(void **state)
     struct cache *cache = *state;
     struct cache_lease *lease = lease_of(cache, KEY, 0), *second;
     struct cache_value *value;
-
     assert_int_equal(cache_get(cache, KEY, 0, 1, &value, &second), CACHE_TIMEOUT);
     assert_null(value);
     assert_null(second);
@@ -141,7 +134,6 @@ static void test_next_waiter_gets_the_lease_that_is_released(void **state)
     struct cache *cache = *state;
     struct cache_lease *lease = lease_of(cache, KEY, 0);
     struct caller caller;
-
     caller_start_waiting(&caller, cache);
     cache_lease_release(cache, lease);
     assert_int_equal(caller_join(&caller), CACHE_LEASE);
@@ -153,7 +145,6 @@ static void test_one_waiter_gets_the_lease_and_the_others_its_value(void **state
     struct cache *cache = *state;
     struct cache_lease *lease = lease_of(cache, KEY, 0);
     struct caller callers[CROWD];
-
     crowd_start(callers, cache);
     await_waits(cache, CROWD);
     cache_lease_release(cache, lease);
@@ -165,7 +156,6 @@ static void test_refused_fill_hands_the_lease_on(void **state)
     struct cache *cache = *state;
     struct cache_lease *lease = lease_of(cache, KEY, 0);
     struct caller caller;
-
     caller_start_waiting(&caller, cache);
     assert_false(cache_fill(cache, lease, NEW, 0, 0));
     assert_int_equal(caller_join(&caller), CACHE_LEASE);
@@ -177,7 +167,6 @@ static void test_voided_lease_can_not_fill(void **state)
 {
     struct cache *cache = *state;
     struct cache_lease *lease = lease_of(cache, KEY, 0);
-
     cache_invalidate(cache, KEY);
     assert_false(cache_fill(cache, lease, OLD, 0, HOUR_MS));
     assert_false(has(cache, KEY, 0));
@@ -189,7 +178,6 @@ static void test_invalidation_hands_a_fresh_lease_to_a_waiter_at_once(void **sta
     struct cache *cache = *state;
     struct cache_lease *lease = lease_of(cache, KEY, 0);
     struct caller caller;
-
     caller_start_waiting(&caller, cache);
     cache_invalidate(cache, KEY);
     assert_int_equal(caller_join(&caller), CACHE_LEASE);
@@ -202,7 +190,6 @@ static void test_voided_lease_does_not_end_the_fresh_one(void **state)
 {
     struct cache *cache = *state;
     struct cache_lease *voided = lease_of(cache, KEY, 0);
-
     cache_invalidate(cache, KEY);
     struct cache_lease *fresh = lease_of(cache, KEY, 0);
     cache_lease_release(cache, voided);
@@ -217,7 +204,6 @@ static void test_stale_fill_does_not_replace_a_fresh_value(void **state)
 {
     struct cache *cache = *state;
     struct cache_lease *stale = lease_of(cache, KEY, 0);
-
     cache_invalidate(cache, KEY);
     assert_true(put(cache, KEY, NEW, 0, HOUR_MS));
     assert_false(cache_fill(cache, stale, OLD, 0, HOUR_MS));
@@ -228,7 +214,6 @@ static void test_crowd_on_a_missing_key_gets_one_lease(void **state)
 {
     struct cache *cache = *state;
     struct caller callers[CROWD];
-
     crowd_start(callers, cache);
     assert_one_lease_and_hits(callers);
     assert_int_equal(stats_of(cache).misses, 1);

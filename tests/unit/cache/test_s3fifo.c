@@ -1,9 +1,9 @@
 #include "tests/unit/cache/cache_fixture.h"
 
-#include <stdlib.h>
-
 #include "base/mem.h"
 #include "cache/cache_private.h"
+
+#include <stdlib.h>
 
 #define VALUES 64
 
@@ -16,8 +16,7 @@ struct queues {
 /* The small queue's share is four values. */
 static int queues_setup(void **state)
 {
-    struct queues *queues = mem_zalloc(sizeof(*queues));
-
+    struct queues *queues = mem_zalloc(sizeof *queues);
     for (unsigned i = 0; i < VALUES; i++) {
         queues->values[i] = mem_zalloc(sizeof(struct cache_value));
         queues->values[i]->hash = i + 1; /* 0 shares its fingerprint with 1 */
@@ -32,7 +31,6 @@ static int queues_setup(void **state)
 static int queues_teardown(void **state)
 {
     struct queues *queues = *state;
-
     for (unsigned i = 0; i < VALUES; i++)
         free(queues->values[i]);
     s3fifo_ghost_resize(&queues->s3, 0);
@@ -84,7 +82,6 @@ static void test_values_without_hits_leave_in_the_order_of_coming(void **state)
 static void test_small_value_hit_twice_moves_to_main(void **state)
 {
     struct queues *queues = *state;
-
     for (unsigned i = 0; i < 6; i++)
         add(queues, i);
     hit(queues, 0, 2);
@@ -119,7 +116,6 @@ static void test_main_value_goes_round_once_for_each_hit(void **state)
 static void test_ghost_readmits_to_main_once(void **state)
 {
     struct queues *queues = *state;
-
     add_to_main(queues, 1);
     s3fifo_remove(&queues->s3, queues->values[0]);
     add(queues, 0);
@@ -129,7 +125,6 @@ static void test_ghost_readmits_to_main_once(void **state)
 static void test_ghost_forgets_the_oldest_first(void **state)
 {
     struct queues *queues = *state;
-
     for (unsigned i = 0; i < 9; i++) {
         add(queues, i);
         assert_evicts(queues, i);
@@ -143,7 +138,6 @@ static void test_ghost_forgets_the_oldest_first(void **state)
 static void test_removal_from_small_does_not_reach_the_ghost(void **state)
 {
     struct queues *queues = *state;
-
     add(queues, 3);
     s3fifo_remove(&queues->s3, queues->values[3]);
     assert_int_equal(queues->s3.small_bytes, 0);

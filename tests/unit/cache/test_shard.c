@@ -1,17 +1,17 @@
 #include "tests/unit/cache/cache_fixture.h"
 
-#include <malloc.h>
-#include <stdlib.h>
-
 #include "base/hash.h"
 #include "base/mem.h"
 #include "cache/cache_private.h"
+
+#include <malloc.h>
+#include <stdlib.h>
 
 #define BUDGET_BYTES ((size_t)64 << 10)
 
 static int shard_setup(void **state)
 {
-    struct cache_shard *shard = mem_zalloc(sizeof(*shard));
+    struct cache_shard *shard = mem_zalloc(sizeof *shard);
     cache_shard_init(shard, BUDGET_BYTES);
     lock_acquire(&shard->lock);
     *state = shard;
@@ -29,19 +29,19 @@ static int shard_teardown(void **state)
 
 static struct cache_value *value_of(unsigned key, size_t len, int64_t expires_ms)
 {
-    struct cache_value *value = mem_zalloc(sizeof(*value) + sizeof(key) + len);
+    struct cache_value *value = mem_zalloc(sizeof *value + sizeof key + len);
     value->refs = 1;
-    value->key_len = sizeof(key);
-    value->hash = hash_keyed(slice_of(&key, sizeof(key)));
+    value->key_len = sizeof key;
+    value->hash = hash_keyed(slice_of(&key, sizeof key));
     value->expires_ms = expires_ms;
     value->len = len;
-    memcpy(value->data, &key, sizeof(key));
+    memcpy(value->data, &key, sizeof key);
     return value;
 }
 
 static bool look_up_or_insert(struct cache_shard *shard, unsigned key, size_t len, int64_t now_ms)
 {
-    struct slice bytes = slice_of(&key, sizeof(key));
+    struct slice bytes = slice_of(&key, sizeof key);
     if (cache_shard_find(shard, hash_keyed(bytes), bytes, now_ms))
         return true;
     struct cache_value *value = value_of(key, len, now_ms + 1 + (int64_t)len);
@@ -56,7 +56,6 @@ static size_t count_timed(const struct cache_wheel *wheel)
     const struct cache_timed *slots = &wheel->slots[0][0];
     const struct cache_value *value;
     size_t count = 0;
-
     for (size_t i = 0; i < WHEEL_LEVELS * WHEEL_SLOTS; i++)
         LIST_FOREACH(value, &slots[i], timed)
     count++;
@@ -69,7 +68,6 @@ static void assert_consistent(const struct cache_shard *shard)
     size_t bytes = cache_charge(shard->table.slots) + cache_charge(shard->s3.ghost);
     size_t count = 0, small_bytes = 0;
     const struct cache_value *value;
-
     TAILQ_FOREACH(value, &shard->s3.main, queued)
     {
         bytes += cache_charge(value);
@@ -93,12 +91,11 @@ static void test_bytes_are_the_sum_of_the_allocations_under_a_random_load(void *
 {
     struct cache_shard *shard = *state;
     uint64_t seed = 4711;
-
     for (int64_t now_ms = 0; now_ms < 60000; now_ms++) {
         unsigned key = (unsigned)(next_random(&seed) % 2000);
         size_t len_max = now_ms / 5000 % 2 ? 4000 : 40;
         look_up_or_insert(shard, key, next_random(&seed) % len_max, now_ms);
-        struct slice bytes = slice_of(&key, sizeof(key));
+        struct slice bytes = slice_of(&key, sizeof key);
         struct cache_value *value = cache_shard_find(shard, hash_keyed(bytes), bytes, now_ms);
         if (value && next_random(&seed) % 16 == 0)
             cache_shard_drop(shard, value);
@@ -126,10 +123,10 @@ static void test_charge_is_what_the_allocator_gave(void **state)
 static void test_table_finds_all_others_after_each_removal(void **state)
 {
     (void)state;
-    struct cache_table table = {0};
-    struct cache_value *values[12];
 
+    struct cache_table table = {0};
     cache_table_grow(&table);
+    struct cache_value *values[12];
     for (unsigned i = 0; i < 12; i++) {
         values[i] = value_of(i, 0, 0);
         values[i]->hash = (uint64_t)i << 8 | (13 + i / 5); /* homes 13 to 15: runs wrap around */
@@ -141,7 +138,7 @@ static void test_table_finds_all_others_after_each_removal(void **state)
         cache_table_remove(&table, values[gone]);
         values[gone]->refs = 0;
         for (unsigned i = 0; i < 12; i++) {
-            struct slice key = slice_of(&i, sizeof(i));
+            struct slice key = slice_of(&i, sizeof i);
             struct cache_value *found = cache_table_find(&table, values[i]->hash, key);
             assert_ptr_equal(found, values[i]->refs ? values[i] : NULL);
         }
