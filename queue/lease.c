@@ -126,13 +126,13 @@ static void show(const struct index_entry *entry, const struct job_record *recor
 unsigned lease_take(struct change *change, unsigned max, int64_t lease_ms, job_lease_fn each,
                     void *arg)
 {
+    uint64_t token;
+    random_bytes(&token, sizeof token);
     struct index_entry entry;
     struct job_record job;
     struct job_live live;
-    uint64_t token;
     unsigned taken = 0;
     bool suspect = false;
-    random_bytes(&token, sizeof token);
     for (size_t bytes = 0; taken < max && bytes < LEASE_BYTES_MAX && !suspect; taken++) {
         if (change->counts.jobs[JOB_READY] == 0 ||
             first_ready(change, &entry, &job, &live) != ERR_OK)

@@ -184,8 +184,8 @@ enum err queue_job(struct queues *queues, struct txn *txn, const struct id *id,
                    struct job_info *out)
 {
     struct job_record job;
-    struct job_live live;
     enum err err = job_get(queues, txn, id, &job);
+    struct job_live live;
     if (err == ERR_OK)
         err = live_load(queues, txn, id, &job, &live);
     if (err != ERR_OK)

@@ -38,9 +38,9 @@ struct fixture {
 
 static inline void fixture_open(struct fixture *f)
 {
-    char why[200];
     struct store_options store = {
         .dir = f->dir, .map_size_bytes = 256u << 20, .clock = &f->clock.clock};
+    char why[200];
     assert_int_equal(store_open(&store, &f->store, why, sizeof why), ERR_OK);
     assert_int_equal(store_table(f->store, "jobs", &f->jobs), ERR_OK);
     assert_int_equal(store_table(f->store, "job_states", &f->states), ERR_OK);

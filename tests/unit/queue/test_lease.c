@@ -7,9 +7,9 @@ static void test_enqueue_in_an_aborted_transaction_leaves_no_job(void **state)
     struct enqueue e = {.f = f, .spec = spec_of("t", "{}"), .end = ERR_CONFLICT};
     assert_int_equal(store_write(f->store, enqueue_fn, &e), ERR_CONFLICT);
     struct look look;
-    struct hand hand;
     assert_int_equal(look_at(&look, f, e.id), ERR_NOT_FOUND);
     assert_int_equal(counted(f, JOB_READY), 0);
+    struct hand hand;
     assert_int_equal(lease(&hand, f, 10), 0);
 }
 
@@ -76,9 +76,10 @@ static void test_lease_counts_the_attempt_and_excludes_others(void **state)
 {
     struct fixture *f = *state;
     struct id id = enqueue(f, spec_of("t", "{}"));
-    struct hand hand, other;
+    struct hand hand;
     assert_int_equal(lease(&hand, f, 1), 1);
     assert_int_equal(hand.leases[0].attempt, 1);
+    struct hand other;
     assert_int_equal(lease(&other, f, 1), 0);
     struct look look;
     assert_int_equal(look_at(&look, f, id), ERR_OK);
@@ -142,9 +143,10 @@ static void test_expired_lease_is_given_to_others(void **state)
 {
     struct fixture *f = *state;
     struct id id = enqueue(f, spec_of("t", "{}"));
-    struct hand first, second;
+    struct hand first;
     lease(&first, f, 1);
     clock_fake_advance(&f->clock, LEASE_MS_T - 1);
+    struct hand second;
     assert_int_equal(lease(&second, f, 1), 0);
     clock_fake_advance(&f->clock, 1);
     assert_int_equal(lease(&second, f, 1), 1);
@@ -237,9 +239,9 @@ static void test_delayed_job_is_not_leased_before_its_time(void **state)
     struct job_spec spec = spec_of("t", "{}");
     spec.delay_ms = 1000;
     struct id id = enqueue(f, spec);
-    struct hand hand;
     assert_int_equal(state_of(f, id), JOB_SCHEDULED);
     clock_fake_advance(&f->clock, 999);
+    struct hand hand;
     assert_int_equal(lease(&hand, f, 1), 0);
     clock_fake_advance(&f->clock, 1);
     assert_int_equal(lease(&hand, f, 1), 1);
@@ -249,10 +251,10 @@ static void test_reason_is_cut_at_a_character(void **state)
 {
     struct fixture *f = *state;
     struct id id = enqueue(f, spec_of("t", "{}"));
-    struct hand hand;
     char reason[REASON_MAX + 3];
     memset(reason, 'x', sizeof reason);
     memcpy(reason + REASON_MAX - 1, "\xc3\xa9", 3); /* é over the edge */
+    struct hand hand;
     lease(&hand, f, 1);
     assert_int_equal(fail_job(f, &hand.leases[0], reason), ERR_OK);
     struct look look;

@@ -30,7 +30,6 @@ static void test_oldest_finished_jobs_are_forgotten_above_the_number(void **stat
     struct fixture *f = *state;
     struct id oldest = enqueue(f, spec_of("t", "{}"));
     struct hand hand;
-    struct look look;
     lease(&hand, f, 1);
     ack(f, &hand.leases[0]);
     finish(f, 4);
@@ -39,6 +38,7 @@ static void test_oldest_finished_jobs_are_forgotten_above_the_number(void **stat
     clock_fake_advance(&f->clock, 1);
     finish(f, 1);
     lease(&hand, f, 1);
+    struct look look;
     assert_int_equal(look_at(&look, f, oldest), ERR_NOT_FOUND);
     assert_int_equal(counted(f, JOB_COMPLETED), 5);
 }
@@ -46,9 +46,9 @@ static void test_oldest_finished_jobs_are_forgotten_above_the_number(void **stat
 static void test_completed_job_is_forgotten_at_its_age(void **state)
 {
     struct fixture *f = *state;
-    struct hand hand;
     finish(f, 1);
     clock_fake_advance(&f->clock, 9999);
+    struct hand hand;
     lease(&hand, f, 1);
     assert_int_equal(counted(f, JOB_COMPLETED), 1);
     clock_fake_advance(&f->clock, 1);
@@ -63,7 +63,6 @@ static void test_dead_job_is_kept_for_its_own_time(void **state)
     spec.attempts_max = 1;
     struct id id = enqueue(f, spec);
     struct hand hand;
-    struct look look;
     lease(&hand, f, 1);
     fail_job(f, &hand.leases[0], "no");
     clock_fake_advance(&f->clock, 19999);
@@ -71,6 +70,7 @@ static void test_dead_job_is_kept_for_its_own_time(void **state)
     assert_int_equal(state_of(f, id), JOB_DEAD);
     clock_fake_advance(&f->clock, 1);
     lease(&hand, f, 1);
+    struct look look;
     assert_int_equal(look_at(&look, f, id), ERR_NOT_FOUND);
 }
 
@@ -145,12 +145,12 @@ static enum err census_fn(struct txn *txn, void *arg)
          err = cursor_next(&cursor)) {
         struct slice rest = cursor.key;
         char queue[QUEUE_NAME_MAX + 1];
-        int64_t state, order;
-        struct id id;
-        struct job_info info;
         assert_true(key_take_string(&rest, queue, sizeof queue));
+        int64_t state, order;
         assert_true(key_take_i64(&rest, &state) && key_take_i64(&rest, &order));
+        struct id id;
         assert_true(key_take_id(&rest, &id));
+        struct job_info info;
         assert_int_equal(queue_job(census->f->queues, txn, &id, &info), ERR_OK);
         assert_int_equal(info.state, state);
         census->jobs[state]++;
@@ -169,9 +169,9 @@ static void test_counts_equal_a_full_scan_after_a_random_life(void **state)
 {
     struct fixture *f = *state;
     struct player *players = calloc(HANDS, sizeof *players);
-    pthread_t threads[HANDS];
     handle(f, "good", run_good, NULL, NULL); /* "bad" has none, and fails */
     start(f);
+    pthread_t threads[HANDS];
     for (unsigned i = 0; i < HANDS; i++) {
         players[i] = (struct player){.f = f, .seed = i + 1, .hand.f = f};
         pthread_create(&threads[i], NULL, play, &players[i]);

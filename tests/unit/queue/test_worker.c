@@ -405,11 +405,11 @@ static void test_damaged_state_does_not_stop_the_start(void **state)
 {
     struct fixture *f = *state;
     struct scene scene;
-    struct hand hand;
     scene_init(&scene, f);
     handle(f, "note", run_note, NULL, &scene);
     enqueue(f, spec_of("note", "{}"));
     enqueue(f, spec_of("note", "{}"));
+    struct hand hand;
     lease(&hand, f, 2);
     damage_record(f, f->states, hand.leases[0].job);
     start(f);
@@ -459,10 +459,10 @@ static void test_leases_found_on_a_full_disk_run_out_later(void **state)
 {
     struct fixture *f = *state;
     struct scene scene;
-    struct hand hand;
     scene_init(&scene, f);
     handle(f, "note", run_note, NULL, &scene);
     struct id id = enqueue(f, spec_of("note", "{}"));
+    struct hand hand;
     lease(&hand, f, 1);
     disk_full = true;
     enum err err = queues_start(f->queues);
