@@ -188,11 +188,20 @@ static int64_t sweep_gateway(void *arg, int64_t mono_ns)
 
 static enum err open_gateway(struct galley *galley, char *why, size_t why_size)
 {
-    enum err err = routes_create(galley, why, why_size);
+    struct gateway_options options = {
+        .store = galley->store, .jwt = galley->jwt, .clock = &clock_system};
+    struct plan *plan;
+    enum err err = gateway_create(&options, &galley->gateway, why, why_size);
     if (!err)
-        galley->gateway_timer =
-            ticker_add(galley->ticker, sweep_gateway, galley->gateway, GATEWAY_SWEEP_MS);
-    return err;
+        err = routes_plan(galley, &plan, why, why_size);
+    if (err) {
+        gateway_destroy(&galley->gateway);
+        return err;
+    }
+    gateway_swap(galley->gateway, plan);
+    galley->gateway_timer =
+        ticker_add(galley->ticker, sweep_gateway, galley->gateway, GATEWAY_SWEEP_MS);
+    return ERR_OK;
 }
 
 static void close_gateway(struct galley *galley)

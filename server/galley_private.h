@@ -36,10 +36,10 @@ struct galley {
 };
 
 /* routes.c: every route of the process: the operations pages, the admin, the modules' mounted by
- * [route] sections. Fills the gateway's options and creates it. */
+ * [route] sections. */
 bool routes_check(const struct config *config, const struct app_module *const *modules,
                   const char *path, struct buf *errors); /* see galley_check */
-enum err routes_create(struct galley *galley, char *why, size_t why_size);
+enum err routes_plan(struct galley *galley, struct plan **out, char *why, size_t why_size);
 
 /* ops.c: targets, arg is the struct galley. */
 void ops_healthz(struct request *request, struct response *response, void *galley);

@@ -20,7 +20,6 @@ static void redirect_to_admin(struct request *request, struct response *response
 
 struct mount {
     const struct config_section *section;
-    unsigned number; /* in the order of the file */
     bool used;
 };
 
@@ -34,7 +33,7 @@ static struct mounts mounts_of(const struct config *config)
     struct mounts mounts = {.count = config_named_count(config, "route")};
     mounts.list = mem_zalloc((mounts.count + 1) * sizeof *mounts.list);
     for (unsigned i = 0; i < mounts.count; i++)
-        mounts.list[i] = (struct mount){config_named(config, "route", i), i, false};
+        mounts.list[i] = (struct mount){config_named(config, "route", i), false};
     return mounts;
 }
 
@@ -132,7 +131,7 @@ static struct route_spec app_spec(const struct app_route_info *info, const struc
                               .signed_in = info->route->who == APP_SIGNED_IN,
                               .idempotent_key = info->route->access == APP_WRITE,
                               .schema = info->schema,
-                              .limit_group = mount->number,
+                              .limit_name = config_name(mount->section),
                               .target = app_target,
                               .arg = info->arg};
     const char *limit = config_text(mount->section, "rate_limit");
@@ -180,18 +179,14 @@ static void add_modules(struct route_list *list, struct galley *galley)
     free(mounts.list);
 }
 
-enum err routes_create(struct galley *galley, char *why, size_t why_size)
+enum err routes_plan(struct galley *galley, struct plan **out, char *why, size_t why_size)
 {
     struct route_list list = {0};
     list.specs = mem_zalloc((OWN_ROUTES + app_route_count(galley->app)) * sizeof *list.specs);
     add_own(&list, galley);
     add_modules(&list, galley);
-    struct gateway_options options = {.routes = list.specs,
-                                      .route_count = list.count,
-                                      .store = galley->store,
-                                      .jwt = galley->jwt,
-                                      .clock = &clock_system};
-    enum err err = gateway_create(&options, &galley->gateway, why, why_size);
+    struct plan_options options = {.routes = list.specs, .route_count = list.count};
+    enum err err = plan_create(galley->gateway, &options, out, why, why_size);
     free(list.specs);
     return err;
 }

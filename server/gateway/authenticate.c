@@ -23,7 +23,7 @@ static bool bearer_token(struct slice authorization, struct slice *token)
 enum stage_result stage_authenticate(struct exchange *exchange)
 {
     struct request *request = exchange->request;
-    if (!exchange->route->spec.signed_in)
+    if (!request->route->spec.signed_in)
         return STAGE_NEXT;
     struct slice token;
     unsigned count = request_header_count(request, "Authorization");

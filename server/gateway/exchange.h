@@ -10,8 +10,6 @@
 
 #define DIGEST_SIZE 32 /* bytes of a SHA-256 */
 
-struct route; /* route_table.h */
-
 /* A request with an Idempotency-Key; a member of the set of those in flight while `held`. */
 struct keyed_request {
     struct keyed_request *next; /* in the set; guarded by its lock */
@@ -25,7 +23,6 @@ struct exchange {
     struct gateway *gateway;
     struct request *request;
     struct response *response;
-    const struct route *route; /* NULL until matched */
 
     struct {        /* rate_limit.c */
         bool taken; /* the route has a limit and the verdict is in */
@@ -52,6 +49,5 @@ enum stage_result stage_target(struct exchange *exchange);       /* target.c */
 /* Run for every exchange after its answer stands, in this order. */
 void stage_idempotency_end(struct exchange *exchange);
 void stage_rate_limit_end(struct exchange *exchange);
-void stage_observe(struct exchange *exchange); /* observe.c: access log and metrics */
 
 #endif

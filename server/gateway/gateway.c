@@ -2,7 +2,6 @@
  * the closing stages run. To add a stage, add its file, its line in exchange.h and its row here. */
 #include "server/gateway/exchange.h"
 #include "server/gateway/gateway_private.h"
-#include "server/gateway/route_table.h"
 
 #include "base/log.h"
 #include "base/mem.h"
@@ -19,7 +18,6 @@ static const stage_fn stages[] = {
 static void (*const closing_stages[])(struct exchange *exchange) = {
     stage_idempotency_end,
     stage_rate_limit_end,
-    stage_observe,
 };
 
 #define COUNT_OF(array) (sizeof(array) / sizeof *(array))
@@ -30,23 +28,21 @@ enum err gateway_create(const struct gateway_options *options, struct gateway **
     struct gateway *gateway = mem_zalloc(sizeof *gateway);
     gateway->clock = options->clock;
     gateway->jwt = options->jwt;
-    *out = NULL;
-    enum err err =
-        route_table_create(options->routes, options->route_count, &gateway->routes, why, why_size);
-    if (err)
-        goto failed;
-    err = answer_records_open(options->store, &gateway->answers);
-    if (err) {
-        snprintf(why, why_size, "the table of idempotency records: %s", err_text(err));
-        goto failed;
-    }
+    lock_init(&gateway->lock, LOCK_RANK_PLANS);
     gateway->rates = rate_table_create();
     gateway->in_flight = keys_in_flight_create();
-    gateway->traffic = traffic_create(options->route_count);
+    gateway->traffic = traffic_create();
+    struct plan *plan = NULL;
+    enum err err = answer_records_open(options->store, &gateway->answers);
+    if (err)
+        snprintf(why, why_size, "the table of idempotency records: %s", err_text(err));
+    else
+        err = plan_create(gateway, &(struct plan_options){0}, &plan, why, why_size);
+    if (err)
+        gateway_destroy(&gateway);
+    else
+        gateway_swap(gateway, plan);
     *out = gateway;
-    return ERR_OK;
-failed:
-    gateway_destroy(&gateway);
     return err;
 }
 
@@ -54,10 +50,11 @@ void gateway_destroy(struct gateway **gateway)
 {
     if (!*gateway)
         return;
+    plans_destroy(*gateway);
     traffic_destroy(&(*gateway)->traffic);
     keys_in_flight_destroy(&(*gateway)->in_flight);
     rate_table_destroy(&(*gateway)->rates);
-    route_table_destroy(&(*gateway)->routes);
+    lock_release(&(*gateway)->lock);
     free(*gateway);
     *gateway = NULL;
 }
@@ -70,6 +67,7 @@ static void clear_findings(struct request *request)
     request->user.role_count = 0;
     request->json = NULL;
     request->before_commit = (struct commit_hook){0};
+    request->route = NULL;
 }
 
 void gateway_handle(struct gateway *gateway, struct request *request, struct response *response)
@@ -77,6 +75,7 @@ void gateway_handle(struct gateway *gateway, struct request *request, struct res
     struct exchange exchange = {.gateway = gateway, .request = request, .response = response};
     enum stage_result result = STAGE_NEXT;
     clear_findings(request);
+    request->plan = plan_hold(gateway);
     for (size_t i = 0; result == STAGE_NEXT; i++) {
         assert(i < COUNT_OF(stages)); /* the last one answers */
         result = stages[i](&exchange);
@@ -85,6 +84,7 @@ void gateway_handle(struct gateway *gateway, struct request *request, struct res
         closing_stages[i](&exchange);
     json_decref(request->json);
     request->json = NULL;
+    gateway_sent(gateway, request, response);
 }
 
 enum stage_result exchange_refuse(struct exchange *exchange, enum err err, const char *message)
@@ -98,4 +98,5 @@ void gateway_sweep(struct gateway *gateway, int64_t now_ms)
     enum err err = answer_records_sweep(&gateway->answers, now_ms);
     if (err)
         log_write(LOG_WARN, "gateway", "cannot drop old idempotency records: %s", err_text(err));
+    plans_reap(gateway);
 }

@@ -1,7 +1,10 @@
 /* The gateway: every request passes its stages, in order, until one answers.
  *
- * The stages are a table in gateway.c; each is one function in one file (exchange.h). The routes
- * compile into an immutable snapshot at start. Threads: gateway_handle any; the rest main. */
+ * The stages are a table in gateway.c; each is one function in one file (exchange.h). What lasts
+ * (the buckets of the limits, traffic, answers on record, keys in flight) is the gateway's; what
+ * the configuration says (routes, limits) is a plan: immutable, and held by every request that
+ * began with it until its answer was sent. Another plan takes its place while requests run: theirs
+ * is dropped when the last of them is through. Threads: any, if nothing else is said. */
 #ifndef GALLEY_SERVER_GATEWAY_GATEWAY_H
 #define GALLEY_SERVER_GATEWAY_GATEWAY_H
 
@@ -15,6 +18,23 @@
 
 struct gateway;
 
+/* ---- What lasts */
+
+struct gateway_options {
+    struct store *store;
+    struct jwt *jwt;
+    const struct clock *clock;
+};
+
+/* Its plan has no routes yet. Threads: main. */
+enum err gateway_create(const struct gateway_options *options, struct gateway **out, char *why,
+                        size_t why_size);
+
+/* Nothing is being served any more. Threads: main. */
+void gateway_destroy(struct gateway **gateway);
+
+/* ---- The plan */
+
 /* Where a route leads. Must answer (set response->status). */
 typedef void (*target_fn)(struct request *request, struct response *response, void *arg);
 
@@ -25,38 +45,53 @@ struct route_spec {
     bool idempotent_key; /* Idempotency-Key is honoured: the route writes in a transaction */
     const struct schema *schema; /* of the JSON body; NULL: no body is expected, one is ignored */
     struct rate_limit limit;     /* .count 0: none */
-    uint32_t limit_group;        /* routes of one group share its buckets */
+    const char *limit_name; /* routes of one name share its buckets, over plans too; NULL: "" */
     target_fn target;
     void *arg;
 };
 
-struct gateway_options {
-    const struct route_spec *routes;
+struct plan_options {
+    const struct route_spec *routes; /* copied; schemas and args live longer than the plan */
     unsigned route_count;
-    struct store *store;
-    struct jwt *jwt;
-    const struct clock *clock;
 };
 
-enum err gateway_create(const struct gateway_options *options, struct gateway **out, char *why,
-                        size_t why_size);
-void gateway_destroy(struct gateway **gateway);
+/* ERR_VALIDATION for a pattern that is none, ERR_EXISTS for two routes of one method and shape; why
+ * names the pattern. Threads: one at a time in the process. */
+enum err plan_create(struct gateway *gateway, const struct plan_options *options, struct plan **out,
+                     char *why, size_t why_size);
 
-/* Serves one request: fills the response, writes the access line, counts. */
+/* Drops a plan that was never swapped in. Sets NULL. */
+void plan_destroy(struct gateway *gateway, struct plan **plan);
+
+/* From now on requests begin with this plan, which becomes the gateway's. Nobody waits for those
+ * that hold the one before. Threads: one at a time. */
+void gateway_swap(struct gateway *gateway, struct plan *plan);
+
+/* ---- Serving */
+
+/* Serves one request: fills the response. Ends with gateway_sent. */
 void gateway_handle(struct gateway *gateway, struct request *request, struct response *response);
+
+/* After the answer of gateway_handle has been sent, or not been taken: writes the access line,
+ * counts, and lets go of the request's plan. */
+void gateway_sent(struct gateway *gateway, struct request *request,
+                  const struct response *response);
 
 /* Logs and counts what the front refused by itself. */
 void gateway_refused(struct gateway *gateway, const struct request *request,
                      const struct response *response);
 
-/* Drops idempotency records that are older than 24 h, a bounded number a call. Any thread but the
- * store's writer. */
+/* Drops idempotency records that are older than 24 h, a bounded number a call, and plans that
+ * nobody holds any more. Threads: any but the store's writer. */
 void gateway_sweep(struct gateway *gateway, int64_t now_ms);
+
+/* ---- Figures */
 
 /* The totals over all routes: answers by status class (index 1 to 5), and durations (ns). */
 struct gateway_stats {
     uint64_t by_class[6];
     struct histogram_snapshot duration;
+    unsigned plans; /* in use: the present one, and those that older requests still hold */
 };
 void gateway_stats(struct gateway *gateway, struct gateway_stats *out);
 

@@ -2,24 +2,81 @@
 #ifndef GALLEY_SERVER_GATEWAY_GATEWAY_PRIVATE_H
 #define GALLEY_SERVER_GATEWAY_GATEWAY_PRIVATE_H
 
+#include "base/lock.h"
 #include "server/gateway/gateway.h"
 #include "server/gateway/idempotency_private.h"
 
 struct gateway {
     const struct clock *clock;
     struct jwt *jwt;
-    struct route_table *routes;
     struct rate_table *rates;
     struct keys_in_flight *in_flight;
     struct answer_records answers;
-    struct traffic *traffic; /* observe.c */
+    struct traffic *traffic;
+    _Atomic(struct plan *) plan; /* that requests begin with */
+    struct lock lock;            /* of the list of plans */
+    struct plan *plans;          /* all that were ever made; see plan.c */
 };
 
-/* rate_limit.c: appends the part of a limit's headers that is the same on every answer. */
+/* ---- plan.c */
+
+#define PLAN_STRIPES 32
+
+struct plan {
+    struct {
+        _Alignas(64) _Atomic int64_t count; /* of holders; only the sum of all stripes means much */
+    } held[PLAN_STRIPES];
+    enum {
+        PLAN_FREE,
+        PLAN_MADE,
+        PLAN_PRESENT,
+        PLAN_PAST
+    } state;           /* guarded by the gateway's lock */
+    struct plan *next; /* in the gateway's list */
+
+    /* What it says; immutable from the swap until nobody holds it. */
+    struct route_table *routes;
+};
+
+/* The present plan, which stays what it is until plan_release. Threads: any. */
+struct plan *plan_hold(struct gateway *gateway);
+/* Threads: any, also another than the one that took it. */
+void plan_release(struct plan *plan);
+
+/* Empties the past plans that nobody holds. Returns how many plans are left, with the present one.
+ */
+unsigned plans_reap(struct gateway *gateway);
+
+/* Frees all; nobody holds one. */
+void plans_destroy(struct gateway *gateway);
+
+/* ---- rate_limit.c */
+
+/* Appends the part of a limit's headers that is the same on every answer. */
 void rate_limit_write_head(const struct rate_limit *limit, struct buf *out);
 
-/* observe.c: what passed, by route; the last of route_count + 1 is for requests without one. */
-struct traffic *traffic_create(unsigned route_count);
+/* ---- traffic.c: what passed, by route, for as long as the gateway lasts. Threads: any. */
+
+#define STATUS_MIN   100
+#define STATUS_MAX   599
+#define STATUS_COUNT (STATUS_MAX - STATUS_MIN + 1)
+
+/* Of one route, or of all requests without one. */
+struct route_traffic {
+    _Atomic(struct route_traffic *) next;
+    const char *pattern; /* as route_spec's, for the life of the process; NULL: without a route */
+    enum method method;
+    struct counter *by_status;  /* STATUS_COUNT of them, from STATUS_MIN on */
+    struct histogram *duration; /* ns */
+};
+
+struct traffic *traffic_create(void);
 void traffic_destroy(struct traffic **traffic);
+
+/* That of a method and pattern, which has none yet if none was asked for before. */
+struct route_traffic *traffic_of(struct traffic *traffic, enum method method, const char *pattern);
+
+/* The first, which is that of the requests without a route; go on with `next`. */
+struct route_traffic *traffic_first(struct traffic *traffic);
 
 #endif

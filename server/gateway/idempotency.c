@@ -43,7 +43,7 @@ static void digest(const struct slice *fields, unsigned count, uint8_t out[DIGES
 static void identify(const struct exchange *exchange, struct slice key, struct keyed_request *out)
 {
     const struct request *request = exchange->request;
-    const struct route_spec *spec = &exchange->route->spec;
+    const struct route_spec *spec = &request->route->spec;
     const struct slice scope[] = {slice_str(method_name(spec->method)), slice_str(spec->pattern),
                                   slice_str(request->user.id), key};
     const struct slice print[] = {slice_str(method_name(request->method)), request->path,
@@ -78,7 +78,7 @@ static enum stage_result replay_or_execute(struct exchange *exchange)
 enum stage_result stage_idempotency(struct exchange *exchange)
 {
     const struct request *request = exchange->request;
-    if (!exchange->route->spec.idempotent_key)
+    if (!request->route->spec.idempotent_key)
         return STAGE_NEXT;
     unsigned count = request_header_count(request, "Idempotency-Key");
     if (count == 0)

@@ -1,66 +1,23 @@
 /* What passed: the access line, and counts by route and status. Totals are summed when somebody
  * asks, which is rare, so that a request counts once. */
-#include "server/gateway/exchange.h"
 #include "server/gateway/gateway_private.h"
 #include "server/gateway/route_table.h"
 
 #include "base/log.h"
-#include "base/mem.h"
 
 #include <assert.h>
-#include <stdio.h>
-#include <stdlib.h>
-
-#define STATUS_MIN   100
-#define STATUS_MAX   599
-#define STATUS_COUNT (STATUS_MAX - STATUS_MIN + 1)
-
-/* Of one route, or of all requests without one. */
-struct lane {
-    struct counter *by_status;  /* STATUS_COUNT of them, from STATUS_MIN on */
-    struct histogram *duration; /* ns */
-};
-
-struct traffic {
-    unsigned route_count;
-    struct lane lanes[]; /* by route index; the last is for requests without a route */
-};
-
-struct traffic *traffic_create(unsigned route_count)
-{
-    struct traffic *traffic =
-        mem_zalloc(sizeof *traffic + (route_count + 1) * sizeof *traffic->lanes);
-    traffic->route_count = route_count;
-    for (unsigned i = 0; i <= route_count; i++) {
-        traffic->lanes[i].by_status = counters_create(STATUS_COUNT);
-        traffic->lanes[i].duration = histogram_create();
-    }
-    return traffic;
-}
-
-void traffic_destroy(struct traffic **traffic)
-{
-    if (!*traffic)
-        return;
-    for (unsigned i = 0; i <= (*traffic)->route_count; i++) {
-        counters_destroy(&(*traffic)->lanes[i].by_status, STATUS_COUNT);
-        histogram_destroy(&(*traffic)->lanes[i].duration);
-    }
-    free(*traffic);
-    *traffic = NULL;
-}
 
 static void count(struct traffic *traffic, const struct route *route, int status,
                   uint64_t duration_ns)
 {
     assert(status >= STATUS_MIN && status <= STATUS_MAX);
-    struct lane *lane = &traffic->lanes[route ? route->index : traffic->route_count];
-    counter_add(&lane->by_status[status - STATUS_MIN], 1);
-    histogram_record(lane->duration, duration_ns);
+    struct route_traffic *own = route ? route->traffic : traffic_first(traffic);
+    counter_add(&own->by_status[status - STATUS_MIN], 1);
+    histogram_record(own->duration, duration_ns);
 }
 
 static void write_access_line(const struct request *request, const struct response *response,
-                              const struct route *route, uint64_t duration_ns)
+                              uint64_t duration_ns)
 {
     size_t bytes = response->borrowed.ptr ? response->borrowed.len : response->body.len;
     log_access(&(struct log_access){
@@ -68,7 +25,7 @@ static void write_access_line(const struct request *request, const struct respon
         .request_id = slice_str(request->id),
         .method = slice_str(method_name(request->method)),
         .path = request->path,
-        .route = route ? route->spec.pattern : "",
+        .route = request->route ? request->route->spec.pattern : "",
         .user = slice_str(request->user.id),
         .address = request->address,
         .status = response->status,
@@ -78,28 +35,34 @@ static void write_access_line(const struct request *request, const struct respon
 }
 
 static void observe(struct gateway *gateway, const struct request *request,
-                    const struct response *response, const struct route *route)
+                    const struct response *response)
 {
     int64_t duration_ns = clock_mono_ns(gateway->clock) - request->started_ns;
     assert(duration_ns >= 0);
-    count(gateway->traffic, route, response->status, (uint64_t)duration_ns);
-    write_access_line(request, response, route, (uint64_t)duration_ns);
+    count(gateway->traffic, request->route, response->status, (uint64_t)duration_ns);
+    write_access_line(request, response, (uint64_t)duration_ns);
 }
 
-void stage_observe(struct exchange *exchange)
+void gateway_sent(struct gateway *gateway, struct request *request, const struct response *response)
 {
-    observe(exchange->gateway, exchange->request, exchange->response, exchange->route);
+    observe(gateway, request, response);
+    request->route = NULL;
+    plan_release(request->plan);
+    request->plan = NULL;
 }
 
 void gateway_refused(struct gateway *gateway, const struct request *request,
                      const struct response *response)
 {
-    observe(gateway, request, response, NULL);
+    assert(!request->route);
+    observe(gateway, request, response);
 }
 
-static uint64_t lane_status(const struct lane *lane, int status)
+/* ---- Figures */
+
+static uint64_t total(const struct route_traffic *one, int status)
 {
-    return counter_sum(&lane->by_status[status - STATUS_MIN]);
+    return counter_sum(&one->by_status[status - STATUS_MIN]);
 }
 
 static void add_snapshot(struct histogram_snapshot *sum, const struct histogram *histogram)
@@ -114,57 +77,54 @@ static void add_snapshot(struct histogram_snapshot *sum, const struct histogram 
 
 void gateway_stats(struct gateway *gateway, struct gateway_stats *out)
 {
-    *out = (struct gateway_stats){0};
-    for (unsigned i = 0; i <= gateway->traffic->route_count; i++) {
-        const struct lane *lane = &gateway->traffic->lanes[i];
+    *out = (struct gateway_stats){.plans = plans_reap(gateway)};
+    struct route_traffic *one = traffic_first(gateway->traffic);
+    for (; one; one = one->next) {
         for (int status = STATUS_MIN; status <= STATUS_MAX; status++)
-            out->by_class[status / 100] += lane_status(lane, status);
-        add_snapshot(&out->duration, lane->duration);
+            out->by_class[status / 100] += total(one, status);
+        add_snapshot(&out->duration, one->duration);
     }
 }
 
 /* `route="/x",method="GET"`; patterns hold nothing that needs escaping (route_table.c). */
-static void write_labels(const struct gateway *gateway, unsigned lane, struct buf *out)
+static void write_labels(const struct route_traffic *one, struct buf *out)
 {
     buf_clear(out);
-    if (lane == gateway->traffic->route_count) {
+    if (one->pattern)
+        buf_printf(out, "route=\"%s\",method=\"%s\"", one->pattern, method_name(one->method));
+    else
         buf_append_str(out, "route=\"unmatched\",method=\"\"");
-        return;
-    }
-    const struct route *route = route_table_at(gateway->routes, lane);
-    buf_printf(out, "route=\"%s\",method=\"%s\"", route->spec.pattern,
-               method_name(route->spec.method));
 }
 
-static void write_totals(const struct gateway *gateway, struct buf *labels, struct buf *out)
+static void write_totals(struct route_traffic *one, struct buf *labels, struct buf *out)
 {
     static const char name[] = "galley_http_requests_total";
     metrics_write_help(out, name, "counter", "Answered requests.");
-    for (unsigned i = 0; i <= gateway->traffic->route_count; i++) {
-        write_labels(gateway, i, labels);
+    for (; one; one = one->next) {
+        write_labels(one, labels);
         size_t common = labels->len;
         for (int status = STATUS_MIN; status <= STATUS_MAX; status++) {
-            uint64_t total = lane_status(&gateway->traffic->lanes[i], status);
-            if (total == 0)
+            uint64_t answers = total(one, status);
+            if (answers == 0)
                 continue;
             labels->len = common;
             buf_printf(labels, ",code=\"%d\"", status);
             buf_append_char(labels, '\0');
-            metrics_write_u64(out, name, labels->data, total);
+            metrics_write_u64(out, name, labels->data, answers);
         }
     }
 }
 
-static void write_durations(const struct gateway *gateway, struct buf *labels, struct buf *out)
+static void write_durations(struct route_traffic *one, struct buf *labels, struct buf *out)
 {
     static const char name[] = "galley_http_request_duration_seconds";
     metrics_write_help(out, name, "histogram", "From the end of the head to the answer.");
-    for (unsigned i = 0; i <= gateway->traffic->route_count; i++) {
+    for (; one; one = one->next) {
         struct histogram_snapshot snapshot;
-        histogram_read(gateway->traffic->lanes[i].duration, &snapshot);
+        histogram_read(one->duration, &snapshot);
         if (snapshot.count == 0)
             continue;
-        write_labels(gateway, i, labels);
+        write_labels(one, labels);
         buf_append_char(labels, '\0');
         /* 50 microseconds, doubled up to 6.5 seconds. */
         metrics_write_histogram(out, name, labels->data, &snapshot, 1e-9, 50e-6, 18);
@@ -174,7 +134,7 @@ static void write_durations(const struct gateway *gateway, struct buf *labels, s
 void gateway_metrics(struct gateway *gateway, struct buf *out)
 {
     struct buf labels = BUF_INIT;
-    write_totals(gateway, &labels, out);
-    write_durations(gateway, &labels, out);
+    write_totals(traffic_first(gateway->traffic), &labels, out);
+    write_durations(traffic_first(gateway->traffic), &labels, out);
     buf_release(&labels);
 }

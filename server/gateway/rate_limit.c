@@ -14,14 +14,14 @@ void rate_limit_write_head(const struct rate_limit *limit, struct buf *out)
 
 enum stage_result stage_rate_limit(struct exchange *exchange)
 {
-    const struct route *route = exchange->route;
+    const struct route *route = exchange->request->route;
     const struct request *request = exchange->request;
     if (route->spec.limit.count == 0)
         return STAGE_NEXT;
     bool by_user = route->spec.limit.by == RATE_BY_USER && request->user.id[0] != '\0';
     struct slice key = by_user ? slice_str(request->user.id) : request->network;
     /* A user must not share a bucket with an address that reads the same. */
-    uint32_t scope = route->spec.limit_group * 2 + by_user;
+    uint64_t scope = route->limit_scope + by_user;
     exchange->rate.taken = true;
     exchange->rate.verdict = rate_table_take(exchange->gateway->rates, &route->spec.limit, scope,
                                              key, request->started_ns);
@@ -36,7 +36,7 @@ void stage_rate_limit_end(struct exchange *exchange)
         return;
     const struct rate_verdict *verdict = &exchange->rate.verdict;
     struct buf *headers = &exchange->response->headers;
-    buf_append_slice(headers, buf_slice(&exchange->route->limit_head));
+    buf_append_slice(headers, buf_slice(&exchange->request->route->limit_head));
     buf_append_u64(headers, verdict->remaining);
     buf_append_str(headers, ";t=");
     buf_append_u64(headers, verdict->reset_s);

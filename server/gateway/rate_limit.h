@@ -32,6 +32,6 @@ struct rate_verdict {
 
 /* Takes one token of the bucket (scope, key). scope tells limits apart. Threads: any. */
 struct rate_verdict rate_table_take(struct rate_table *table, const struct rate_limit *limit,
-                                    uint32_t scope, struct slice key, int64_t mono_ns);
+                                    uint64_t scope, struct slice key, int64_t mono_ns);
 
 #endif

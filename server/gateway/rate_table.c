@@ -95,12 +95,12 @@ static struct rate_verdict take(struct bucket *bucket, const struct rate_limit *
 }
 
 struct rate_verdict rate_table_take(struct rate_table *table, const struct rate_limit *limit,
-                                    uint32_t scope, struct slice key, int64_t mono_ns)
+                                    uint64_t scope, struct slice key, int64_t mono_ns)
 {
     assert(limit->count > 0 && limit->window_s > 0 && limit->burst > 0);
     /* The multiplier spreads the scopes over all bits; key and scope stay unpredictable together.
      */
-    uint64_t hash = hash_keyed(key) ^ ((uint64_t)scope + 1) * UINT64_C(0x9e3779b97f4a7c15);
+    uint64_t hash = hash_keyed(key) ^ (scope + 1) * UINT64_C(0x9e3779b97f4a7c15);
     struct shard *shard = &table->shards[hash % SHARDS];
     lock_acquire(&shard->lock);
     struct rate_verdict verdict = take(claim(shard, hash, mono_ns), limit, mono_ns);

@@ -37,14 +37,14 @@ static enum stage_result answer_without_route(struct exchange *exchange,
 enum stage_result stage_route(struct exchange *exchange)
 {
     struct request *request = exchange->request;
-    const struct route_set *routes = route_table_find(exchange->gateway->routes, request->path);
+    const struct route_set *routes = route_table_find(request->plan->routes, request->path);
     if (!routes)
         return exchange_refuse(exchange, ERR_NOT_FOUND, "There is nothing at this path.");
-    exchange->route = routes->by_method[request->method];
-    if (!exchange->route && request->method == METHOD_HEAD)
-        exchange->route = routes->by_method[METHOD_GET];
-    if (!exchange->route)
+    request->route = routes->by_method[request->method];
+    if (!request->route && request->method == METHOD_HEAD)
+        request->route = routes->by_method[METHOD_GET];
+    if (!request->route)
         return answer_without_route(exchange, routes);
-    route_bind_params(exchange->route, request);
+    route_bind_params(request->route, request);
     return STAGE_NEXT;
 }

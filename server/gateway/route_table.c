@@ -31,7 +31,7 @@ struct route_table {
 };
 
 /* Patterns outlive the table: lines in the log's ring point at them (log.h). One copy of each is
- * kept, however many tables come and go. Threads: main. */
+ * kept, however many tables come and go. Threads: one at a time (plan_create). */
 static const char *keep_pattern(const char *text)
 {
     static struct kept {
@@ -184,7 +184,7 @@ enum err route_table_create(const struct route_spec *specs, unsigned count,
     *out = NULL;
     for (unsigned i = 0; i < count; i++) {
         struct route *route = &table->routes[i];
-        *route = (struct route){.spec = specs[i], .index = i};
+        *route = (struct route){.spec = specs[i]};
         assert(route->spec.limit.count == 0 || route->spec.limit.burst > 0);
         route->spec.pattern = keep_pattern(specs[i].pattern);
         rate_limit_write_head(&route->spec.limit, &route->limit_head);
@@ -227,7 +227,7 @@ void route_table_destroy(struct route_table **table)
     *table = NULL;
 }
 
-const struct route *route_table_at(const struct route_table *table, unsigned index)
+struct route *route_table_at(struct route_table *table, unsigned index)
 {
     assert(index < table->count);
     return &table->routes[index];

@@ -5,9 +5,10 @@
 #include "server/gateway/gateway.h"
 
 struct route {
-    struct route_spec spec; /* spec.pattern is a copy that lives as long as the process */
-    unsigned index;         /* 0 to route_count - 1, in the order of the specs */
-    struct buf limit_head;  /* rate_limit.c: the part of the limit's headers that never changes */
+    struct route_spec spec;        /* spec.pattern is a copy that lives as long as the process */
+    struct route_traffic *traffic; /* these two are tied to it by its plan (plan.c) */
+    uint64_t limit_scope;
+    struct buf limit_head; /* rate_limit.c: the part of the limit's headers that never changes */
 };
 
 /* The routes of one path pattern, by method. */
@@ -23,7 +24,8 @@ enum err route_table_create(const struct route_spec *specs, unsigned count,
                             struct route_table **out, char *why, size_t why_size);
 void route_table_destroy(struct route_table **table);
 
-const struct route *route_table_at(const struct route_table *table, unsigned index);
+/* In the order of the specs; for whoever fills in what is missing before the table is shared. */
+struct route *route_table_at(struct route_table *table, unsigned index);
 
 /* The routes whose pattern fits the path best, or NULL if none fits. */
 const struct route_set *route_table_find(const struct route_table *table, struct slice path);

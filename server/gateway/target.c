@@ -5,7 +5,7 @@
 
 enum stage_result stage_target(struct exchange *exchange)
 {
-    const struct route_spec *spec = &exchange->route->spec;
+    const struct route_spec *spec = &exchange->request->route->spec;
     spec->target(exchange->request, exchange->response, spec->arg);
     assert(exchange->response->status != 0);
     return STAGE_ANSWERED;

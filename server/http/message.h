@@ -49,6 +49,8 @@ bool principal_has_role(const struct principal *principal, const char *role);
 
 struct txn;
 struct response;
+struct route; /* the gateway's */
+struct plan;  /* the gateway's */
 
 /* Work that a layer above the handler wants inside the handler's write transaction, after the
  * handler succeeded: the idempotency record. An error aborts the whole transaction. */
@@ -77,6 +79,8 @@ struct request {
     struct principal user;
     json_t *json; /* the parsed and validated body, owned by the exchange, or NULL */
     struct commit_hook before_commit;
+    const struct route *route; /* NULL until one is found */
+    struct plan *plan;         /* held until the answer was sent; or NULL */
 };
 
 /* The value of the first header of that name (any case), or a NULL slice. */

@@ -62,13 +62,24 @@ static inline struct fixture *fixture_create(void)
     return f;
 }
 
+/* Another plan from now on. */
+static inline void fixture_swap(struct fixture *f, const struct route_spec *routes, unsigned count)
+{
+    char why[200] = "";
+    struct plan *plan;
+    if (plan_create(f->gateway, &(struct plan_options){routes, count}, &plan, why, sizeof why))
+        fail_msg("%s", why);
+    gateway_swap(f->gateway, plan);
+}
+
 static inline void fixture_open_gateway(struct fixture *f, const struct route_spec *routes,
                                         unsigned count)
 {
     char why[200] = "";
-    struct gateway_options options = {routes, count, f->store, f->jwt, &f->time.clock};
+    struct gateway_options options = {f->store, f->jwt, &f->time.clock};
     if (gateway_create(&options, &f->gateway, why, sizeof why) != ERR_OK)
         fail_msg("%s", why);
+    fixture_swap(f, routes, count);
 }
 
 static inline void fixture_destroy(struct fixture *f)

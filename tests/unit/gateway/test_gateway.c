@@ -75,7 +75,7 @@ static int setup(void **state)
          .pattern = "/mine",
          .signed_in = true,
          .limit = by_user,
-         .limit_group = 2,
+         .limit_name = "mine",
          .target = target_user},
         {.method = METHOD_GET,
          .pattern = "/same-group",
@@ -85,7 +85,7 @@ static int setup(void **state)
         {.method = METHOD_GET,
          .pattern = "/broken",
          .limit = by_ip,
-         .limit_group = 1,
+         .limit_name = "broken",
          .target = target_broken},
     };
     fixture_open_gateway(f, routes, sizeof routes / sizeof *routes);
@@ -544,18 +544,18 @@ static void test_gateway_tells_metrics_by_pattern_never_by_path(void **state)
     buf_release(&text);
 }
 
-static void test_gateway_refuses_to_be_made_with_routes_that_clash(void **state)
+static void test_gateway_refuses_a_plan_with_routes_that_clash(void **state)
 {
     struct fixture *f = *state;
     const struct route_spec routes[] = {
         {.method = METHOD_GET, .pattern = "/x", .target = target_hello, .arg = ""},
         {.method = METHOD_GET, .pattern = "/x", .target = target_hello, .arg = ""},
     };
-    struct gateway_options options = {routes, 2, f->store, f->jwt, &f->time.clock};
-    struct gateway *gateway;
+    struct plan_options options = {routes, 2};
+    struct plan *plan;
     char why[200];
-    assert_int_equal(gateway_create(&options, &gateway, why, sizeof why), ERR_EXISTS);
-    assert_null(gateway);
+    assert_int_equal(plan_create(f->gateway, &options, &plan, why, sizeof why), ERR_EXISTS);
+    assert_null(plan);
     assert_string_equal(why, "two routes for GET /x");
 }
 
@@ -595,7 +595,7 @@ int main(void)
         CLAIM(test_gateway_counts_answers_by_class_and_duration),
         CLAIM(test_gateway_counts_what_the_front_refused),
         CLAIM(test_gateway_tells_metrics_by_pattern_never_by_path),
-        CLAIM(test_gateway_refuses_to_be_made_with_routes_that_clash),
+        CLAIM(test_gateway_refuses_a_plan_with_routes_that_clash),
     };
     return cmocka_run_group_tests_name("gateway", tests, NULL, NULL);
 }

@@ -1,0 +1,173 @@
+/* DESIGN. Every request holds the plan that it began with, and must not pay for that: no lock, no
+ * count that all threads write. So a plan's holders are counted in stripes, a cache line each, and
+ * a thread always uses the same one. To hold a plan is to read which is the present one, count
+ * oneself in, and look again: if it is still the present one it is held, else one counts out and
+ * tries anew.
+ *
+ * Between the reading and the counting the plan may have been dropped. That is harmless because its
+ * memory stays a plan: plans are emptied and filled again, and freed with the gateway only. There
+ * are never more than were in use at once.
+ *
+ * A past plan may be emptied when the sum of its stripes is 0. The stripes are read one after
+ * another, but from the swap on nobody new gets to hold it: everyone who does was counted before
+ * the swap, and the loads after it see that (all of this is sequentially consistent). Those who
+ * count in, look and turn back do both on one stripe. So what is read is never less than what is
+ * true. Who lets go may be another thread than who took hold, so a single stripe may be negative.
+ */
+#include "server/gateway/gateway_private.h"
+#include "server/gateway/route_table.h"
+
+#include "base/hash.h"
+#include "base/mem.h"
+
+#include <assert.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+
+/* ---- Holding */
+
+/* Threads are dealt out over the stripes in the order in which they first hold a plan. */
+static unsigned own_stripe(void)
+{
+    static atomic_uint dealt;
+    static _Thread_local unsigned own; /* one more than the index; 0 before the first use */
+    if (own == 0)
+        own = atomic_fetch_add(&dealt, 1) % PLAN_STRIPES + 1;
+    return own - 1;
+}
+
+struct plan *plan_hold(struct gateway *gateway)
+{
+    unsigned stripe = own_stripe();
+    for (;;) {
+        struct plan *plan = atomic_load(&gateway->plan);
+        atomic_fetch_add(&plan->held[stripe].count, 1);
+        if (atomic_load(&gateway->plan) == plan)
+            return plan;
+        atomic_fetch_sub(&plan->held[stripe].count, 1);
+    }
+}
+
+void plan_release(struct plan *plan)
+{
+    atomic_fetch_sub(&plan->held[own_stripe()].count, 1);
+}
+
+static bool is_held(const struct plan *plan)
+{
+    int64_t holders = 0;
+    for (unsigned i = 0; i < PLAN_STRIPES; i++)
+        holders += atomic_load(&plan->held[i].count);
+    assert(holders >= 0);
+    return holders > 0;
+}
+
+/* ---- Making */
+
+static struct plan *add_plan(struct gateway *gateway)
+{
+    struct plan *plan = aligned_alloc(_Alignof(struct plan), sizeof *plan);
+    assert(plan);
+    memset(plan, 0, sizeof *plan);
+    plan->next = gateway->plans;
+    gateway->plans = plan;
+    return plan;
+}
+
+/* An empty one: of those that were emptied, or a new one. */
+static struct plan *take_free(struct gateway *gateway)
+{
+    lock_acquire(&gateway->lock);
+    struct plan *plan = gateway->plans;
+    while (plan && plan->state != PLAN_FREE)
+        plan = plan->next;
+    if (!plan)
+        plan = add_plan(gateway);
+    plan->state = PLAN_MADE;
+    lock_leave(&gateway->lock);
+    return plan;
+}
+
+/* Ties the routes to what lasts of them: by their names, never by their place. */
+static void tie(struct gateway *gateway, struct route_table *routes, unsigned count)
+{
+    for (unsigned i = 0; i < count; i++) {
+        struct route *route = route_table_at(routes, i);
+        const char *name = route->spec.limit_name;
+        route->traffic = traffic_of(gateway->traffic, route->spec.method, route->spec.pattern);
+        route->limit_scope = hash_keyed(slice_str(name ? name : ""));
+        route->spec.limit_name = NULL; /* the caller's */
+    }
+}
+
+enum err plan_create(struct gateway *gateway, const struct plan_options *options, struct plan **out,
+                     char *why, size_t why_size)
+{
+    struct route_table *routes;
+    *out = NULL;
+    enum err err =
+        route_table_create(options->routes, options->route_count, &routes, why, why_size);
+    if (err)
+        return err;
+    tie(gateway, routes, options->route_count);
+    *out = take_free(gateway);
+    (*out)->routes = routes;
+    return ERR_OK;
+}
+
+static void empty(struct gateway *gateway, struct plan *plan)
+{
+    lock_assert_held(&gateway->lock);
+    route_table_destroy(&plan->routes);
+    plan->state = PLAN_FREE;
+}
+
+void plan_destroy(struct gateway *gateway, struct plan **plan)
+{
+    if (!*plan)
+        return;
+    lock_acquire(&gateway->lock);
+    assert((*plan)->state == PLAN_MADE);
+    empty(gateway, *plan);
+    lock_leave(&gateway->lock);
+    *plan = NULL;
+}
+
+/* ---- Swapping */
+
+void gateway_swap(struct gateway *gateway, struct plan *plan)
+{
+    lock_acquire(&gateway->lock);
+    struct plan *before = atomic_load(&gateway->plan);
+    assert(plan->state == PLAN_MADE);
+    plan->state = PLAN_PRESENT;
+    atomic_store(&gateway->plan, plan);
+    if (before)
+        before->state = PLAN_PAST;
+    lock_leave(&gateway->lock);
+    plans_reap(gateway);
+}
+
+unsigned plans_reap(struct gateway *gateway)
+{
+    unsigned left = 0;
+    lock_acquire(&gateway->lock);
+    for (struct plan *plan = gateway->plans; plan; plan = plan->next) {
+        if (plan->state == PLAN_PAST && !is_held(plan))
+            empty(gateway, plan);
+        left += plan->state == PLAN_PRESENT || plan->state == PLAN_PAST;
+    }
+    lock_leave(&gateway->lock);
+    return left;
+}
+
+void plans_destroy(struct gateway *gateway)
+{
+    while (gateway->plans) {
+        struct plan *plan = gateway->plans;
+        gateway->plans = plan->next;
+        assert(!is_held(plan));
+        route_table_destroy(&plan->routes);
+        free(plan);
+    }
+}

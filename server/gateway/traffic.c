@@ -1,0 +1,72 @@
+/* DESIGN. What passed is counted by route, and a route is its method and pattern: a plan that
+ * brings it back goes on counting where the one before stopped. The list only grows, at its end, so
+ * that it is walked without a lock; a route that is gone keeps its figures, as Prometheus expects.
+ */
+#include "server/gateway/gateway_private.h"
+
+#include "base/mem.h"
+
+#include <stdlib.h>
+
+struct traffic {
+    struct route_traffic *first;
+    struct lock lock; /* of those who add */
+};
+
+static struct route_traffic *create(enum method method, const char *pattern)
+{
+    struct route_traffic *one = mem_zalloc(sizeof *one);
+    one->method = method;
+    one->pattern = pattern;
+    one->by_status = counters_create(STATUS_COUNT);
+    one->duration = histogram_create();
+    return one;
+}
+
+struct traffic *traffic_create(void)
+{
+    struct traffic *traffic = mem_zalloc(sizeof *traffic);
+    traffic->first = create(METHOD_GET, NULL);
+    lock_init(&traffic->lock, LOCK_RANK_PLANS);
+    return traffic;
+}
+
+void traffic_destroy(struct traffic **traffic)
+{
+    if (!*traffic)
+        return;
+    for (struct route_traffic *one = (*traffic)->first; one;) {
+        struct route_traffic *next = one->next;
+        counters_destroy(&one->by_status, STATUS_COUNT);
+        histogram_destroy(&one->duration);
+        free(one);
+        one = next;
+    }
+    lock_release(&(*traffic)->lock);
+    free(*traffic);
+    *traffic = NULL;
+}
+
+static bool is_of(const struct route_traffic *one, enum method method, const char *pattern)
+{
+    return one->pattern && one->method == method && strcmp(one->pattern, pattern) == 0;
+}
+
+struct route_traffic *traffic_of(struct traffic *traffic, enum method method, const char *pattern)
+{
+    lock_acquire(&traffic->lock);
+    struct route_traffic *one = traffic->first;
+    while (!is_of(one, method, pattern) && one->next)
+        one = one->next;
+    if (!is_of(one, method, pattern)) {
+        one->next = create(method, pattern);
+        one = one->next;
+    }
+    lock_leave(&traffic->lock);
+    return one;
+}
+
+struct route_traffic *traffic_first(struct traffic *traffic)
+{
+    return traffic->first;
+}
