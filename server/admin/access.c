@@ -9,7 +9,7 @@
 static struct slice cookie_value(const struct request *request, const char *name)
 {
     struct slice rest = request_header(request, "Cookie");
-    while (rest.ptr != NULL) {
+    while (rest.ptr) {
         struct slice value = slice_trim(slice_cut(&rest, ';'));
         struct slice key = slice_cut(&value, '=');
         if (slice_is(key, name))
@@ -22,7 +22,7 @@ void access_identify(struct visit *visit)
 {
     int64_t now_ms = visit->request->started_ns / 1000000;
     visit->token = cookie_value(visit->request, COOKIE);
-    visit->signed_in = visit->token.ptr != NULL &&
+    visit->signed_in = visit->token.ptr &&
                        sessions_use(visit->admin->sessions, visit->token, now_ms, &visit->session);
 }
 
@@ -40,15 +40,15 @@ bool access_from_our_page(const struct request *request)
 {
     struct slice site = request_header(request, "Sec-Fetch-Site");
     struct slice origin = request_header(request, "Origin");
-    if (site.ptr != NULL)
+    if (site.ptr)
         return slice_is(site, "same-origin");
-    return origin.ptr == NULL || origin_is_ours(request, origin);
+    return !origin.ptr || origin_is_ours(request, origin);
 }
 
 bool access_has_csrf_token(const struct visit *visit)
 {
     struct slice token = request_header(visit->request, "X-CSRF-Token");
-    return token.ptr != NULL && session_token_is(token, visit->session.csrf);
+    return token.ptr && session_token_is(token, visit->session.csrf);
 }
 
 static void set_cookie(struct visit *visit, const char *token, const char *attributes)

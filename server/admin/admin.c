@@ -56,7 +56,7 @@ static enum err route_find(const struct request *request, const struct admin_rou
         if (routes[i].method == method)
             return ERR_OK;
     }
-    return *out == NULL ? ERR_NOT_FOUND : ERR_METHOD;
+    return *out ? ERR_METHOD : ERR_NOT_FOUND;
 }
 
 static void refuse(struct visit *visit, enum err err)
@@ -112,7 +112,7 @@ static struct schema *own_schema(const char *text)
 {
     char why[128];
     struct schema *schema = schema_compile(text, why, sizeof why);
-    assert(schema != NULL);
+    assert(schema);
     return schema;
 }
 
@@ -138,10 +138,10 @@ enum err admin_open(struct galley *galley, struct admin **out, char *why, size_t
 void admin_close(struct admin **out)
 {
     struct admin *admin = *out;
-    if (admin == NULL)
+    if (!admin)
         return;
-    assert(admin->timer == NULL);
-    if (admin->administrators != NULL)
+    assert(!admin->timer);
+    if (admin->administrators)
         collection_close(&admin->administrators);
     history_destroy(&admin->history);
     sessions_destroy(&admin->sessions);
@@ -172,7 +172,7 @@ void admin_started(struct admin *admin)
 
 void admin_stopping(struct admin *admin)
 {
-    if (admin == NULL || admin->timer == NULL)
+    if (!admin || !admin->timer)
         return;
     timer_cancel(admin->timer);
     admin->timer = NULL;

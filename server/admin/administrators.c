@@ -48,10 +48,10 @@ struct addition {
 static enum err add_first(struct txn *txn, void *arg)
 {
     struct addition *addition = arg;
-    char created_at[CLOCK_RFC3339_SIZE];
     enum err err = look_for_any(txn, &addition->look);
     if (err != ERR_OK || addition->look.found)
         return err != ERR_OK ? err : ERR_EXISTS;
+    char created_at[CLOCK_RFC3339_SIZE];
     clock_rfc3339(txn_now_ms(txn), created_at);
     json_t *doc = json_pack("{s:s, s:s, s:s}", "id", addition->name, "passwordHash",
                             addition->password_hash, "createdAt", created_at);

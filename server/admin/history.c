@@ -52,7 +52,7 @@ struct history *history_create(void)
 
 void history_destroy(struct history **history)
 {
-    if (*history == NULL)
+    if (!*history)
         return;
     lock_release(&(*history)->lock);
     buf_release(&(*history)->load);
@@ -73,10 +73,10 @@ void history_push(struct history *history, const struct sample *sample, struct s
 
 unsigned history_read(struct history *history, uint64_t *next, struct sample *out, unsigned max)
 {
-    unsigned count = 0;
     lock_acquire(&history->lock);
     if (history->pushed > *next + HISTORY_SAMPLES)
         *next = history->pushed - HISTORY_SAMPLES;
+    unsigned count = 0;
     while (*next < history->pushed && count < max)
         out[count++] = history->samples[(*next)++ % HISTORY_SAMPLES];
     lock_leave(&history->lock);

@@ -46,10 +46,10 @@ static void append_session(struct visit *visit, const struct session *session)
     struct json_writer w = {.out = &visit->response->body};
     jw_begin(&w, '{');
     jw_key(&w, "signedIn");
-    jw_bool(&w, session != NULL);
+    jw_bool(&w, session);
     jw_key(&w, "setupOpen");
     jw_bool(&w, visit->admin->setup_open);
-    if (session != NULL) {
+    if (session) {
         jw_key(&w, "user");
         jw_str(&w, slice_str(session->user));
         jw_key(&w, "csrf");
@@ -68,10 +68,10 @@ void serve_session(struct visit *visit)
 
 void answer_signed_in(struct visit *visit, const char *user)
 {
-    char token[SESSION_TOKEN_SIZE];
-    struct session session;
     int64_t now_ms = visit->request->started_ns / 1000000;
+    char token[SESSION_TOKEN_SIZE];
     sessions_begin(visit->admin->sessions, slice_str(user), now_ms, token);
+    struct session session;
     sessions_use(visit->admin->sessions, slice_str(token), now_ms, &session);
     access_set_cookie(visit, token);
     append_session(visit, &session);

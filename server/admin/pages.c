@@ -24,8 +24,7 @@ static void answer_asset(struct response *response, const struct asset *asset)
 static bool is_fresh(const struct request *request, const struct asset *asset)
 {
     struct slice known = request_header(request, "If-None-Match");
-    return known.ptr != NULL &&
-           memmem(known.ptr, known.len, asset->etag, strlen(asset->etag)) != NULL;
+    return known.ptr && memmem(known.ptr, known.len, asset->etag, strlen(asset->etag));
 }
 
 void serve_asset(struct visit *visit)
@@ -33,7 +32,7 @@ void serve_asset(struct visit *visit)
     struct slice path = visit->request->path;
     size_t skip = sizeof ASSETS_PREFIX - 1;
     const struct asset *asset = asset_find(slice_of(path.ptr + skip, path.len - skip));
-    if (asset == NULL) {
+    if (!asset) {
         response_error(visit->response, visit->request, ERR_NOT_FOUND, NULL, NULL, NULL);
         return;
     }
@@ -47,7 +46,7 @@ void serve_asset(struct visit *visit)
 void serve_page(struct visit *visit, const char *asset_path)
 {
     const struct asset *asset = asset_find(slice_str(asset_path));
-    assert(asset != NULL);
+    assert(asset);
     answer_asset(visit->response, asset);
 }
 

@@ -167,7 +167,7 @@ struct sampler *sampler_create(struct galley *galley, struct history *history)
 
 void sampler_destroy(struct sampler **sampler)
 {
-    if (*sampler == NULL)
+    if (!*sampler)
         return;
     free((*sampler)->busy_ns);
     buf_release(&(*sampler)->load);
@@ -179,9 +179,9 @@ void sampler_run(struct sampler *sampler)
 {
     const struct reading *before = &sampler->readings[sampler->latest];
     struct reading *now = &sampler->readings[!sampler->latest];
-    struct sample sample;
     read_all(sampler->galley, now);
     read_load(sampler, now->mono_ns - before->mono_ns);
+    struct sample sample;
     sample_between(before, now, &sampler->scratch, &sample);
     history_push(sampler->history, &sample, buf_slice(&sampler->load), now->mono_ns);
     sampler->latest = !sampler->latest;

@@ -17,13 +17,13 @@ const char setup_schema_text[] =
 
 enum err setup_open(struct admin *admin, char *why, size_t why_size)
 {
-    char token[SESSION_TOKEN_SIZE];
     bool exist;
     enum err err = administrators_exist(admin, &exist);
     if (err != ERR_OK)
         snprintf(why, why_size, "cannot read the administrators: %s", err_text(err));
     if (err != ERR_OK || exist)
         return err;
+    char token[SESSION_TOKEN_SIZE];
     session_token_make(token);
     snprintf(admin->setup_path, sizeof admin->setup_path, "/_/setup?token=%s", token);
     admin->setup_open = true;
@@ -48,12 +48,12 @@ void serve_setup_page(struct visit *visit)
 
 static enum err add_administrator(struct admin *admin, const json_t *body)
 {
-    char hash[PASSWORD_HASH_SIZE];
     const char *name = json_str(body, "username", "");
     if (!token_is_ours(admin, slice_str(json_str(body, "token", ""))))
         return ERR_FORBIDDEN;
     if (!administrators_name_is_plain(name))
         return ERR_VALIDATION;
+    char hash[PASSWORD_HASH_SIZE];
     password_hash(slice_str(json_str(body, "password", "")), hash);
     enum err err = administrators_add_first(admin, name, hash);
     if (err == ERR_OK || err == ERR_EXISTS)

@@ -1,3 +1,7 @@
+#include "server/admin/history.h"
+
+#include "base/json.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -5,9 +9,6 @@
 
 #include <cmocka.h>
 #include <math.h>
-
-#include "base/json.h"
-#include "server/admin/history.h"
 
 static int create(void **state)
 {

@@ -1,3 +1,5 @@
+#include "server/admin/sampler.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -5,8 +7,6 @@
 
 #include <cmocka.h>
 #include <math.h>
-
-#include "server/admin/sampler.h"
 
 /* Two readings two seconds apart, both zero otherwise. */
 static struct reading before, now;

@@ -1,4 +1,9 @@
 /* Tokens are forged here by hand, with OpenSSL's HMAC, so that each wrong one is signed rightly. */
+#include "server/identity/jwt.h"
+
+#include "base/base64.h"
+#include "base/mem.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -8,10 +13,6 @@
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 #include <stdio.h>
-
-#include "base/base64.h"
-#include "base/mem.h"
-#include "server/identity/jwt.h"
 
 #define KEY   "an old key of exactly 32 bytes.."
 #define OTHER "another key that has 32 bytes..."

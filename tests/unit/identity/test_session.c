@@ -1,11 +1,11 @@
+#include "server/identity/session.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include <cmocka.h>
-
-#include "server/identity/session.h"
 
 static int create(void **state)
 {

@@ -1,3 +1,5 @@
+#include "server/identity/jwt_private.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -5,8 +7,6 @@
 
 #include <cmocka.h>
 #include <stdio.h>
-
-#include "server/identity/jwt_private.h"
 
 #define CLAIM(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
