@@ -36,7 +36,8 @@ CIVET_CFLAGS := -w -DOPENSSL_API_3_0 -DNO_SSL_DL -DNO_CGI -DNO_FILES -DNO_CACHIN
 SRC  := $(wildcard base/*.c storage/*.c cache/*.c queue/*.c server/*.c server/*/*.c)
 OBJ  := $(patsubst %.c,$(B)/%.o,$(filter-out server/main.c,$(SRC))) $(B)/civetweb.o $(B)/assets.o
 UNIT := $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/*/test_*.c))
-TOOLS := $(patsubst tests/%.c,$(B)/tests/%,$(wildcard tests/*.c))
+TOOLS := $(patsubst tests/%.c,$(B)/tests/%,$(wildcard tests/*.c)) $(B)/tests/crowd
+BENCH_TOOLS := $(B)/tests/cache_bench $(B)/tests/fill_jobs
 API     := $(wildcard tests/api/*.test.mjs)
 CRASH   := $(wildcard tests/crash/*.test.mjs)
 BROWSER := $(wildcard tests/browser/*.test.mjs)
@@ -104,6 +105,12 @@ $(B)/unit/%: $(B)/tests/unit/%.o $(B)/libgalley.a
 $(B)/tests/%: $(B)/tests/%.o $(B)/libgalley.a
 	$(Q)$(CC) $(filter-out -flto=auto,$(LDFLAGS_ALL)) -fno-lto -o $@ $^ $(LIBS)
 
+$(B)/tests/crowd: $(patsubst %.c,$(B)/%.o,$(wildcard bench/crowd/*.c))
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS)
+
+$(BENCH_TOOLS): $(B)/tests/%: $(B)/bench/%.o $(OBJ)
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS)
+
 $(UNIT:$(B)/unit/%=$(B)/tests/unit/%.o): | build/.deps-test
 
 test: $(GALLEY) $(UNIT) $(TOOLS) build/tests/browser/.stamp build/.deps-test
@@ -121,11 +128,11 @@ browser: $(GALLEY) build/tests/browser/.stamp build/.deps-test
 asan tsan:
 	$(MAKE) VARIANT=$@ test
 
-$(B)/cache_bench $(B)/fill_jobs: $(B)/%: bench/%.c $(OBJ)
-	$(Q)$(CC) $(CFLAGS_ALL) $(WARN) $(LDFLAGS_ALL) -o $@ $< $(OBJ) $(LIBS)
+build/nginx: tools/nginx.sh build/.deps-bench
+	tools/nginx.sh $@
 
-bench: $(GALLEY) $(B)/cache_bench $(B)/fill_jobs build/.deps-bench
-	@CACHE_BENCH=$(B)/cache_bench FILL_JOBS=$(B)/fill_jobs bench/run.sh $(GALLEY)
+bench: $(GALLEY) $(TOOLS) $(BENCH_TOOLS) build/nginx build/.deps-bench
+	@GALLEY=$(GALLEY) TOOLS=$(B)/tests NGINX_BINARY=build/nginx bench/run.sh
 
 # clang-format decides layout; gcc's analyzer, cppcheck and clang-tidy look for bugs.
 check: build/.deps-check build/assets.c

@@ -17,7 +17,7 @@ packages() {
             ;;
         test) echo libcmocka-dev chromium strace procps ;;
         check) echo clang-format clang-tidy cppcheck ;;
-        bench) echo wrk ;;
+        bench) echo wrk openssl libpcre2-8-0 ;; # nginx: see nginx.sh
         *) echo "deps.sh: unknown set $set" >&2; exit 2 ;;
         esac
     done

@@ -1,0 +1,16 @@
+#!/usr/bin/env bash
+# starts.sh   How long a start takes until the first 200, and the cache by itself.
+. bench/lib.sh
+
+start_galley bench/bench.ini "$work/data"
+row "start to the first 200, new data directory" "$started_ms" "<=" 20 ms
+stop "$galley_pid"
+start_galley bench/bench.ini "$work/data"
+row "start to the first 200, data there" "$started_ms" "<=" 20 ms
+stop "$galley_pid"
+mkdir "$work/million"
+"$TOOLS/fill_jobs" "$work/million" 1000000
+start_galley bench/bench.ini "$work/million"
+row "start to the first 200, 1 000 000 jobs waiting" "$started_ms" "" "" ms
+stop "$galley_pid"
+"$TOOLS/cache_bench" | while IFS= read -r line; do row "${line%%: *}" "${line#*: }"; done
