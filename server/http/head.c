@@ -170,6 +170,11 @@ static enum err parse_request_line(struct slice line, char *head, struct head *o
 
 /* ---- Fields */
 
+bool head_is_value(struct slice text)
+{
+    return all(text, IN_VALUE);
+}
+
 enum err head_parse_field(struct slice line, struct header *out)
 {
     struct slice rest = line;
@@ -190,17 +195,24 @@ static enum err take_host(struct head *head, struct slice value)
     return value.len == 0 || host_parse(value, &host) ? ERR_OK : ERR_MALFORMED;
 }
 
-/* 18 digits cannot overflow; nobody sends more. */
-static enum err take_content_length(struct head *head, struct slice value)
+bool head_read_length(struct slice value, int64_t *out)
 {
-    if (head->has_length || value.len == 0 || value.len > 18)
-        return ERR_MALFORMED;
-    head->has_length = true;
+    *out = 0;
+    if (value.len == 0 || value.len > 18) /* which cannot overflow; nobody sends more */
+        return false;
     for (size_t i = 0; i < value.len; i++) {
         if (value.ptr[i] < '0' || value.ptr[i] > '9')
-            return ERR_MALFORMED;
-        head->content_length = head->content_length * 10 + (value.ptr[i] - '0');
+            return false;
+        *out = *out * 10 + (value.ptr[i] - '0');
     }
+    return true;
+}
+
+static enum err take_content_length(struct head *head, struct slice value)
+{
+    if (head->has_length || !head_read_length(value, &head->content_length))
+        return ERR_MALFORMED;
+    head->has_length = true;
     return ERR_OK;
 }
 
@@ -212,14 +224,19 @@ static enum err take_transfer_encoding(struct head *head, struct slice value)
     return ERR_OK;
 }
 
-static enum err take_connection(struct head *head, struct slice value)
+void head_read_connection(struct slice value, bool *close, bool *keep_alive)
 {
     while (value.len > 0) {
         struct slice option = slice_trim(slice_cut(&value, ','));
 
-        head->close = head->close || slice_eq_nocase(option, slice_str("close"));
-        head->keep_alive = head->keep_alive || slice_eq_nocase(option, slice_str("keep-alive"));
+        *close = *close || slice_eq_nocase(option, slice_str("close"));
+        *keep_alive = *keep_alive || slice_eq_nocase(option, slice_str("keep-alive"));
     }
+}
+
+static enum err take_connection(struct head *head, struct slice value)
+{
+    head_read_connection(value, &head->close, &head->keep_alive);
     return ERR_OK;
 }
 

@@ -41,4 +41,13 @@ enum err head_parse(char *bytes, size_t len, struct head *out);
 /* "name: value" without its line end. */
 enum err head_parse_field(struct slice line, struct header *out);
 
+/* True if a field's value, or a reason, may consist of these bytes: no control characters. */
+bool head_is_value(struct slice text);
+
+/* The value of a Content-Length: 1 to 18 digits, nothing else. */
+bool head_read_length(struct slice value, int64_t *out);
+
+/* Sets what a Connection field asks for; leaves alone what it does not name. */
+void head_read_connection(struct slice value, bool *close, bool *keep_alive);
+
 #endif
