@@ -1,11 +1,11 @@
 /* How many hits a thread gets out of the cache in a second: random keys, look-up and release, with
  * one thread and with two. */
+#include "base/clock.h"
+#include "cache/cache.h"
+
 #include <assert.h>
 #include <pthread.h>
 #include <stdio.h>
-
-#include "base/clock.h"
-#include "cache/cache.h"
 
 #define KEYS         20000
 #define KEY_SIZE     16

@@ -38,7 +38,7 @@ int main(int argc, char **argv)
     }
     const char *name = strcmp(argv[1], "-h") == 0 ? "help" : argv[1] + strspn(argv[1], "-");
     const struct command *command = command_find(name);
-    if (command == NULL)
+    if (!command)
         return CLI_USAGE;
     if (asks_for_help(argc - 2, argv + 2))
         return command_help.run(1, (char *[]){(char *)command->name});

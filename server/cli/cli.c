@@ -10,7 +10,7 @@
 const struct command *command_find(const char *name)
 {
     struct suggestion near = suggestion_for(name);
-    for (unsigned i = 0; commands[i] != NULL; i++) {
+    for (unsigned i = 0; commands[i]; i++) {
         if (strcmp(commands[i]->name, name) == 0)
             return commands[i];
         suggestion_offer(&near, commands[i]->name);
@@ -25,7 +25,7 @@ static void refuse_option(const struct command *command, const struct cli_option
                           const char *argument)
 {
     struct suggestion near = suggestion_for(argument);
-    for (; options->name != NULL; options++)
+    for (; options->name; options++)
         suggestion_offer(&near, options->name);
     char hint[SUGGESTION_TEXT_SIZE];
     fprintf(stderr, "galley %s: there is no option %s%s\n", command->name, argument,
@@ -46,20 +46,20 @@ bool cli_read(const struct command *command, const struct cli_option *options, i
 {
     for (int i = 0; i < argc; i++) {
         const struct cli_option *option = options;
-        while (option->name != NULL && strcmp(argv[i], option->name) != 0 &&
-               joined_value(argv[i], option->name) == NULL)
+        while (option->name && strcmp(argv[i], option->name) != 0 &&
+               !joined_value(argv[i], option->name))
             option++;
-        if (option->name == NULL) {
+        if (!option->name) {
             refuse_option(command, options, argv[i]);
             return false;
         }
         const char *value = joined_value(argv[i], option->name);
-        if (value == NULL && i + 1 == argc) {
+        if (!value && i + 1 == argc) {
             fprintf(stderr, "galley %s: %s wants a value\nusage: %s\n", command->name, option->name,
                     command->usage);
             return false;
         }
-        *option->value = value != NULL ? value : argv[++i];
+        *option->value = value ? value : argv[++i];
     }
     return true;
 }

@@ -8,7 +8,7 @@
 static void list_commands(void)
 {
     puts("Galley: a whole backend in one process.\n");
-    for (unsigned i = 0; commands[i] != NULL; i++)
+    for (unsigned i = 0; commands[i]; i++)
         printf("  %s\n", commands[i]->usage);
     puts("\ngalley help COMMAND says more; galley help config lists what config.ini may hold.");
 }
@@ -36,7 +36,7 @@ static int help_run(int argc, char **argv)
         return 0;
     }
     const struct command *command = command_find(argv[0]);
-    if (command == NULL)
+    if (!command)
         return CLI_USAGE;
     printf("%s\n\n%s\n", command->usage, command->help);
     return 0;

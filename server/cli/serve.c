@@ -65,9 +65,9 @@ static void print_examples(const char *url)
 
 static void print_banner(const struct config *config, const struct galley *galley)
 {
-    char url[128];
     const char *setup = galley_setup_path(galley);
-    snprintf(url, sizeof(url), "http://%s", galley_authority(galley));
+    char url[128];
+    snprintf(url, sizeof url, "http://%s", galley_authority(galley));
     printf("galley " GALLEY_VERSION "\n");
     printf("listening on %s\n", url);
     printf("admin        %s%s%s\n", url, setup ? setup : "/_/",
@@ -108,7 +108,7 @@ static int serve(const struct config *config)
     struct galley *galley;
     char why[600] = "";
     bool clean = false;
-    if (galley_start(config, &galley, why, sizeof(why)) == ERR_OK) {
+    if (galley_start(config, &galley, why, sizeof why) == ERR_OK) {
         print_banner(config, galley);
         wait_for_stop(&stops);
         clean = galley_stop(&galley);
@@ -131,7 +131,7 @@ static int serve_run(int argc, char **argv)
     if (!cli_read(&command_serve, options, argc, argv))
         return CLI_USAGE;
     struct config *config = cli_load_config(&source);
-    if (config == NULL)
+    if (!config)
         return CLI_USAGE;
     int status = serve(config);
     config_destroy(&config);

@@ -8,9 +8,7 @@
 static bool wants_problem(const struct request *request)
 {
     struct slice accept = request_header(request, "Accept");
-
-    return accept.len > 0 &&
-           memmem(accept.ptr, accept.len, PROBLEM_JSON, strlen(PROBLEM_JSON)) != NULL;
+    return accept.len > 0 && memmem(accept.ptr, accept.len, PROBLEM_JSON, strlen(PROBLEM_JSON));
 }
 
 static void write_str(struct json_writer *w, const char *key, const char *value)
@@ -21,7 +19,7 @@ static void write_str(struct json_writer *w, const char *key, const char *value)
 
 static void write_details(struct json_writer *w, const json_t *details)
 {
-    if (details == NULL)
+    if (!details)
         return;
     jw_key(w, "details");
     w->comma = true;
@@ -31,7 +29,6 @@ static void write_details(struct json_writer *w, const json_t *details)
 static void write_timestamp(struct json_writer *w, int64_t wall_ms)
 {
     char text[CLOCK_RFC3339_SIZE];
-
     clock_rfc3339(wall_ms, text);
     text[19] = 'Z'; /* whole seconds */
     text[20] = '\0';
@@ -74,9 +71,8 @@ void response_error(struct response *response, const struct request *request, en
 {
     struct json_writer w = {.out = &response->body};
     bool problem = wants_problem(request);
-
-    code = code == NULL ? err_code(err) : code;
-    message = message == NULL ? err_text(err) : message;
+    code = code ? code : err_code(err);
+    message = message ? message : err_text(err);
     response_reset(response);
     response->status = err_status(err);
     response->err = err;

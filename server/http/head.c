@@ -56,7 +56,6 @@ static enum err check_size(const struct head_scan *scan, size_t len)
 {
     size_t size = scan->end > 0 ? scan->end : len;
     bool in_request_line = scan->end == 0 && scan->line == scan->start;
-
     if (in_request_line && len - scan->start > TARGET_MAX + 64)
         return ERR_URI_TOO_LONG;
     return size > HEAD_MAX ? ERR_HEADER_TOO_LARGE : ERR_OK;
@@ -66,7 +65,6 @@ static enum err check_size(const struct head_scan *scan, size_t len)
 static enum err end_line(struct head_scan *scan, const char *bytes, size_t lf)
 {
     size_t line = scan->line;
-
     if (lf == line || bytes[lf - 1] != '\r')
         return ERR_MALFORMED;
     scan->line = scan->at = lf + 1;
@@ -84,8 +82,7 @@ enum err head_find_end(struct head_scan *scan, struct slice bytes)
     while (scan->end == 0 && scan->at < bytes.len) {
         const char *lf = memchr(bytes.ptr + scan->at, '\n', bytes.len - scan->at);
         enum err err = ERR_OK;
-
-        if (lf == NULL)
+        if (!lf)
             scan->at = bytes.len;
         else
             err = end_line(scan, bytes.ptr, (size_t)(lf - bytes.ptr));
@@ -104,10 +101,8 @@ enum err head_find_end(struct head_scan *scan, struct slice bytes)
 static size_t scheme_length(struct slice target)
 {
     static const char *const schemes[] = {"http://", "https://"};
-
     for (size_t i = 0; i < 2; i++) {
         size_t len = strlen(schemes[i]);
-
         if (target.len > len && slice_eq_nocase(slice_of(target.ptr, len), slice_str(schemes[i])))
             return len;
     }
@@ -118,22 +113,19 @@ static size_t scheme_length(struct slice target)
 static bool take_authority(struct slice *target, struct head *out)
 {
     size_t begin = scheme_length(*target), end = begin;
-    struct host host;
-
     if (begin == 0)
         return false;
     while (end < target->len && target->ptr[end] != '/' && target->ptr[end] != '?')
         end++;
     out->authority = slice_of(target->ptr + begin, end - begin);
     *target = slice_of(target->ptr + end, target->len - end);
+    struct host host;
     return host_parse(out->authority, &host);
 }
 
 /* The four forms of RFC 9112 section 3.2, without the one that only CONNECT has. */
 static enum err parse_target(struct slice target, char *head, struct head *out)
 {
-    struct slice path;
-
     if (target.len > TARGET_MAX)
         return ERR_URI_TOO_LONG;
     if (target.len == 0 || !all(target, IN_TARGET))
@@ -145,7 +137,7 @@ static enum err parse_target(struct slice target, char *head, struct head *out)
     }
     if (target.ptr[0] != '/' && !take_authority(&target, out))
         return ERR_MALFORMED;
-    path = slice_cut(&target, '?');
+    struct slice path = slice_cut(&target, '?');
     out->query = target;
     out->path = slice_str("/");
     if (path.len > 0 && !path_normalise(head + (path.ptr - head), path.len, &out->path))
@@ -157,7 +149,6 @@ static enum err parse_request_line(struct slice line, char *head, struct head *o
 {
     struct slice method = slice_cut(&line, ' ');
     struct slice target = slice_cut(&line, ' ');
-
     if (method.len == 0 || !all(method, IN_TOKEN))
         return ERR_MALFORMED;
     out->http10 = slice_is(line, "HTTP/1.0");
@@ -178,9 +169,8 @@ bool head_is_value(struct slice text)
 enum err head_parse_field(struct slice line, struct header *out)
 {
     struct slice rest = line;
-
     out->name = slice_cut(&rest, ':');
-    if (rest.ptr == NULL || out->name.len == 0 || !all(out->name, IN_TOKEN))
+    if (!rest.ptr || out->name.len == 0 || !all(out->name, IN_TOKEN))
         return ERR_MALFORMED;
     out->value = slice_trim(rest);
     return all(out->value, IN_VALUE) ? ERR_OK : ERR_MALFORMED;
@@ -189,9 +179,8 @@ enum err head_parse_field(struct slice line, struct header *out)
 /* An empty one is allowed: the client asks for nobody in particular (RFC 9112 section 3.2). */
 static enum err take_host(struct head *head, struct slice value)
 {
-    struct host host;
-
     head->host_count++;
+    struct host host;
     return value.len == 0 || host_parse(value, &host) ? ERR_OK : ERR_MALFORMED;
 }
 
@@ -228,7 +217,6 @@ void head_read_connection(struct slice value, bool *close, bool *keep_alive)
 {
     while (value.len > 0) {
         struct slice option = slice_trim(slice_cut(&value, ','));
-
         *close = *close || slice_eq_nocase(option, slice_str("close"));
         *keep_alive = *keep_alive || slice_eq_nocase(option, slice_str("keep-alive"));
     }
@@ -274,11 +262,9 @@ static enum err parse_fields(struct slice lines, struct head *out)
     while (lines.len > 0) {
         struct slice line = slice_cut(&lines, '\n');
         struct header *field = &out->fields[out->field_count];
-        enum err err;
-
         if (out->field_count == HEADERS_MAX)
             return ERR_HEADER_TOO_LARGE;
-        err = head_parse_field(slice_of(line.ptr, line.len - 1), field);
+        enum err err = head_parse_field(slice_of(line.ptr, line.len - 1), field);
         if (err == ERR_OK)
             err = take_field(out, field);
         if (err != ERR_OK)
@@ -310,10 +296,8 @@ enum err head_parse(char *bytes, size_t len, struct head *out)
 {
     struct slice lines = slice_of(bytes, len - 2); /* without the empty line */
     struct slice line = slice_cut(&lines, '\n');
-    enum err err;
-
     memset(out, 0, offsetof(struct head, fields));
-    err = parse_request_line(slice_of(line.ptr, line.len - 1), bytes, out);
+    enum err err = parse_request_line(slice_of(line.ptr, line.len - 1), bytes, out);
     if (err == ERR_OK)
         err = parse_fields(lines, out);
     if (err == ERR_OK)

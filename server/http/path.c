@@ -15,12 +15,10 @@ int hex_digit(char c)
 /* The byte that the escape at `text` stands for, or -1. */
 static int unescape(struct slice text)
 {
-    int high, low;
-
     if (text.len < 3)
         return -1;
-    high = hex_digit(text.ptr[1]);
-    low = hex_digit(text.ptr[2]);
+    int high = hex_digit(text.ptr[1]);
+    int low = hex_digit(text.ptr[2]);
     return high < 0 || low < 0 ? -1 : high << 4 | low;
 }
 
@@ -28,7 +26,6 @@ bool path_decode(struct slice text, bool plus, struct buf *out)
 {
     for (size_t i = 0; i < text.len; i++) {
         int c = (unsigned char)text.ptr[i];
-
         if (c == '%') {
             c = unescape(slice_of(text.ptr + i, text.len - i));
             if (c < 0)
@@ -47,10 +44,8 @@ static size_t decode_in_place(char *bytes, size_t len)
 {
     size_t to = 0;
     bool ascii = true;
-
     for (size_t from = 0; from < len; from++) {
         int c = (unsigned char)bytes[from];
-
         if (c == '%') {
             c = unescape(slice_of(bytes + from, len - from));
             from += 2;
@@ -78,13 +73,11 @@ static bool has_dot_segment(const char *bytes, size_t len)
 static size_t remove_dot_segments(char *bytes, size_t len)
 {
     size_t to = 0, from = 0;
-
     while (from < len) {
         const char *next = memchr(bytes + from + 1, '/', len - from - 1);
-        size_t end = next == NULL ? len : (size_t)(next - bytes);
+        size_t end = next ? (size_t)(next - bytes) : len;
         struct slice name = slice_of(bytes + from + 1, end - from - 1);
         bool up = slice_is(name, "..");
-
         if (up || slice_is(name, ".")) {
             while (up && to > 0 && bytes[--to] != '/') {
             }

@@ -48,6 +48,5 @@ static const char *const reasons[600] = {
 const char *status_reason(int status)
 {
     const char *reason = status >= 0 && status < 600 ? reasons[status] : NULL;
-
-    return reason == NULL ? "" : reason;
+    return reason ? reason : "";
 }

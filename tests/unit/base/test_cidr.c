@@ -1,12 +1,11 @@
+#include "base/cidr.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include <cmocka.h>
-
-#include "base/cidr.h"
-
 #include <stdio.h>
 #include <stdlib.h>
 

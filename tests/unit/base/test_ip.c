@@ -1,11 +1,11 @@
+#include "base/ip.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include <cmocka.h>
-
-#include "base/ip.h"
 
 static const char *spelled(const char *text)
 {

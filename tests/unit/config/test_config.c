@@ -84,11 +84,12 @@ static void test_config_replaces_names_from_the_environment(void **state)
 static void test_config_reads_a_value_from_a_file(void **state)
 {
     struct fixture *f = *state;
-    char path[320], text[400];
-    snprintf(path, sizeof(path), "%s/key", f->dir);
+    char path[320];
+    snprintf(path, sizeof path, "%s/key", f->dir);
     write_bytes(path, slice_str("0123456789abcdef0123456789abcdef\n"));
     setenv("GALLEY_TEST_DIR", f->dir, 1);
-    snprintf(text, sizeof(text), "[auth]\nkey = @${GALLEY_TEST_DIR}/key\n");
+    char text[400];
+    snprintf(text, sizeof text, "[auth]\nkey = @${GALLEY_TEST_DIR}/key\n");
     assert_loads(f, text);
     assert_string_equal(config_text(config_section(f->config, "auth"), "key"),
                         "0123456789abcdef0123456789abcdef");
@@ -161,10 +162,11 @@ static void test_config_refuses_bad_amounts(void **state)
     static const char *const bad[] = {
         "10",   "10m", "-1s", "1.5s", "s", "", "99999999999999999999s", "9223372036854775807d",
         "10 s", "2h"};
-    for (unsigned i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
-        char text[200], expected[300];
-        snprintf(text, sizeof(text), "[server]\nhead_timeout = %s\n", bad[i]);
-        snprintf(expected, sizeof(expected),
+    for (unsigned i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        char text[200];
+        snprintf(text, sizeof text, "[server]\nhead_timeout = %s\n", bad[i]);
+        char expected[300];
+        snprintf(expected, sizeof expected,
                  "config.ini:2: [server] head_timeout: read \"%s\"; allowed: a duration in ms, s, "
                  "min, h or d from 100ms to 1h\n",
                  bad[i]);
@@ -194,7 +196,7 @@ static void test_config_refuses_bad_listen_addresses(void **state)
         "example.org:80", ":80",       "127.0.0.1:-1",    "[::1]",    "[::1]:", "*:80",
         "unix:"};
     struct config_address address;
-    for (unsigned i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+    for (unsigned i = 0; i < sizeof bad / sizeof bad[0]; i++)
         assert_false(config_parse_address(bad[i], &address));
     assert_errors(*state, "[server]\nlisten = 8080\n",
                   "config.ini:2: [server] listen: read \"8080\"; allowed: ADDRESS:PORT, such as "
@@ -276,10 +278,10 @@ static void test_config_refuses_patterns_that_are_not_paths(void **state)
 {
     static const char *const bad[] = {"",       "orders", "/a//b", "/a/*/b", "/a*",
                                       "/{id}x", "/{}",    "/a b",  "/a?b"};
-    for (unsigned i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+    for (unsigned i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         struct fixture *f = *state;
         char text[100];
-        snprintf(text, sizeof(text), "[route x]\ntarget = app:shop\npath = %s\n", bad[i]);
+        snprintf(text, sizeof text, "[route x]\ntarget = app:shop\npath = %s\n", bad[i]);
         assert_int_equal(load(f, slice_str(text)), ERR_VALIDATION);
     }
     assert_loads(*state, "[route x]\ntarget = app:shop\npath = /\n");
@@ -303,7 +305,7 @@ static void test_config_refuses_bytes_that_are_not_text(void **state)
 {
     struct fixture *f = *state;
     static const char nul[] = "[server]\ndata = a\0b\n";
-    assert_int_equal(load(f, slice_of(nul, sizeof(nul) - 1)), ERR_VALIDATION);
+    assert_int_equal(load(f, slice_of(nul, sizeof nul - 1)), ERR_VALIDATION);
     assert_string_equal(errors_of(f), "config.ini:2: the line is not UTF-8 text\n");
     assert_errors(f, "[server]\ndata = \xff\n", "config.ini:2: the line is not UTF-8 text\n");
 }

@@ -3,6 +3,9 @@
 #ifndef GALLEY_TESTS_UNIT_FRONT_TLS_FIXTURE_H
 #define GALLEY_TESTS_UNIT_FRONT_TLS_FIXTURE_H
 
+#include "base/mem.h"
+#include "server/front/tls_private.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -10,18 +13,14 @@
 
 #include <cmocka.h>
 #include <fcntl.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <sys/socket.h>
-#include <unistd.h>
-
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
-
-#include "base/mem.h"
-#include "server/front/tls_private.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #define CLAIM(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 #define DAY_S       86400

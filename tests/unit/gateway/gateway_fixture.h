@@ -3,6 +3,9 @@
 #ifndef GALLEY_TESTS_UNIT_GATEWAY_GATEWAY_FIXTURE_H
 #define GALLEY_TESTS_UNIT_GATEWAY_GATEWAY_FIXTURE_H
 
+#include "base/mem.h"
+#include "server/gateway/gateway.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -12,9 +15,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
-
-#include "base/mem.h"
-#include "server/gateway/gateway.h"
 
 #define NOW_MS  INT64_C(1800000000000)
 #define HOUR_MS (INT64_C(3600) * 1000)

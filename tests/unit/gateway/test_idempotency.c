@@ -1,10 +1,10 @@
 /* The target of these tests counts its executions in the store, within the transaction that also
  * takes the answer's record, as the app layer does. */
+#include "server/gateway/idempotency_private.h"
+
 #include "gateway_fixture.h"
 
 #include <pthread.h>
-
-#include "server/gateway/idempotency_private.h"
 
 /* ---- The target. */
 

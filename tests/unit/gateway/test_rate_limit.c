@@ -1,3 +1,5 @@
+#include "server/gateway/rate_limit.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -5,8 +7,6 @@
 
 #include <cmocka.h>
 #include <stdio.h>
-
-#include "server/gateway/rate_limit.h"
 
 #define SECOND INT64_C(1000000000)
 #define START  (1000 * SECOND)

@@ -1,3 +1,5 @@
+#include "server/gateway/route_table.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -5,8 +7,6 @@
 
 #include <cmocka.h>
 #include <stdio.h>
-
-#include "server/gateway/route_table.h"
 
 #define WHY_SIZE 200
 

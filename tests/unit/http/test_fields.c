@@ -1,12 +1,11 @@
+#include "server/http/fields.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include <cmocka.h>
-
-#include "server/http/fields.h"
-
 #include <stdio.h>
 #include <stdlib.h>
 

@@ -1,12 +1,11 @@
+#include "server/http/forwarded.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include <cmocka.h>
-
-#include "server/http/forwarded.h"
-
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -19,8 +18,8 @@ static struct forwarded found;
 
 static int trust_proxies(void **state)
 {
-    char why[128];
     (void)state;
+    char why[128];
     return !cidr_list_parse(&trusted, slice_str("10.0.0.0/8, ::1"), why, sizeof why);
 }
 
@@ -152,8 +151,8 @@ static void test_what_is_no_address_where_one_is_believed_is_refused(void **stat
         "[::1]x",      "[1.2.3.4]",    "[::1]:",     "::1]",      "1.2.3.4/8",      "1.2.3.4 5",
         "[::1]:80:80", "1.2.3.4:80:1", "fe80::1%lo", "[]",        "[]:80",
     };
-    char text[64];
     (void)state;
+    char text[64];
     for (size_t i = 0; i < sizeof nodes / sizeof *nodes; i++) {
         assert_string_equal(XFF(nodes[i]), MALFORMED);
         snprintf(text, sizeof text, "for=\"%s\"", nodes[i]);
@@ -317,9 +316,9 @@ static void test_believed_hops_are_bounded(void **state)
 static void test_any_prefix_cannot_change_the_client(void **state)
 {
     static const char likely[] = "\",;=\\ :[]_for1.2.3.4:unknownproto=httpshost";
-    char text[128];
     (void)state;
     srand(1);
+    char text[128];
     for (int round = 0; round < 200000; round++) {
         bool standard = round % 2;
         size_t len = (size_t)rand() % 40;

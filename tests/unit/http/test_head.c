@@ -1,12 +1,11 @@
+#include "server/http/head.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include <cmocka.h>
-
-#include "server/http/head.h"
-
 #include <stdio.h>
 
 #define HOST "Host: h\r\n"
@@ -19,7 +18,6 @@ static enum err parse(const char *text)
 {
     struct head_scan scan = {0};
     enum err err = head_find_end(&scan, slice_str(text));
-
     if (err != ERR_OK)
         return err;
     assert_true(scan.end > 0);
@@ -31,7 +29,6 @@ static enum err parse(const char *text)
 static enum err parse_with(const char *lines)
 {
     char text[4096];
-
     snprintf(text, sizeof text, "GET / HTTP/1.1\r\n" HOST "%s\r\n", lines);
     return parse(text);
 }
@@ -39,7 +36,6 @@ static enum err parse_with(const char *lines)
 static enum err parse_target(const char *method, const char *target)
 {
     char text[4096];
-
     snprintf(text, sizeof text, "%s %s HTTP/1.1\r\n" HOST "\r\n", method, target);
     return parse(text);
 }
@@ -49,9 +45,8 @@ static enum err parse_target(const char *method, const char *target)
 static void test_end_is_found_however_the_bytes_come(void **state)
 {
     const char *text = "GET / HTTP/1.1\r\n" HOST "\r\nnext";
-    struct head_scan scan = {0};
-
     (void)state;
+    struct head_scan scan = {0};
     for (size_t len = 0; len < strlen(text) - 4; len++) {
         assert_int_equal(head_find_end(&scan, slice_of(text, len)), ERR_OK);
         assert_int_equal(scan.end, 0);
@@ -69,9 +64,8 @@ static void test_end_allows_empty_lines_before_the_request(void **state)
 
 static void test_end_refuses_a_bare_line_feed_at_once(void **state)
 {
-    struct head_scan scan = {0};
-
     (void)state;
+    struct head_scan scan = {0};
     assert_int_equal(head_find_end(&scan, slice_str("GET / HTTP/1.1\n")), ERR_MALFORMED);
     scan = (struct head_scan){0};
     assert_int_equal(head_find_end(&scan, slice_str("GET / HTTP/1.1\r\n\n")), ERR_MALFORMED);
@@ -81,19 +75,17 @@ static void test_end_refuses_a_bare_line_feed_at_once(void **state)
 
 static void test_end_refuses_what_is_no_request_at_once(void **state)
 {
-    struct head_scan scan = {0};
-
     (void)state;
+    struct head_scan scan = {0};
     assert_int_equal(head_find_end(&scan, slice_str("\x16\x03\x01")), ERR_MALFORMED);
 }
 
 static enum err find_end_of_long(const char *begin, size_t fill)
 {
-    struct head_scan scan = {0};
     size_t len = strlen(begin);
-
     memcpy(bytes, begin, len);
     memset(bytes + len, 'a', fill);
+    struct head_scan scan = {0};
     return head_find_end(&scan, slice_of(bytes, len + fill));
 }
 
@@ -109,11 +101,10 @@ static void test_end_bounds_line_and_head(void **state)
 
 static void test_end_bounds_the_empty_lines_before_the_request(void **state)
 {
-    struct head_scan scan = {0};
-
     (void)state;
     for (size_t i = 0; i < sizeof bytes; i++)
         bytes[i] = "\r\n"[i % 2];
+    struct head_scan scan = {0};
     assert_int_equal(head_find_end(&scan, slice_of(bytes, HEAD_MAX)), ERR_OK);
     assert_int_equal(head_find_end(&scan, slice_of(bytes, HEAD_MAX + 2)), ERR_HEADER_TOO_LARGE);
 }
@@ -196,9 +187,8 @@ static void test_line_refuses_other_versions_and_spacing(void **state)
         "GET",
         "GET / HTTP/1.1\r",
     };
-    char text[256];
-
     (void)state;
+    char text[256];
     for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++) {
         snprintf(text, sizeof text, "%s\r\n" HOST "\r\n", lines[i]);
         if (parse(text) != ERR_MALFORMED)
@@ -210,7 +200,6 @@ static void test_line_bounds_the_target(void **state)
 {
     static char text[TARGET_MAX + 100];
     int len = snprintf(text, sizeof text, "GET /");
-
     (void)state;
     memset(text + len, 'a', TARGET_MAX - 1);
     strcpy(text + len + TARGET_MAX - 1, " HTTP/1.1\r\n" HOST "\r\n");
@@ -239,7 +228,6 @@ static void test_fields_that_hide_something_are_refused(void **state)
         "A\r\n",       ": 1\r\n",     "A\xC3\xA4: 1\r\n",    "A: 1\rB: 2\r\n",
         "A: \x01\r\n", "A: \x7F\r\n", "A(: 1\r\n",           "A: 1\r\r\n",
     };
-
     (void)state;
     for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++) {
         if (parse_with(lines[i]) != ERR_MALFORMED)
@@ -256,7 +244,6 @@ static void test_fields_may_carry_bytes_beyond_ascii(void **state)
 static void test_fields_refuse_a_nul(void **state)
 {
     static char text[] = "GET / HTTP/1.1\r\n" HOST "A: 1?2\r\n\r\n";
-
     (void)state;
     *strchr(text, '?') = '\0';
     assert_int_equal(head_parse(text, sizeof text - 1, &head), ERR_MALFORMED);
@@ -264,9 +251,8 @@ static void test_fields_refuse_a_nul(void **state)
 
 static void test_fields_are_at_most_64(void **state)
 {
-    char lines[64 * 8] = "";
-
     (void)state;
+    char lines[64 * 8] = "";
     for (int i = 1; i < 64; i++)
         strcat(lines, "A: 1\r\n");
     assert_int_equal(parse_with(lines), ERR_OK);
@@ -290,9 +276,8 @@ static void test_host_is_needed_once(void **state)
 static void test_host_is_checked_wherever_it_stands(void **state)
 {
     static const char *const hosts[] = {"a:x", "a:1:2", "[::1", "a:", "a:65536", "::1", ":80"};
-    char text[128];
-
     (void)state;
+    char text[128];
     for (size_t i = 0; i < sizeof hosts / sizeof hosts[0]; i++) {
         snprintf(text, sizeof text, "GET / HTTP/1.1\r\nHost: %s\r\n\r\n", hosts[i]);
         if (parse(text) != ERR_MALFORMED)
@@ -319,11 +304,10 @@ static void test_length_is_digits_said_once(void **state)
         "2\r\nContent-Length: 2",
         "2\r\nContent-Length: 3",
     };
-    char line[128];
-
     (void)state;
     assert_int_equal(parse_with("content-length: 0012\r\n"), ERR_OK);
     assert_int_equal(head.content_length, 12);
+    char line[128];
     for (size_t i = 0; i < sizeof values / sizeof values[0]; i++) {
         snprintf(line, sizeof line, "Content-Length: %s\r\n", values[i]);
         if (parse_with(line) != ERR_MALFORMED)
@@ -342,7 +326,6 @@ static void test_transfer_coding_is_exactly_chunked(void **state)
         "Transfer-Encoding: chunked\r\nContent-Length: 2\r\n",
         "Content-Length: 2\r\nTransfer-Encoding: chunked\r\n",
     };
-
     (void)state;
     assert_int_equal(parse_with("Transfer-Encoding: Chunked\r\n"), ERR_OK);
     assert_true(head.chunked);
@@ -391,6 +374,5 @@ int main(void)
         cmocka_unit_test(test_transfer_coding_is_exactly_chunked),
         cmocka_unit_test(test_connection_is_a_list),
     };
-
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,12 +1,11 @@
+#include "server/http/host.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include <cmocka.h>
-
-#include "server/http/host.h"
-
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -74,8 +73,8 @@ static void test_host_refuses_everything_else(void **state)
 
 static void test_host_bounds_the_name(void **state)
 {
-    char text[HOST_NAME_MAX + 2];
     (void)state;
+    char text[HOST_NAME_MAX + 2];
     memset(text, 'a', sizeof text);
     assert_true(host_parse(slice_of(text, HOST_NAME_MAX), &host));
     assert_false(host_parse(slice_of(text, HOST_NAME_MAX + 1), &host));
@@ -98,12 +97,13 @@ static void test_spellings_of_one_host_normalise_to_the_same(void **state)
 /* Whatever the bytes are: what is taken is made of the parts it came from. */
 static void check_random(char *text, size_t len)
 {
-    char out[HOST_NAME_MAX + 1], again[HOST_NAME_MAX + 1];
     if (!host_parse(slice_of(text, len), &host))
         return;
+    char out[HOST_NAME_MAX + 1];
     size_t size = host_normalise(&host, out);
     assert_true(host.name.ptr >= text && host.name.ptr + host.name.len <= text + len);
     assert_true(host_parse(slice_of(out, size), &host));
+    char again[HOST_NAME_MAX + 1];
     assert_int_equal(host_normalise(&host, again), size);
     assert_memory_equal(out, again, size);
 }

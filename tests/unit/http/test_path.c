@@ -1,3 +1,5 @@
+#include "server/http/path.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -5,21 +7,18 @@
 
 #include <cmocka.h>
 
-#include "server/http/path.h"
-
 static void check(const char *raw, const char *expected)
 {
-    char bytes[256];
-    struct slice path;
     size_t len = strlen(raw);
-
+    char bytes[256];
     memcpy(bytes, raw, len);
+    struct slice path;
     if (!path_normalise(bytes, len, &path)) {
-        if (expected != NULL)
+        if (expected)
             fail_msg("%s is refused", raw);
         return;
     }
-    if (expected == NULL || !slice_is(path, expected))
+    if (!expected || !slice_is(path, expected))
         fail_msg("%s became %.*s", raw, SLICE_ARG(path));
 }
 
@@ -107,9 +106,8 @@ static void test_path_begins_with_a_slash(void **state)
 
 static void test_decode_appends(void **state)
 {
-    struct buf out = BUF_INIT;
-
     (void)state;
+    struct buf out = BUF_INIT;
     buf_append_str(&out, "x=");
     assert_true(path_decode(slice_str("a%2Fb+c"), true, &out));
     assert_true(slice_is(buf_slice(&out), "x=a/b c"));
@@ -132,6 +130,5 @@ int main(void)
         cmocka_unit_test(test_path_begins_with_a_slash),
         cmocka_unit_test(test_decode_appends),
     };
-
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

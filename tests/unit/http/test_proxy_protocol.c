@@ -1,12 +1,11 @@
+#include "server/http/proxy_protocol.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include <cmocka.h>
-
-#include "server/http/proxy_protocol.h"
-
 #include <stdlib.h>
 
 #define SIGNATURE   "\r\n\r\n\0\r\nQUIT\n"

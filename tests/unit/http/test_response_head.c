@@ -1,12 +1,11 @@
+#include "server/http/response_head.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include <cmocka.h>
-
-#include "server/http/response_head.h"
-
 #include <stdio.h>
 #include <stdlib.h>
 
