@@ -131,6 +131,14 @@ enum err tls_create(const struct tls_options *options, struct tls **out, char *w
     return err;
 }
 
+enum err tls_check(const struct tls_options *options, char *why, size_t why_size)
+{
+    struct tls_set *set;
+    enum err err = tls_set_load(options, &set, why, why_size);
+    tls_set_let_go(&set);
+    return err;
+}
+
 struct tls *tls_hold(struct tls *tls)
 {
     atomic_fetch_add_explicit(&tls->holders, 1, memory_order_relaxed);

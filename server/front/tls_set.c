@@ -154,6 +154,7 @@ enum err tls_set_load(const struct tls_options *options, struct tls_set **out, c
                       size_t why_size)
 {
     assert(options->count >= 1 && options->count <= TLS_PAIRS_MAX);
+    assert(options->client == TLS_CLIENT_NONE || options->client_ca);
     struct tls_set *set = mem_zalloc(sizeof *set);
     set->holders = 1;
     set->certificates = mem_zalloc(options->count * sizeof *set->certificates);

@@ -2,8 +2,8 @@
 
 #include "base/log.h"
 
+#include <pthread.h>
 #include <sys/stat.h>
-#include <utime.h>
 
 #define SECOND_NS INT64_C(1000000000)
 
@@ -272,6 +272,49 @@ static void test_reload_with_broken_other_files_goes_back_to_the_old(void **stat
     assert_int_equal(tls_reload(f->tls, NULL, f->why, sizeof f->why), ERR_OK);
 }
 
+static void test_check_changes_nothing(void **state)
+{
+    struct fixture *f = *state;
+    create(f);
+    add_pair(f, "second", "DNS:second.test", 90);
+    assert_int_equal(tls_check(&f->options, f->why, sizeof f->why), ERR_OK);
+    unlink(f->pairs[1].key);
+    assert_int_not_equal(tls_check(&f->options, f->why, sizeof f->why), ERR_OK);
+    assert_name_gets(f, "second.test", "first");
+    assert_int_equal(status_of(f).reload_failures, 0);
+}
+
+#define CLIENTS 3
+#define VISITS  20
+
+static void *visit(void *arg)
+{
+    for (int i = 0; i < VISITS; i++)
+        assert_name_gets(arg, i % 2 ? "first.test" : "second.test", i % 2 ? "first" : "second");
+    return NULL;
+}
+
+/* For the thread sanitizer. */
+static void test_reload_while_clients_connect(void **state)
+{
+    struct fixture *f = *state;
+    struct tls_certificate_status certificate;
+    pthread_t threads[CLIENTS];
+    add_pair(f, "second", "DNS:second.test", 90);
+    create(f);
+    for (int i = 0; i < CLIENTS; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, visit, f), 0);
+    for (int i = 0; i < VISITS; i++) {
+        assert_int_equal(tls_reload(f->tls, NULL, f->why, sizeof f->why), ERR_OK);
+        clock_fake_advance(&f->time, INT64_C(13) * 3600 * 1000);
+        tls_watch(f->tls, 0);
+        assert_true(tls_read_certificate(f->tls, 0, &certificate));
+    }
+    for (int i = 0; i < CLIENTS; i++)
+        pthread_join(threads[i], NULL);
+    assert_int_equal(status_of(f).handshakes, CLIENTS * VISITS);
+}
+
 /* ---- The watch. */
 
 static void test_watch_does_nothing_while_nothing_changes(void **state)
@@ -463,6 +506,8 @@ int main(void)
         CLAIM(test_reload_of_a_broken_file_keeps_the_old),
         CLAIM(test_reload_with_other_files_uses_those_from_then_on),
         CLAIM(test_reload_with_broken_other_files_goes_back_to_the_old),
+        CLAIM(test_check_changes_nothing),
+        CLAIM(test_reload_while_clients_connect),
         CLAIM(test_watch_does_nothing_while_nothing_changes),
         CLAIM(test_watch_reloads_once_key_and_certificate_fit),
         CLAIM(test_watch_gives_up_once_on_files_that_stay_broken),
