@@ -17,7 +17,8 @@ struct command {
                char **argv); /* the arguments behind the command; returns the exit status */
 };
 
-extern const struct command command_serve, command_check, command_version, command_help;
+extern const struct command command_serve, command_check, command_cert, command_version,
+    command_help;
 
 /* NULL-terminated. */
 extern const struct command *const commands[];

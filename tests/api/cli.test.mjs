@@ -24,7 +24,7 @@ test('version prints one line', async () => {
 test('help lists the commands, and says more about one', async () => {
     const all = await runGalley(['help']);
     assert.equal(all.status, 0);
-    for (const command of ['serve', 'check', 'version', 'help']) {
+    for (const command of ['serve', 'check', 'cert', 'version', 'help']) {
         assert.match(all.stdout, new RegExp(`^  galley ${command}`, 'm'));
         const one = await runGalley(['help', command]);
         assert.equal(one.status, 0);
@@ -42,7 +42,7 @@ test('help config is docs/config.md, word for word', async () => {
 test('--help and -h explain, wherever they stand', async () => {
     const all = await runGalley(['help']);
     for (const args of [['--help'], ['-h']]) assert.deepEqual(await runGalley(args), all);
-    for (const command of ['serve', 'check', 'version', 'help']) {
+    for (const command of ['serve', 'check', 'cert', 'version', 'help']) {
         const one = await runGalley(['help', command]);
         for (const flag of ['--help', '-h']) assert.deepEqual(await runGalley([command, flag]), one);
     }
