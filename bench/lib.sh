@@ -103,6 +103,22 @@ median() { # NAME COLUMN (2 requests/s, 3 p50, 4 p99) : of what measure has appe
 
 errors() { awk -v n="$1" '$1 == n { e += $5 } END { print e + 0 }' "$work/measured"; }
 
+# "connections/s 0 p99 lost": connect, one request, close; by two clients, because each has one thread.
+opening_rate() { # PORT [KEY=VALUE...]
+    local port=$1 pid
+    shift
+    "$TOOLS/crowd" open "$port" clients=32 "seconds=$DURATION" sources=100 "$@" >"$work/open" &
+    pid=$!
+    "$TOOLS/crowd" open "$port" clients=32 "seconds=$DURATION" sources=100 first_source=101 "$@" >"$work/open2"
+    wait "$pid"
+    cat "$work/open" "$work/open2" | awk '$1 == "standing" {
+        for (i = 1; i < NF; i++) v[$i] = $(i + 1)
+        n += v["answers_s"]
+        if (v["p99_ms"] > p) p = v["p99_ms"]
+        e += v["lost"] + v["errors"]
+    } END { print n, 0, p, e }'
+}
+
 # A crowd runs beside what follows, until end_crowd. crowd_settled, crowd_failed: how many are there.
 begin_crowd() { # KIND PORT [KEY=VALUE...]
     rm -f "$work/crowd"
@@ -135,7 +151,7 @@ watch_memory() { # PID
     (
         most=0
         while mib=$(memory_mib "$1" 2>/dev/null) && [ -n "$mib" ]; do
-            most=$(awk -v a="$most" -v b="$mib" 'BEGIN { print (a > b) ? a : b }')
+            most=$(max "$most" "$mib")
             echo "$most" >"$work/memory"
             sleep 0.2
         done
@@ -150,6 +166,8 @@ most_memory_mib() { # ends watch_memory
 }
 
 # ---- Results
+
+max() { awk -v a="$1" -v b="$2" 'BEGIN { print (a > b) ? a : b }'; }
 
 ratio() { awk -v a="$1" -v b="$2" 'BEGIN { printf "%.2f", b ? a / b : 0 }'; }
 

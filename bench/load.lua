@@ -1,4 +1,4 @@
--- One scenario of the bench for wrk: SCENARIO = products | me | place-order | healthz, TOKEN = a JWT.
+-- One scenario of the bench for wrk: SCENARIO = products | me | place-order | healthz | small, TOKEN = a JWT.
 -- Requests are formatted once; each is then one random look-up. Prints one line:
 -- RESULT requests/s p50 p99 (milliseconds) errors
 local scenario, token = os.getenv("SCENARIO"), os.getenv("TOKEN")
@@ -6,6 +6,7 @@ local requests = {}
 
 local make = {
   healthz = function() return wrk.format("GET", "/healthz") end,
+  small = function() return wrk.format("GET", "/small") end,
   me = function(headers) return wrk.format("GET", "/users/me", headers) end,
   products = function(headers, id) return wrk.format("GET", "/products/" .. id, headers) end,
   ["place-order"] = function(headers, id)

@@ -23,9 +23,8 @@ struct kind {
     void (*connected)(struct client *c);                                /* TLS included */
     void (*received)(struct client *c, const char *bytes, size_t size); /* as they came */
     void (*step)(struct client *c, int64_t planned_ns);                 /* once in every_ms */
-    bool reads_slowly;     /* bytes are taken by steps alone */
-    bool opens_again;      /* at once, when it has ended */
-    bool opens_again_step; /* at the next step, when the server has cut it */
+    bool reads_slowly; /* bytes are taken by steps alone */
+    bool opens_again;  /* at the next step, when the server has cut it */
 };
 
 struct options {
@@ -98,5 +97,6 @@ void link_settle(struct client *c);
 void stats_add(int64_t delay_ns);
 double stats_quantile_ms(double quantile); /* 0 to 1; 0 if there are none */
 
-int64_t now_ns(void); /* CLOCK_MONOTONIC, the same for all processes of the machine */
+int64_t now_ns(void);  /* CLOCK_MONOTONIC */
+int64_t wall_ms(void); /* since 1970 */
 _Noreturn void give_up(const char *what);

@@ -1,9 +1,11 @@
 #include "crowd.h"
 
+#include <linux/filter.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/socket.h>
 
 /* ---- Requests and answers */
 
@@ -12,7 +14,6 @@ static bool request(struct client *c, const char *method, const char *fields)
     char text[1024];
     int size = snprintf(text, sizeof text, "%s %s HTTP/1.1\r\nHost: %s\r\n%s\r\n", method,
                         crowd.options.path, crowd.options.authority, fields);
-
     c->asking = true;
     c->in_body = false;
     c->have = 0;
@@ -40,7 +41,6 @@ static void read_head(struct client *c)
 static bool gather(struct client *c, const char **bytes, size_t *size, const char *end)
 {
     size_t wanted = strlen(end);
-
     while (*size > 0) {
         if (c->have < sizeof c->text - 1)
             c->text[c->have++] = **bytes;
@@ -118,9 +118,10 @@ static void open_received(struct client *c, const char *bytes, size_t size)
     stats_add(now_ns() - c->began_ns);
     link_settle(c);
     link_close(c, false);
+    link_open(c);
 }
 
-/* ---- sse: a stream whose events carry the time at which they were made */
+/* ---- sse: a stream whose events carry the time at which they were made, in Unix milliseconds */
 
 static void sse_connected(struct client *c)
 {
@@ -132,7 +133,7 @@ static void sse_line(struct client *c)
     if (strncmp(c->text, "data: ", 6) != 0)
         return;
     crowd.answers++;
-    stats_add(now_ns() - atoll(c->text + 6));
+    stats_add((wall_ms() - atoll(c->text + 6)) * 1000000);
 }
 
 static void sse_received(struct client *c, const char *bytes, size_t size)
@@ -156,7 +157,6 @@ static void head_connected(struct client *c)
     int size =
         snprintf(text, sizeof text, "GET %s HTTP/1.1\r\nHost: %s\r\nX-Slow: ", crowd.options.path,
                  crowd.options.authority);
-
     if (link_send(c, text, (size_t)size))
         link_settle(c);
 }
@@ -164,7 +164,6 @@ static void head_connected(struct client *c)
 static void body_connected(struct client *c)
 {
     char fields[96];
-
     snprintf(fields, sizeof fields, "Content-Type: text/plain\r\nContent-Length: %lld\r\n",
              (long long)crowd.options.size);
     if (request(c, "POST", fields))
@@ -175,7 +174,6 @@ static void body_connected(struct client *c)
 static void hello_connected(struct client *c)
 {
     static const unsigned char begin[] = {22, 3, 1, 2, 0, 1, 0, 1, 0xfc, 3, 3};
-
     if (link_send(c, begin, sizeof begin))
         link_settle(c);
 }
@@ -197,30 +195,71 @@ static void reader_connected(struct client *c)
 static void read_a_little(struct client *c, int64_t planned_ns)
 {
     char bytes[64];
-
     (void)planned_ns;
     if (c->phase == OPEN)
         link_receive(c, bytes, sizeof bytes);
 }
 
+/* ---- gone: vanishes in the middle of an answer, without a FIN or RST */
+
+static void gone_received(struct client *c, const char *bytes, size_t size)
+{
+    struct sock_filter drop_all = BPF_STMT(BPF_RET | BPF_K, 0);
+    struct sock_fprog filter = {.len = 1, .filter = &drop_all};
+    (void)bytes;
+    (void)size;
+    if (setsockopt(c->fd, SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof filter) != 0)
+        give_up("SO_ATTACH_FILTER");
+    link_settle(c);
+}
+
 /* ---- The table */
 
 static const struct kind kinds[] = {
-    {"idle", "one request each, then silence", ask, idle_received, NULL, .opens_again_step = false},
-    {"ask", "a request each every_ms; delays of the answers", ask, ask_received, ask_step,
-     .opens_again_step = true},
-    {"open", "connect, one request, close, again; connections a second", ask, open_received, NULL,
+    {.name = "idle",
+     .help = "one request each, then silence",
+     .connected = ask,
+     .received = idle_received},
+    {.name = "ask",
+     .help = "a request each every_ms; delays of the answers",
+     .connected = ask,
+     .received = ask_received,
+     .step = ask_step,
      .opens_again = true},
-    {"sse", "streams; delays of events `data: MONOTONIC_NS`", sse_connected, sse_received, NULL,
-     .opens_again_step = false},
-    {"heads", "a head that grows by a byte every_ms", head_connected, NULL, send_a_byte,
-     .opens_again_step = true},
-    {"bodies", "a body that grows by a byte every_ms", body_connected, NULL, send_a_byte,
-     .opens_again_step = true},
-    {"hellos", "a TLS handshake that grows by a byte every_ms", hello_connected, NULL, send_a_byte,
-     .opens_again_step = true},
-    {"readers", "answers read 64 bytes every_ms", reader_connected, NULL, read_a_little,
-     .reads_slowly = true, .opens_again_step = true},
+    {.name = "open",
+     .help = "connect, one request, close, again; connections a second",
+     .connected = ask,
+     .received = open_received,
+     .opens_again = true},
+    {.name = "sse",
+     .help = "streams; delays of events `data: UNIX_MS`",
+     .connected = sse_connected,
+     .received = sse_received},
+    {.name = "gone",
+     .help = "vanishes without a word once the answer has begun",
+     .connected = ask,
+     .received = gone_received},
+    {.name = "heads",
+     .help = "a head that grows by a byte every_ms",
+     .connected = head_connected,
+     .step = send_a_byte,
+     .opens_again = true},
+    {.name = "bodies",
+     .help = "a body that grows by a byte every_ms",
+     .connected = body_connected,
+     .step = send_a_byte,
+     .opens_again = true},
+    {.name = "hellos",
+     .help = "a TLS handshake that grows by a byte every_ms",
+     .connected = hello_connected,
+     .step = send_a_byte,
+     .opens_again = true},
+    {.name = "readers",
+     .help = "answers read 64 bytes every_ms",
+     .connected = reader_connected,
+     .step = read_a_little,
+     .reads_slowly = true,
+     .opens_again = true},
 };
 
 const struct kind *kind_find(const char *name)

@@ -15,7 +15,6 @@ static struct sockaddr_in source_of(const struct client *c)
 {
     uint32_t nth =
         (uint32_t)(crowd.options.first_source + (c - crowd.clients) % crowd.options.sources);
-
     return (struct sockaddr_in){.sin_family = AF_INET, .sin_addr.s_addr = htonl(0x7f010000 + nth)};
 }
 
@@ -23,7 +22,6 @@ static void set_up(const struct client *c)
 {
     struct sockaddr_in source = source_of(c);
     int yes = 1, window = (int)crowd.options.window;
-
     setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
     /* The port is chosen by connect(), for this pair of addresses: far more than 28 000 fit. */
     setsockopt(c->fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &yes, sizeof yes);
@@ -44,7 +42,6 @@ static void begin_tls(struct client *c)
 void link_open(struct client *c)
 {
     bool settled = c->settled;
-
     *c = (struct client){.settled = settled, .began_ns = now_ns(), .phase = CONNECTING};
     c->fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (c->fd < 0)
@@ -86,7 +83,6 @@ static void finish_connect(struct client *c)
 {
     int error = 0;
     socklen_t size = sizeof error;
-
     getsockopt(c->fd, SOL_SOCKET, SO_ERROR, &error, &size);
     if (error != 0) {
         link_close(c, true);
@@ -113,7 +109,6 @@ bool link_advance(struct client *c)
 bool link_send(struct client *c, const void *bytes, size_t size)
 {
     long n;
-
     if (c->ssl) {
         ERR_clear_error();
         n = SSL_write(c->ssl, bytes, (int)size);
@@ -142,7 +137,6 @@ static long receive_tls(struct client *c, void *out, size_t room)
 static long receive_plain(struct client *c, void *out, size_t room)
 {
     long n = recv(c->fd, out, room, 0);
-
     if (n > 0)
         return n;
     return n < 0 && (errno == EAGAIN || errno == EINTR) ? 0 : -1;
@@ -151,7 +145,6 @@ static long receive_plain(struct client *c, void *out, size_t room)
 long link_receive(struct client *c, void *out, size_t room)
 {
     long n = c->ssl ? receive_tls(c, out, room) : receive_plain(c, out, room);
-
     if (n < 0)
         link_close(c, true);
     return n;

@@ -39,7 +39,6 @@ static int64_t opened_so_far; /* of the clients' first openings, in order */
 static int64_t openings_due(int64_t began_ns)
 {
     const struct options *o = &crowd.options;
-
     if (o->rate == 0)
         return o->clients;
     return 1 + (now_ns() - began_ns) / NS_PER_MS * o->rate / 1000;
@@ -48,7 +47,6 @@ static int64_t openings_due(int64_t began_ns)
 static void open_more(int64_t began_ns)
 {
     int64_t due = openings_due(began_ns);
-
     while (opened_so_far < due && opened_so_far < crowd.options.clients &&
            crowd.opening < crowd.options.at_once)
         link_open(&crowd.clients[opened_so_far++]);
@@ -63,12 +61,11 @@ static void take_steps(int64_t began_ns)
     const struct options *o = &crowd.options;
     int64_t gap_ns = o->every_ms * NS_PER_MS / o->clients;
     int64_t now = now_ns();
-
     for (; began_ns + steps_taken * gap_ns <= now; steps_taken++) {
         struct client *c = &crowd.clients[steps_taken % o->clients];
         bool opened = c - crowd.clients < opened_so_far;
 
-        if (opened && c->phase == CLOSED && o->kind->opens_again_step && crowd.opening < o->at_once)
+        if (opened && c->phase == CLOSED && o->kind->opens_again && crowd.opening < o->at_once)
             link_open(c);
         else if (opened && o->kind->step)
             o->kind->step(c, began_ns + steps_taken * gap_ns);
@@ -81,7 +78,6 @@ static void take_bytes(struct client *c)
 {
     static char bytes[65536];
     long n;
-
     while (c->phase == OPEN && (n = link_receive(c, bytes, sizeof bytes)) > 0) {
         if (crowd.options.kind->received)
             crowd.options.kind->received(c, bytes, (size_t)n);
@@ -99,15 +95,12 @@ static void take_event(struct client *c, uint32_t events)
         else if (events & (EPOLLHUP | EPOLLERR))
             link_close(c, true);
     }
-    if (c->phase == CLOSED && crowd.options.kind->opens_again && !stopped)
-        link_open(c);
 }
 
 static void wait_for_events(void)
 {
     struct epoll_event events[512];
     int n = epoll_wait(crowd.epoll, events, 512, TICK_MS);
-
     for (int i = 0; i < n; i++)
         take_event(events[i].data.ptr, events[i].events);
 }
@@ -155,7 +148,6 @@ static bool set_option(struct options *o, const char *text)
 {
     const char *value = strchr(text, '=');
     char *end;
-
     if (!value)
         return false;
     if (strncmp(text, "path=", 5) == 0) {
@@ -206,7 +198,6 @@ static void usage(void)
 static void set_up(void)
 {
     struct rlimit files;
-
     getrlimit(RLIMIT_NOFILE, &files);
     files.rlim_cur = files.rlim_max;
     setrlimit(RLIMIT_NOFILE, &files);
@@ -227,7 +218,6 @@ static void set_up(void)
 static int64_t count_standing(void)
 {
     int64_t n = 0;
-
     for (int64_t i = 0; i < crowd.options.clients; i++)
         n += crowd.clients[i].phase == OPEN;
     return n;
@@ -236,7 +226,6 @@ static int64_t count_standing(void)
 static void report(int64_t answers, int64_t opened)
 {
     double seconds = (double)(now_ns() - crowd.measured_from_ns) / 1e9;
-
     printf("standing %lld lost %lld answers %lld errors %lld p50_ms %.2f p99_ms %.2f max_ms %.2f "
            "answers_s %.0f opened_s %.0f\n",
            (long long)count_standing(), (long long)crowd.lost, (long long)answers,
@@ -247,7 +236,6 @@ static void report(int64_t answers, int64_t opened)
 int main(int argc, char **argv)
 {
     struct options *o = &crowd.options;
-
     if (!read_options(argc, argv, o))
         usage();
     set_up();

@@ -2,17 +2,8 @@
 # front.sh   The front beside nginx, in turns: a fixed answer on kept connections, and opening connections.
 . bench/lib.sh
 
-opening() { # NAME PORT : connections a second, by two clients of one thread each
-    local pid total
-    "$TOOLS/crowd" open "$2" clients=32 "seconds=$DURATION" sources=100 >"$work/open" &
-    pid=$!
-    "$TOOLS/crowd" open "$2" clients=32 "seconds=$DURATION" sources=100 first_source=101 >"$work/open2"
-    wait "$pid"
-    total=$(cat "$work/open" "$work/open2" | awk '$1 == "standing" { for (i = 1; i < NF; i++) {
-        if ($i == "answers_s") n += $(i + 1)
-        if ($i == "p99_ms" && $(i + 1) > p) p = $(i + 1)
-        if ($i == "lost" || $i == "errors") e += $(i + 1) } } END { print n, 0, p, e }')
-    echo "$1 $total" | tee -a "$work/measured" >&2
+opening() { # NAME PORT
+    echo "$1 $(opening_rate "$2")" | tee -a "$work/measured" >&2
 }
 
 start_nginx

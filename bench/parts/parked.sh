@@ -9,9 +9,8 @@ most=0 fewest=$CLIENTS threads=0
 for _ in $(seq "$ROUNDS"); do
     measure alone "$url" products "$token"
     begin_crowd idle "$port" "clients=$CLIENTS" sources=200
-    parked=$(memory_mib "$galley_pid")
     threads=$(ls "/proc/$galley_pid/task" | wc -l)
-    most=$(awk -v a="$most" -v b="$parked" 'BEGIN { print (a > b) ? a : b }')
+    most=$(max "$most" "$(memory_mib "$galley_pid")")
     measure beside "$url" products "$token"
     end_crowd
     standing=$(field standing "$crowd_report")
