@@ -43,7 +43,7 @@ CRASH   := $(wildcard tests/crash/*.test.mjs)
 BROWSER := $(wildcard tests/browser/*.test.mjs)
 RUN_TESTS = GALLEY_BIN=$(CURDIR)/$(GALLEY) GALLEY_TOOLS=$(CURDIR)/$(B)/tests tests/run.sh
 
-.PHONY: all run test unit api crash browser bench asan tsan check deps clean install
+.PHONY: all run test unit api crash browser bench cost asan tsan check deps clean install
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -89,7 +89,7 @@ build/%/.stamp: %/package.json %/package-lock.json | build/.deps-build
 	npm --prefix $(@D) ci --no-audit --no-fund
 	@touch $@
 
-deps: build/.deps-build build/.deps-test build/.deps-check build/.deps-bench
+deps: build/.deps-build build/.deps-test build/.deps-check build/.deps-bench build/.deps-cost
 
 build/.deps-%: tools/deps.sh
 	@mkdir -p build
@@ -133,6 +133,10 @@ build/nginx: tools/nginx.sh build/.deps-bench
 
 bench: $(GALLEY) $(TOOLS) $(BENCH_TOOLS) build/nginx build/.deps-bench
 	@GALLEY=$(GALLEY) TOOLS=$(B)/tests NGINX_BINARY=build/nginx bench/run.sh
+
+# Instructions for each request, against docs/cost.tsv; UPDATE=1 writes it, PROFILES=DIR keeps the profiles.
+cost: $(GALLEY) build/.deps-cost
+	@node bench/cost.mjs $(GALLEY) docs/cost.tsv
 
 # clang-format decides layout; gcc's analyzer, cppcheck and clang-tidy look for bugs.
 check: build/.deps-check build/assets.c

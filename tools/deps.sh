@@ -1,5 +1,5 @@
 #!/bin/sh
-# deps.sh SET...   Installs the Debian packages that are missing for: build, test, check, bench.
+# deps.sh SET...   Installs the Debian packages that are missing for: build, test, check, bench, cost.
 # Says what it installs; asks for root only then.
 set -eu
 
@@ -18,6 +18,7 @@ packages() {
         test) echo libcmocka-dev chromium strace procps ;;
         check) echo clang-format clang-tidy cppcheck ;;
         bench) echo wrk openssl libpcre2-8-0 ;; # nginx: see nginx.sh
+        cost) echo valgrind ;;
         *) echo "deps.sh: unknown set $set" >&2; exit 2 ;;
         esac
     done
