@@ -1,7 +1,6 @@
 /* Values that name what HTTP knows: addresses, hosts, paths, methods, targets. */
 #include "server/config/config_private.h"
-
-#include "server/gateway/rate_limit.h"
+#include "base/rate_limit.h"
 #include "server/http/message.h"
 
 #include <arpa/inet.h>

@@ -10,8 +10,8 @@
 
 #include "base/clock.h"
 #include "base/metrics.h"
+#include "base/rate_limit.h"
 #include "base/schema.h"
-#include "server/gateway/rate_limit.h"
 #include "server/http/message.h"
 #include "server/identity/jwt.h"
 #include "storage/store.h"

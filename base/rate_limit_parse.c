@@ -1,5 +1,5 @@
 /* Reads "100/min by user burst 20". */
-#include "server/gateway/rate_limit.h"
+#include "base/rate_limit.h"
 
 #include <stdio.h>
 

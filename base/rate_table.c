@@ -5,7 +5,7 @@
  * chooses a shard, with its lock, and in it a set. A set full of live buckets gives up the one
  * nearest to full: that key begins anew, so under a flood of keys the limit fails open for a few
  * of them, and memory stays bounded. */
-#include "server/gateway/rate_limit.h"
+#include "base/rate_limit.h"
 
 #include "base/hash.h"
 #include "base/lock.h"
@@ -51,23 +51,26 @@ void rate_table_destroy(struct rate_table **table)
     *table = NULL;
 }
 
-/* The key's bucket as it stands now: its own, or a full one in place of the fullest of its set. */
-static struct bucket *claim(struct shard *shard, uint64_t hash, int64_t now_ns)
+/* The key's bucket, or the one nearest to full of its set. */
+static struct bucket *find(struct shard *shard, uint64_t hash)
 {
     lock_assert_held(&shard->lock);
     struct bucket *set = shard->sets[hash / SHARDS % SETS];
     struct bucket *fullest = &set[0];
     for (unsigned i = 0; i < WAYS; i++) {
-        if (set[i].hash == hash) {
-            if (set[i].full_at_ns < now_ns)
-                set[i].full_at_ns = now_ns;
+        if (set[i].hash == hash)
             return &set[i];
-        }
         if (set[i].full_at_ns < fullest->full_at_ns)
             fullest = &set[i];
     }
-    *fullest = (struct bucket){hash, now_ns};
     return fullest;
+}
+
+/* The key's bucket as it stands now. Only who takes gets it a place in the table. */
+static struct bucket present(const struct bucket *found, uint64_t hash, int64_t now_ns)
+{
+    bool running = found->hash == hash && found->full_at_ns > now_ns;
+    return (struct bucket){hash, running ? found->full_at_ns : now_ns};
 }
 
 static uint32_t seconds_up(int64_t ns)
@@ -94,8 +97,8 @@ static struct rate_verdict take(struct bucket *bucket, const struct rate_limit *
     };
 }
 
-struct rate_verdict rate_table_take(struct rate_table *table, const struct rate_limit *limit,
-                                    uint64_t scope, struct slice key, int64_t mono_ns)
+static struct rate_verdict ask(struct rate_table *table, const struct rate_limit *limit,
+                               uint64_t scope, struct slice key, int64_t now_ns, bool keep)
 {
     assert(limit->count > 0 && limit->window_s > 0 && limit->burst > 0);
     /* The multiplier spreads the scopes over all bits; key and scope stay unpredictable together.
@@ -103,7 +106,23 @@ struct rate_verdict rate_table_take(struct rate_table *table, const struct rate_
     uint64_t hash = hash_keyed(key) ^ (scope + 1) * UINT64_C(0x9e3779b97f4a7c15);
     struct shard *shard = &table->shards[hash % SHARDS];
     lock_acquire(&shard->lock);
-    struct rate_verdict verdict = take(claim(shard, hash, mono_ns), limit, mono_ns);
+    struct bucket *found = find(shard, hash);
+    struct bucket bucket = present(found, hash, now_ns);
+    struct rate_verdict verdict = take(&bucket, limit, now_ns);
+    if (keep)
+        *found = bucket;
     lock_leave(&shard->lock);
     return verdict;
+}
+
+struct rate_verdict rate_table_take(struct rate_table *table, const struct rate_limit *limit,
+                                    uint64_t scope, struct slice key, int64_t mono_ns)
+{
+    return ask(table, limit, scope, key, mono_ns, true);
+}
+
+struct rate_verdict rate_table_look(struct rate_table *table, const struct rate_limit *limit,
+                                    uint64_t scope, struct slice key, int64_t mono_ns)
+{
+    return ask(table, limit, scope, key, mono_ns, false);
 }

@@ -1,7 +1,7 @@
 /* Rate limits: token buckets, kept as one number each (the "theoretical arrival time" of the GCRA,
  * ITU-T I.371), in a sharded table bounded in size; a full bucket needs no entry. */
-#ifndef GALLEY_SERVER_GATEWAY_RATE_LIMIT_H
-#define GALLEY_SERVER_GATEWAY_RATE_LIMIT_H
+#ifndef GALLEY_BASE_RATE_LIMIT_H
+#define GALLEY_BASE_RATE_LIMIT_H
 
 #include "base/slice.h"
 
@@ -32,6 +32,10 @@ struct rate_verdict {
 
 /* Takes one token of the bucket (scope, key). scope tells limits apart. Threads: any. */
 struct rate_verdict rate_table_take(struct rate_table *table, const struct rate_limit *limit,
+                                    uint64_t scope, struct slice key, int64_t mono_ns);
+
+/* What taking one would say, without taking it. Threads: any. */
+struct rate_verdict rate_table_look(struct rate_table *table, const struct rate_limit *limit,
                                     uint64_t scope, struct slice key, int64_t mono_ns);
 
 #endif

@@ -1,4 +1,4 @@
-#include "server/gateway/rate_limit.h"
+#include "base/rate_limit.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -113,6 +113,19 @@ static void test_rate_limit_keeps_keys_and_scopes_apart(void **state)
     assert_false(take(state, START).allowed);
 }
 
+static void test_rate_limit_looking_takes_nothing(void **state)
+{
+    for (int i = 0; i < 5; i++)
+        assert_int_equal(
+            rate_table_look(*state, &ten_a_second_burst_3, 0, slice_str("alice"), START).remaining,
+            2);
+    take_all(state, START);
+    struct rate_verdict refused =
+        rate_table_look(*state, &ten_a_second_burst_3, 0, slice_str("alice"), START);
+    assert_false(refused.allowed);
+    assert_int_equal(refused.retry_after_s, take(state, START).retry_after_s);
+}
+
 static void test_rate_limit_bears_a_time_before_the_last_one(void **state)
 {
     take_all(state, START);
@@ -217,6 +230,7 @@ int main(void)
         CLAIM(test_rate_limit_frees_no_later_than_retry_after_says),
         CLAIM(test_rate_limit_says_when_the_bucket_is_full_again),
         CLAIM(test_rate_limit_keeps_keys_and_scopes_apart),
+        CLAIM(test_rate_limit_looking_takes_nothing),
         CLAIM(test_rate_limit_bears_a_time_before_the_last_one),
         CLAIM(test_rate_limit_works_at_the_bounds_of_its_notation),
         CLAIM(test_rate_limit_is_bounded_and_keeps_what_is_emptiest),
