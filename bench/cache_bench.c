@@ -29,13 +29,12 @@ static void fill(struct cache *cache)
     char bytes[VALUE_BYTES] = {'{'};
     struct cache_value *value;
     struct cache_lease *lease;
-
     for (int i = 0; i < KEYS; i++) {
         snprintf(keys[i], KEY_SIZE, "prod:%07d", i);
         key_slices[i] = slice_str(keys[i]);
         enum cache_result result = cache_get(cache, key_slices[i], 0, 0, &value, &lease);
         assert(result == CACHE_LEASE);
-        bool filled = cache_fill(cache, lease, slice_of(bytes, sizeof(bytes)), 0, 3600000);
+        bool filled = cache_fill(cache, lease, slice_of(bytes, sizeof bytes), 0, 3600000);
         assert(filled);
     }
 }
@@ -51,11 +50,10 @@ static uint64_t next_random(uint64_t *state)
 static void *look_up(void *arg)
 {
     struct worker *worker = arg;
-    struct cache_value *value;
-    struct cache_lease *lease;
-
     pthread_barrier_wait(worker->start);
     int64_t begin_ns = clock_mono_ns(&clock_system);
+    struct cache_value *value;
+    struct cache_lease *lease;
     for (int i = 0; i < LOOKUPS; i++) {
         struct slice key = key_slices[next_random(&worker->seed) % KEYS];
         enum cache_result result = cache_get(worker->cache, key, 1, 0, &value, &lease);
@@ -68,11 +66,10 @@ static void *look_up(void *arg)
 
 static void measure(struct cache *cache, unsigned threads)
 {
+    pthread_barrier_t start;
+    pthread_barrier_init(&start, NULL, threads);
     struct worker workers[THREADS_MAX];
     pthread_t ids[THREADS_MAX];
-    pthread_barrier_t start;
-
-    pthread_barrier_init(&start, NULL, threads);
     for (unsigned i = 0; i < threads; i++) {
         workers[i] =
             (struct worker){.cache = cache, .start = &start, .seed = 88172645463325252 + i};
@@ -90,7 +87,6 @@ static void measure(struct cache *cache, unsigned threads)
 int main(void)
 {
     struct cache *cache = cache_create(&(struct cache_options){.budget_bytes = BUDGET_BYTES});
-
     fill(cache);
     for (unsigned threads = 1; threads <= THREADS_MAX; threads++)
         measure(cache, threads);

@@ -234,7 +234,7 @@ bool call_peek(struct call *call, const char *key, struct cached *out)
     out->value = cache_peek(call->app->options.cache, slice_str(key), mono_ms(call));
     if (out->value)
         out->bytes = cache_value_bytes(out->value);
-    return out->value != NULL;
+    return out->value;
 }
 
 void cached_release(struct cached *cached)

@@ -47,8 +47,8 @@ struct tls_options {
 enum err tls_create(const struct tls_options *options, struct tls **out, char *why,
                     size_t why_size);
 
-/* Loads the files as tls_create does and forgets them again: whether a new configuration is right can
- * be known before anything is changed. */
+/* Loads the files as tls_create does and forgets them again: whether a new configuration is right
+ * can be known before anything is changed. */
 enum err tls_check(const struct tls_options *options, char *why, size_t why_size);
 
 struct tls *tls_hold(struct tls *tls);

@@ -1,6 +1,7 @@
 #include "server/front/tls_private.h"
 
 #include <arpa/inet.h>
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -83,7 +84,7 @@ static EVP_PKEY *read_key(const char *path, char *why, size_t why_size)
 static enum err load_key(SSL_CTX *ctx, const struct tls_pair *pair, bool *exposed, char *why,
                          size_t why_size)
 {
-    struct stat file;
+    struct stat file = {0};
     enum err err = tls_file_check(pair->key, &file, why, why_size);
     if (err != ERR_OK)
         return err;
@@ -151,7 +152,7 @@ static void call_with_name(const struct name_caller *caller, const unsigned char
                     c == '_' || c == '*';
         if (!fine || c == '/')
             return;
-        name[i] = c >= 'A' && c <= 'Z' ? (char)(c + 'a' - 'A') : c;
+        name[i] = (char)tolower(c);
     }
     name[length] = '\0';
     caller->fn(name, caller->arg);

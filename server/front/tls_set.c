@@ -2,6 +2,7 @@
 #include "server/front/tls_private.h"
 
 #include <assert.h>
+#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -102,7 +103,7 @@ SSL_CTX *tls_set_find(const struct tls_set *set, const char *name)
     if (length == 0 || length > TLSEXT_MAXLEN_host_name)
         return NULL;
     for (size_t i = 0; i <= length; i++)
-        text[i] = name[i] >= 'A' && name[i] <= 'Z' ? (char)(name[i] + 'a' - 'A') : name[i];
+        text[i] = (char)tolower((unsigned char)name[i]);
     SSL_CTX *ctx = find_exactly(set, text);
     char *dot = strchr(text, '.');
     if (ctx || !dot || dot == text)

@@ -41,33 +41,30 @@ static pthread_once_t places_once = PTHREAD_ONCE_INIT;
 static void make_places(void)
 {
     int rc = sem_init(&places, 0, AT_ONCE);
-
     assert(rc == 0);
 }
 
 static void derive(struct slice password, const struct cost *cost, const uint8_t *salt,
                    uint8_t *hash)
 {
-    int ok;
-
     pthread_once(&places_once, make_places);
     while (sem_wait(&places) != 0)
         assert(errno == EINTR);
-    ok = EVP_PBE_scrypt(password.len > 0 ? password.ptr : "", password.len, salt, SALT_SIZE,
-                        UINT64_C(1) << cost->log_n, cost->r, cost->p, MEMORY_MAX, hash, HASH_SIZE);
+    int ok =
+        EVP_PBE_scrypt(password.len > 0 ? password.ptr : "", password.len, salt, SALT_SIZE,
+                       UINT64_C(1) << cost->log_n, cost->r, cost->p, MEMORY_MAX, hash, HASH_SIZE);
     sem_post(&places);
     assert(ok == 1);
 }
 
 void password_hash(struct slice password, char out[PASSWORD_HASH_SIZE])
 {
-    struct buf text = BUF_INIT;
-    uint8_t salt[SALT_SIZE];
-    uint8_t hash[HASH_SIZE];
-
     assert(password.len <= PASSWORD_MAX);
+    uint8_t salt[SALT_SIZE];
     random_bytes(salt, sizeof salt);
+    uint8_t hash[HASH_SIZE];
     derive(password, &present_cost, salt, hash);
+    struct buf text = BUF_INIT;
     buf_printf(&text, "scrypt$%u$%u$%u$", present_cost.log_n, present_cost.r, present_cost.p);
     base64_append(&text, slice_of(salt, sizeof salt));
     buf_append_char(&text, '$');
@@ -81,7 +78,6 @@ void password_hash(struct slice password, char out[PASSWORD_HASH_SIZE])
 static bool read_number(struct slice *rest, unsigned max, unsigned *out)
 {
     int64_t value;
-
     if (!slice_to_i64(slice_cut(rest, '$'), &value) || value < 1 || value > max)
         return false;
     *out = (unsigned)value;
@@ -92,7 +88,6 @@ static bool read_bytes(struct slice *rest, uint8_t *out, size_t size)
 {
     struct buf bytes = BUF_INIT;
     bool ok = base64_decode(slice_cut(rest, '$'), &bytes) && bytes.len == size;
-
     if (ok)
         memcpy(out, bytes.data, size);
     buf_release(&bytes);
@@ -102,13 +97,12 @@ static bool read_bytes(struct slice *rest, uint8_t *out, size_t size)
 static bool parse(const char *text, struct parsed *out)
 {
     struct slice rest = slice_str(text);
-
     return slice_is(slice_cut(&rest, '$'), "scrypt") &&
            read_number(&rest, LOG_N_MAX, &out->cost.log_n) &&
            read_number(&rest, R_MAX, &out->cost.r) && read_number(&rest, P_MAX, &out->cost.p) &&
            out->cost.log_n < 16 * out->cost.r && /* a condition of RFC 7914 */
            read_bytes(&rest, out->salt, SALT_SIZE) && read_bytes(&rest, out->hash, HASH_SIZE) &&
-           rest.ptr == NULL;
+           !rest.ptr;
 }
 
 /* Derives if there is room to wait for it. */
@@ -117,7 +111,6 @@ static bool derive_in_turn(struct slice password, const struct cost *cost, const
 {
     static _Atomic unsigned crowd;
     bool room = atomic_fetch_add(&crowd, 1) < AT_ONCE + PASSWORD_WAITING_MAX;
-
     if (room)
         derive(password, cost, salt, hash);
     atomic_fetch_sub(&crowd, 1);
@@ -127,13 +120,12 @@ static bool derive_in_turn(struct slice password, const struct cost *cost, const
 enum err password_verify(struct slice password, const char *hash)
 {
     struct parsed stored;
-    uint8_t made[HASH_SIZE];
-    bool known = hash != NULL && parse(hash, &stored);
-
+    bool known = hash && parse(hash, &stored);
     if (password.len > PASSWORD_MAX)
         return ERR_UNAUTHENTICATED;
     if (!known)
         stored = (struct parsed){.cost = present_cost};
+    uint8_t made[HASH_SIZE];
     if (!derive_in_turn(password, &stored.cost, stored.salt, made))
         return ERR_OVERLOADED;
     bool right = (CRYPTO_memcmp(made, stored.hash, HASH_SIZE) == 0) & known;

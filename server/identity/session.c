@@ -31,7 +31,7 @@ struct sessions *sessions_create(void)
 
 void sessions_destroy(struct sessions **sessions)
 {
-    if (*sessions == NULL)
+    if (!*sessions)
         return;
     lock_release(&(*sessions)->lock);
     OPENSSL_cleanse(*sessions, sizeof **sessions);
@@ -42,8 +42,8 @@ void sessions_destroy(struct sessions **sessions)
 void session_token_make(char out[SESSION_TOKEN_SIZE])
 {
     uint8_t bits[32];
-    struct buf text = BUF_INIT;
     random_bytes(bits, sizeof bits);
+    struct buf text = BUF_INIT;
     base64url_append(&text, slice_of(bits, sizeof bits));
     assert(text.len == SESSION_TOKEN_SIZE - 1);
     memcpy(out, text.data, text.len);
@@ -65,8 +65,8 @@ static void digest_of(struct slice token, uint8_t out[SHA256_DIGEST_LENGTH])
  * steer its digest. */
 static struct slot *slot_find(struct sessions *sessions, struct slice token)
 {
-    uint8_t digest[SHA256_DIGEST_LENGTH];
     lock_assert_held(&sessions->lock);
+    uint8_t digest[SHA256_DIGEST_LENGTH];
     digest_of(token, digest);
     for (unsigned i = 0; i < SESSIONS_MAX; i++) {
         struct slot *slot = &sessions->slots[i];
@@ -111,10 +111,10 @@ bool sessions_use(struct sessions *sessions, struct slice token, int64_t now_ms,
 {
     lock_acquire(&sessions->lock);
     struct slot *slot = slot_find(sessions, token);
-    bool alive = slot != NULL && now_ms - slot->used_ms < SESSION_IDLE_MS;
+    bool alive = slot && now_ms - slot->used_ms < SESSION_IDLE_MS;
     if (alive) {
         slot->used_ms = now_ms;
-        if (out != NULL)
+        if (out)
             *out = slot->session;
     }
     lock_leave(&sessions->lock);
@@ -125,7 +125,7 @@ void sessions_end(struct sessions *sessions, struct slice token)
 {
     lock_acquire(&sessions->lock);
     struct slot *slot = slot_find(sessions, token);
-    if (slot != NULL)
+    if (slot)
         slot->taken = false;
     lock_leave(&sessions->lock);
 }

@@ -174,7 +174,6 @@ static void test_statistics_add_up(void **state)
     const char bytes[400] = {0};
     uint64_t seed = 7, gets = 0;
     char name[32];
-
     for (int64_t now_ms = 0; now_ms < 60000; now_ms++, gets++) {
         struct slice key = numbered(name, sizeof name, "k", (unsigned)(next_random(&seed) % 8000));
         struct cache_value *value;

@@ -1,12 +1,11 @@
+#include "server/http/accept.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include <cmocka.h>
-
-#include "server/http/accept.h"
-
 #include <stdlib.h>
 
 #define ALL (1U << CODING_GZIP | 1U << CODING_BR)

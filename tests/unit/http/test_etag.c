@@ -1,12 +1,11 @@
+#include "server/http/etag.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include <cmocka.h>
-
-#include "server/http/etag.h"
-
 #include <stdlib.h>
 
 static bool weakly(const char *list, const char *etag)
@@ -21,8 +20,8 @@ static bool strongly(const char *list, const char *etag)
 
 static void test_a_tag_is_a_hash_in_quotes(void **state)
 {
-    char out[ETAG_SIZE];
     (void)state;
+    char out[ETAG_SIZE];
     etag_format(0x0123456789abcdef, out);
     assert_memory_equal(out, "\"0123456789abcdef\"", ETAG_SIZE);
     etag_format(0, out);

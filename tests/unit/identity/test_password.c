@@ -31,9 +31,8 @@ int EVP_PBE_scrypt(const char *pass, size_t pass_len, const unsigned char *salt,
 
 static void test_password_is_verified_by_its_hash_only(void **state)
 {
-    char hash[PASSWORD_HASH_SIZE];
-
     (void)state;
+    char hash[PASSWORD_HASH_SIZE];
     password_hash(slice_str("secret"), hash);
     assert_int_equal(strncmp(hash, "scrypt$14$8$5$", 14), 0);
     assert_int_equal(password_verify(slice_str("secret"), hash), ERR_OK);
@@ -66,7 +65,6 @@ static void test_password_hash_may_not_ask_for_too_much(void **state)
     static const char rest[] =
         "$AAECAwQFBgcICQoLDA0ODw==$nfkj3u1fRTHCea+fVr03sWV770kp5wLOLoEakziKhqE=";
     char hash[PASSWORD_HASH_SIZE] = "scrypt$30$8$1";
-
     (void)state;
     strcat(hash, rest);
     assert_int_equal(password_verify(slice_str("correct horse"), hash), ERR_UNAUTHENTICATED);
@@ -74,9 +72,8 @@ static void test_password_hash_may_not_ask_for_too_much(void **state)
 
 static void test_password_longer_than_the_bound_is_refused(void **state)
 {
-    char longer[PASSWORD_MAX + 1];
-
     (void)state;
+    char longer[PASSWORD_MAX + 1];
     memset(longer, 'x', sizeof longer);
     assert_int_equal(password_verify(slice_of(longer, sizeof longer), FOREIGN),
                      ERR_UNAUTHENTICATED);
@@ -93,7 +90,6 @@ struct visitor {
 static void *visit(void *arg)
 {
     struct visitor *visitor = arg;
-
     visitor->result = password_verify(slice_str("correct horse"), FOREIGN);
     if (visitor->result == ERR_OVERLOADED)
         sem_post(visitor->refused);
@@ -102,14 +98,12 @@ static void *visit(void *arg)
 
 static void test_password_only_so_many_may_wait(void **state)
 {
-    struct visitor crowd[CROWD];
-    unsigned right = 0, refused_count = 0;
-    sem_t refused;
-
     (void)state;
+    sem_t refused;
     sem_init(&refused, 0, 0);
     sem_init(&gate, 0, 0);
     gate_closed = true;
+    struct visitor crowd[CROWD];
     for (int i = 0; i < CROWD; i++) {
         crowd[i].refused = &refused;
         pthread_create(&crowd[i].thread, NULL, visit, &crowd[i]);
@@ -119,6 +113,7 @@ static void test_password_only_so_many_may_wait(void **state)
     gate_closed = false;
     sem_post(&gate);
     sem_post(&gate);
+    unsigned right = 0, refused_count = 0;
     for (int i = 0; i < CROWD; i++) {
         pthread_join(crowd[i].thread, NULL);
         right += crowd[i].result == ERR_OK;
@@ -140,6 +135,5 @@ int main(void)
         cmocka_unit_test(test_password_longer_than_the_bound_is_refused),
         cmocka_unit_test(test_password_only_so_many_may_wait),
     };
-
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
