@@ -13,7 +13,7 @@ BEGIN {
     may["cache"] = "cache/ base/"
     may["queue"] = "queue/ storage/ base/"
     may["server/http"] = "server/http/ base/"
-    may["server/config"] = "server/config/ server/http/message.h base/"
+    may["server/config"] = "server/config/ server/http/ base/"
     may["server/front"] = "server/front/ server/http/ base/"
     may["server/identity"] = "server/identity/ server/http/ cache/ storage/ base/"
     may["server/gateway"] = "server/gateway/ server/http/ server/identity/ cache/ storage/ base/"

@@ -56,8 +56,33 @@ const char *config_list_at(const struct config_section *section, const char *key
 /* The place of a CONFIG_CHOICE value among the words of its row. */
 unsigned config_choice(const struct config_section *section, const char *key);
 
+/* ---- Comparing */
+
+struct config_change {
+    const char *section; /* "server", "route shop" */
+    const char *key;     /* NULL: the section as a whole */
+    /* The values as they are written, lists with commas, secrets as "(secret)"; NULL: the section
+     * is not there. Of a section as a whole the other one is "". */
+    const char *from, *to;
+    unsigned line;  /* in the file of `to`; 0: not in it */
+    unsigned takes; /* CONFIG_RELOADS or CONFIG_RESTART (schema.h) */
+};
+
+/* Borrows for the call. */
+typedef void (*config_change_fn)(const struct config_change *change, void *arg);
+
+/* Reports, in the order of the file, each change from `before` to `after` that takes a reload, or
+ * each that takes a restart. A section that comes or goes takes a restart if one of its keys does.
+ * Both were read with the same kinds of sections. */
+void config_diff(const struct config *before, const struct config *after, unsigned takes,
+                 config_change_fn report, void *arg);
+
+/* ---- The manual */
+
 /* Appends docs/config.md: every section and key with its default, what is allowed, and its help. */
 void config_describe(const struct config_kind *modules, struct buf *out);
+
+/* ---- Addresses */
 
 /* An address to listen on, taken apart: "127.0.0.1:8080", "[::1]:0", "unix:/run/galley.sock". */
 struct config_address {

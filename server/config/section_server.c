@@ -90,10 +90,8 @@ static const struct config_key admin_keys[] = {
     {"listen", CONFIG_ADDRESS, "", 0, 0, CONFIG_RESTART, NULL,
      "Where /_/, /metrics and health are served, and then only there; empty: on the other "
      "listeners."},
-    {"allow", CONFIG_CIDR,
-     "127.0.0.0/8, 10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16, 169.254.0.0/16, ::1, fc00::/7, "
-     "fe80::/10",
-     0, 0, CONFIG_RELOADS | CONFIG_LIST | CONFIG_COMMAS, NULL, "Who may see /_/ and /metrics."},
+    {"allow", CONFIG_CIDR, "loopback, private", 0, 0, CONFIG_RELOADS | CONFIG_LIST | CONFIG_COMMAS,
+     NULL, "Who may see /_/ and /metrics."},
 };
 
 const struct config_kind config_admin = {

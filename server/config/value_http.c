@@ -1,6 +1,9 @@
 /* Values that name what HTTP knows: addresses, hosts, paths, methods, targets. */
 #include "server/config/config_private.h"
+
+#include "base/cidr.h"
 #include "base/rate_limit.h"
+#include "server/http/host.h"
 #include "server/http/message.h"
 
 #include <arpa/inet.h>
@@ -85,48 +88,23 @@ static bool parse_cidr(const struct config_field *field, const char *text, struc
 {
     (void)field;
     (void)out;
-    (void)why;
-    struct slice rest = slice_str(text);
-    struct slice address = slice_cut(&rest, '/');
-    char host[INET6_ADDRSTRLEN];
-    if (address.len >= sizeof host)
-        return false;
-    memcpy(host, address.ptr, address.len);
-    host[address.len] = '\0';
-    int64_t bits = 0;
-    int64_t most = strchr(host, ':') ? 128 : 32;
-    return is_ip(host) && (!rest.ptr || (slice_to_i64(rest, &bits) && bits >= 0 && bits <= most));
+    struct cidr_list list = {0};
+    char reason[200] = "";
+    bool ok = cidr_list_parse(&list, slice_str(text), reason, sizeof reason);
+    if (!ok)
+        buf_printf(why, " (%s)", reason);
+    cidr_list_release(&list);
+    return ok;
 }
 
 static void describe_cidr(const struct config_field *field, struct buf *out)
 {
     (void)field;
-    buf_append_str(out, "an address or a network such as 10.0.0.0/8 or fd00::/8");
+    buf_append_str(
+        out, "an address, a network such as 10.0.0.0/8 or fd00::/8, loopback, private or all");
 }
 
 /* ---- Names of hosts */
-
-static bool label_ok(struct slice label)
-{
-    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_";
-    for (size_t i = 0; i < label.len; i++) {
-        if (!strchr(plain, label.ptr[i]))
-            return false;
-    }
-    return label.len >= 1 && label.len <= 63 && label.ptr[0] != '-' &&
-           label.ptr[label.len - 1] != '-';
-}
-
-static bool host_ok(struct slice host)
-{
-    if (host.len < 1 || host.len > 253)
-        return false;
-    while (host.ptr) {
-        if (!label_ok(slice_cut(&host, '.')))
-            return false;
-    }
-    return true;
-}
 
 static bool parse_host(const struct config_field *field, const char *text, struct config_value *out,
                        struct buf *why)
@@ -134,7 +112,8 @@ static bool parse_host(const struct config_field *field, const char *text, struc
     (void)field;
     (void)out;
     (void)why;
-    return host_ok(slice_str(text)) || is_ip(text);
+    struct host host;
+    return is_ip(text) || (host_parse(slice_str(text), &host) && host.port == 0);
 }
 
 static void describe_host(const struct config_field *field, struct buf *out)
@@ -143,31 +122,14 @@ static void describe_host(const struct config_field *field, struct buf *out)
     buf_append_str(out, "the name of a host, such as admin.example.org, without a port");
 }
 
-/* Of "https://HOST[:PORT]" what is behind the scheme. */
-static bool authority_ok(struct slice text)
-{
-    uint16_t port = 1;
-    if (text.len > 0 && text.ptr[0] == '[') {
-        struct config_address address;
-        char copy[80];
-        if (text.len >= sizeof copy - 4)
-            return false;
-        memcpy(copy, text.ptr, text.len);
-        memcpy(copy + text.len, text.ptr[text.len - 1] == ']' ? ":1" : "", 3);
-        return config_parse_address(copy, &address) && address.port > 0;
-    }
-    struct slice rest = text;
-    struct slice host = slice_cut(&rest, ':');
-    return host_ok(host) && (!rest.ptr || (parse_port(rest, &port) && port > 0));
-}
-
 static bool parse_origin(const struct config_field *field, const char *text,
                          struct config_value *out, struct buf *why)
 {
     (void)field;
     (void)out;
     (void)why;
-    return strncmp(text, "https://", 8) == 0 && authority_ok(slice_str(text + 8));
+    struct host host;
+    return strncmp(text, "https://", 8) == 0 && host_parse(slice_str(text + 8), &host);
 }
 
 static void describe_origin(const struct config_field *field, struct buf *out)
