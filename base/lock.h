@@ -12,7 +12,8 @@
 
 /* The whole lock order, outermost first. Change docs/locks.md in the same commit. */
 enum lock_rank {
-    LOCK_RANK_ADMIN = 1,
+    LOCK_RANK_RELOAD = 1,
+    LOCK_RANK_ADMIN,
     LOCK_RANK_IDEMPOTENCY,
     LOCK_RANK_PLANS,
     LOCK_RANK_QUEUE,

@@ -153,7 +153,7 @@ static enum err issue_token(void *arg, const struct principal *user, struct buf 
                             int64_t *expires_in_s)
 {
     struct galley *galley = arg;
-    int64_t ttl_ms = setting(galley, "auth", "token_ttl");
+    int64_t ttl_ms = galley->token_ttl_ms;
     *expires_in_s = ttl_ms / 1000;
     return jwt_issue(galley->jwt, user, clock_wall_ms(&clock_system), ttl_ms, out);
 }
@@ -193,7 +193,7 @@ static enum err open_gateway(struct galley *galley, char *why, size_t why_size)
     struct plan *plan;
     enum err err = gateway_create(&options, &galley->gateway, why, why_size);
     if (!err)
-        err = routes_plan(galley, &plan, why, why_size);
+        err = routes_plan(galley, galley->config, &plan, why, why_size);
     if (err) {
         gateway_destroy(&galley->gateway);
         return err;
@@ -327,13 +327,16 @@ static const struct step {
 
 static void undo(struct galley *galley, size_t taken)
 {
+    const struct config_section *server = config_section(galley_config(galley), "server");
     galley->stop_by_ns =
-        clock_mono_ns(&clock_system) + setting(galley, "server", "drain_timeout") * 1000000;
+        clock_mono_ns(&clock_system) + config_int(server, "drain_timeout") * 1000000;
     while (taken-- > 0) {
         if (steps[taken].stop)
             steps[taken].stop(galley);
     }
     ticker_destroy(&galley->ticker);
+    config_destroy(&galley->reloaded);
+    lock_release(&galley->reload_lock);
 }
 
 bool galley_check(const struct config *config, const char *path, struct buf *errors)
@@ -341,10 +344,14 @@ bool galley_check(const struct config *config, const char *path, struct buf *err
     return routes_check(config, modules, path, errors);
 }
 
-enum err galley_start(const struct config *config, struct galley **out, char *why, size_t why_size)
+enum err galley_start(const struct config_source *source, const struct config *config,
+                      struct galley **out, char *why, size_t why_size)
 {
     struct galley *galley = mem_zalloc(sizeof *galley);
+    galley->source = *source;
     galley->config = config;
+    lock_init(&galley->reload_lock, LOCK_RANK_RELOAD);
+    reload_settings(galley, config);
     galley->started_ms = clock_wall_ms(&clock_system);
     galley->ticker = ticker_create();
     for (size_t i = 0; i < STEPS; i++) {
@@ -364,7 +371,10 @@ enum err galley_start(const struct config *config, struct galley **out, char *wh
 bool galley_stop(struct galley **galley_ptr)
 {
     struct galley *galley = *galley_ptr;
+    lock_acquire(
+        &galley->reload_lock); /* a reload that runs is let through, the next are refused */
     galley->draining = true;
+    lock_leave(&galley->reload_lock);
     log_write(LOG_INFO, "galley", "stopping");
     undo(galley, STEPS);
     unsigned cut = galley->connections_cut;

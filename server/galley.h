@@ -16,9 +16,18 @@ const struct config_kind *galley_sections(void);
  * file at `path` that leads to nothing. */
 bool galley_check(const struct config *config, const char *path, struct buf *errors);
 
-/* Starts everything; the configuration has been checked; on an error stops what was started and
- * says why. Threads: main. */
-enum err galley_start(const struct config *config, struct galley **out, char *why, size_t why_size);
+/* Starts everything; the configuration is what was read from the source, and has been checked; both
+ * outlive the galley. On an error stops what was started and says why. Threads: main. */
+enum err galley_start(const struct config_source *source, const struct config *config,
+                      struct galley **out, char *why, size_t why_size);
+
+/* Reads the configuration anew and takes over what needs no restart (docs/reload.md); logs what
+ * changes. Appends JSON to the report: {"changed": [...], "restart": [...]}, each change
+ * {"section", "key", "from", "to"}. Otherwise nothing has changed: ERR_VALIDATION, and the report
+ * is
+ * [{"message": "config.ini:12: ..."}, ...], or ERR_DRAINING. Threads: any; one at a time gets in.
+ */
+enum err galley_reload(struct galley *galley, struct buf *report);
 
 /* Stops accepting, answers what is in flight, finishes running jobs, closes the store; bounded by
  * server.drain_timeout. Sets NULL. True if nothing had to be cut. */

@@ -2,6 +2,7 @@
 #ifndef GALLEY_SERVER_GALLEY_PRIVATE_H
 #define GALLEY_SERVER_GALLEY_PRIVATE_H
 
+#include "base/lock.h"
 #include "base/ticker.h"
 #include "cache/cache.h"
 #include "queue/queue.h"
@@ -15,7 +16,7 @@ struct admin;
 
 /* In the order of starting; stopping runs it backwards. */
 struct galley {
-    const struct config *config;
+    const struct config *config; /* of the start; for what a change of takes a restart */
     char data_dir[4096];
     struct ticker *ticker;
     struct store *store;
@@ -28,18 +29,34 @@ struct galley {
     struct gateway *gateway;
     struct timer *gateway_timer;
     struct front *front;
-    char authority[96]; /* that it listens on: "127.0.0.1:8080", "[::1]:8080" */
-    int64_t started_ms; /* wall clock */
-    _Atomic bool draining;
+    char authority[96];       /* that it listens on: "127.0.0.1:8080", "[::1]:8080" */
+    int64_t started_ms;       /* wall clock */
+    _Atomic bool draining;    /* set under the reload lock */
     int64_t stop_by_ns;       /* monotonic; set when stopping */
     unsigned connections_cut; /* by the stop */
+
+    struct config_source source;
+    struct lock reload_lock;
+    struct config *reloaded;     /* what was loaded last; NULL: never; guarded by it */
+    _Atomic uint64_t reloads[2]; /* done, and refused */
+    _Atomic int64_t token_ttl_ms;
 };
+
+/* The configuration that holds now. Threads: holds reload_lock, or nothing serves. */
+static inline const struct config *galley_config(const struct galley *galley)
+{
+    return galley->reloaded ? galley->reloaded : galley->config;
+}
+
+/* reload.c: takes over what is not the plan's. */
+void reload_settings(struct galley *galley, const struct config *config);
 
 /* routes.c: every route of the process: the operations pages, the admin, the modules' mounted by
  * [route] sections. */
 bool routes_check(const struct config *config, const struct app_module *const *modules,
                   const char *path, struct buf *errors); /* see galley_check */
-enum err routes_plan(struct galley *galley, struct plan **out, char *why, size_t why_size);
+enum err routes_plan(struct galley *galley, const struct config *config, struct plan **out,
+                     char *why, size_t why_size);
 
 /* ops.c: targets, arg is the struct galley. */
 void ops_healthz(struct request *request, struct response *response, void *galley);

@@ -121,6 +121,17 @@ static void write_front(const struct galley *galley, struct buf *out)
               "Connections closed to make room for others.", stats.evicted);
 }
 
+static void write_config(const struct galley *galley, struct buf *out)
+{
+    static const char name[] = "galley_config_reloads_total";
+    metrics_write_help(out, name, "counter", "Times that the configuration was read anew.");
+    metrics_write_u64(out, name, "outcome=\"done\"", galley->reloads[0]);
+    metrics_write_u64(out, name, "outcome=\"refused\"", galley->reloads[1]);
+    write_one(out, "galley_config_plans", "gauge",
+              "Plans of routes in use: the present one, and those that older requests hold.",
+              gateway_plans(galley->gateway));
+}
+
 static uint64_t resident_bytes(void)
 {
     unsigned long total = 0, resident = 0;
@@ -173,6 +184,7 @@ void ops_metrics(struct request *request, struct response *response, void *arg)
     write_queues(galley, out);
     write_store(galley, out);
     write_front(galley, out);
+    write_config(galley, out);
     write_one(out, "galley_log_dropped_total", "counter", "Log lines lost to a full ring.",
               log_dropped());
     write_process(galley, out);

@@ -167,9 +167,9 @@ static void add_own(struct route_list *list, struct galley *galley)
 
 #define OWN_ROUTES 6
 
-static void add_modules(struct route_list *list, struct galley *galley)
+static void add_modules(struct route_list *list, struct galley *galley, const struct config *config)
 {
-    struct mounts mounts = mounts_of(galley->config);
+    struct mounts mounts = mounts_of(config);
     for (unsigned i = 0; i < app_route_count(galley->app); i++) {
         struct app_route_info info = app_route(galley->app, i);
         const struct mount *mount = find_mount(&mounts, &info);
@@ -179,12 +179,13 @@ static void add_modules(struct route_list *list, struct galley *galley)
     free(mounts.list);
 }
 
-enum err routes_plan(struct galley *galley, struct plan **out, char *why, size_t why_size)
+enum err routes_plan(struct galley *galley, const struct config *config, struct plan **out,
+                     char *why, size_t why_size)
 {
     struct route_list list = {0};
     list.specs = mem_zalloc((OWN_ROUTES + app_route_count(galley->app)) * sizeof *list.specs);
     add_own(&list, galley);
-    add_modules(&list, galley);
+    add_modules(&list, galley, config);
     struct plan_options options = {.routes = list.specs, .route_count = list.count};
     enum err err = plan_create(galley->gateway, &options, out, why, why_size);
     free(list.specs);

@@ -14,25 +14,39 @@
 
 /* The threads that are started later inherit the mask, so that these signals are the main thread's
  * alone. A client that goes away and a file that may not grow are errors of a call, not our end. */
-static void take_signals(sigset_t *stops)
+static void take_signals(sigset_t *ours)
 {
-    sigemptyset(stops);
-    sigaddset(stops, SIGTERM);
-    sigaddset(stops, SIGINT);
-    sigaddset(stops, SIGHUP);
-    pthread_sigmask(SIG_BLOCK, stops, NULL);
+    sigemptyset(ours);
+    sigaddset(ours, SIGTERM);
+    sigaddset(ours, SIGINT);
+    sigaddset(ours, SIGHUP);
+    pthread_sigmask(SIG_BLOCK, ours, NULL);
     signal(SIGPIPE, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN);
 }
 
-/* Gives the signals back their default: whoever sends a second one is not willing to wait. What was
- * acknowledged is on disk already. */
-static void wait_for_stop(const sigset_t *stops)
+/* SIGHUP reads the configuration anew; its outcome is in the log. */
+static void reload(struct galley *galley)
+{
+    struct buf report = BUF_INIT;
+    galley_reload(galley, &report);
+    buf_release(&report);
+}
+
+/* Reloads until it is time to stop. Gives the signals back their default then: whoever sends a
+ * second one is not willing to wait. What was acknowledged is on disk already. */
+static void wait_for_stop(struct galley *galley, sigset_t *ours)
 {
     int number;
-    sigwait(stops, &number);
-    log_write(LOG_INFO, "galley", "%s received", strsignal(number));
-    pthread_sigmask(SIG_UNBLOCK, stops, NULL);
+    for (;;) {
+        sigwait(ours, &number);
+        log_write(LOG_INFO, "galley", "%s received", strsignal(number));
+        if (number != SIGHUP)
+            break;
+        reload(galley);
+    }
+    sigdelset(ours, SIGHUP); /* whose default would end the process */
+    pthread_sigmask(SIG_UNBLOCK, ours, NULL);
 }
 
 /* Each connection is a file, and the default of 1024 is below [server] workers. More than the hard
@@ -98,19 +112,19 @@ static bool open_log(const struct config *config)
 }
 
 /* From the first thread to the last. Returns the exit status. */
-static int serve(const struct config *config)
+static int serve(const struct config_source *source, const struct config *config)
 {
-    sigset_t stops;
-    take_signals(&stops);
+    sigset_t signals;
+    take_signals(&signals);
     raise_file_limit();
     if (!open_log(config))
         return EXIT_FAILURE;
     struct galley *galley;
     char why[600] = "";
     bool clean = false;
-    if (galley_start(config, &galley, why, sizeof why) == ERR_OK) {
+    if (galley_start(source, config, &galley, why, sizeof why) == ERR_OK) {
         print_banner(config, galley);
-        wait_for_stop(&stops);
+        wait_for_stop(galley, &signals);
         clean = galley_stop(&galley);
     }
     log_close();
@@ -133,7 +147,7 @@ static int serve_run(int argc, char **argv)
     struct config *config = cli_load_config(&source);
     if (!config)
         return CLI_USAGE;
-    int status = serve(config);
+    int status = serve(&source, config);
     config_destroy(&config);
     return status;
 }
@@ -142,11 +156,11 @@ const struct command command_serve = {
     .name = "serve",
     .usage = "galley serve [-c FILE] [--listen ADDR:PORT] [--data DIR]",
     .help =
-        "Runs the server until SIGTERM, SIGINT or SIGHUP, then answers what is in flight; a "
-        "second\n"
-        "signal ends it at once. The configuration is config.ini unless -c names another; "
-        "--listen\n"
-        "and --data win over it. Port 0 picks a free one. Exit status 0 after a clean stop, 1 if\n"
-        "it could not start or something was cut, 2 for wrong arguments or configuration.",
+        "Runs the server until SIGTERM or SIGINT, then answers what is in flight; a second signal\n"
+        "ends it at once. SIGHUP reads the configuration anew (galley help reload). It is\n"
+        "config.ini unless -c names another; --listen and --data win over it. Port 0 picks a free\n"
+        "one. Exit status 0 after a clean stop, 1 if it could not start or something was cut, 2 "
+        "for\n"
+        "wrong arguments or configuration.",
     .run = serve_run,
 };

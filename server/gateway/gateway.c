@@ -98,5 +98,5 @@ void gateway_sweep(struct gateway *gateway, int64_t now_ms)
     enum err err = answer_records_sweep(&gateway->answers, now_ms);
     if (err)
         log_write(LOG_WARN, "gateway", "cannot drop old idempotency records: %s", err_text(err));
-    plans_reap(gateway);
+    gateway_plans(gateway);
 }

@@ -91,9 +91,12 @@ void gateway_sweep(struct gateway *gateway, int64_t now_ms);
 struct gateway_stats {
     uint64_t by_class[6];
     struct histogram_snapshot duration;
-    unsigned plans; /* in use: the present one, and those that older requests still hold */
 };
 void gateway_stats(struct gateway *gateway, struct gateway_stats *out);
+
+/* Empties the plans that nobody holds any more. Returns how many are in use: the present one, and
+ * those that older requests still hold. */
+unsigned gateway_plans(struct gateway *gateway);
 
 /* Appends galley_http_requests_total and galley_http_request_duration_seconds. */
 void gateway_metrics(struct gateway *gateway, struct buf *out);

@@ -43,10 +43,6 @@ struct plan *plan_hold(struct gateway *gateway);
 /* Threads: any, also another than the one that took it. */
 void plan_release(struct plan *plan);
 
-/* Empties the past plans that nobody holds. Returns how many plans are left, with the present one.
- */
-unsigned plans_reap(struct gateway *gateway);
-
 /* Frees all; nobody holds one. */
 void plans_destroy(struct gateway *gateway);
 

@@ -77,7 +77,7 @@ static void add_snapshot(struct histogram_snapshot *sum, const struct histogram 
 
 void gateway_stats(struct gateway *gateway, struct gateway_stats *out)
 {
-    *out = (struct gateway_stats){.plans = plans_reap(gateway)};
+    *out = (struct gateway_stats){0};
     struct route_traffic *one = traffic_first(gateway->traffic);
     for (; one; one = one->next) {
         for (int status = STATUS_MIN; status <= STATUS_MAX; status++)

@@ -145,10 +145,10 @@ void gateway_swap(struct gateway *gateway, struct plan *plan)
     if (before)
         before->state = PLAN_PAST;
     lock_leave(&gateway->lock);
-    plans_reap(gateway);
+    gateway_plans(gateway);
 }
 
-unsigned plans_reap(struct gateway *gateway)
+unsigned gateway_plans(struct gateway *gateway)
 {
     unsigned left = 0;
     lock_acquire(&gateway->lock);

@@ -37,7 +37,7 @@ export async function startGalley(options = {}) {
     const galley = new Galley(options);
     after(() => galley.finish()); // of the running test, or of the file
     galley.dir = await mkdtemp(path.join(os.tmpdir(), 'galley-test-'));
-    await writeFile(path.join(galley.dir, 'config.ini'), configText(options.config));
+    await galley.configure(options.config);
     await galley.start();
     return galley;
 }
@@ -138,6 +138,20 @@ class Galley {
         if (!Array.isArray(first)) this.#fail(`did not start (${JSON.stringify(first)})`);
         this.url = first[1];
         this.port = Number(first[2]);
+    }
+
+    // Another config.ini, of the defaults of tests with overrides, or the text given.
+    configure(config) {
+        const text = typeof config === 'string' ? config : configText(config);
+        return writeFile(path.join(this.dir, 'config.ini'), text);
+    }
+
+    // Has it read its file anew by SIGHUP, and waits for the log to say how that went.
+    async reload() {
+        const outcome = /"message":"(reloaded: |not reloaded)/g;
+        const before = this.stderr.match(outcome)?.length ?? 0;
+        this.child.kill('SIGHUP');
+        await eventually('the reload', () => (this.stderr.match(outcome)?.length ?? 0) > before);
     }
 
     // Asks it to stop and expects that it does so in order.
