@@ -10,43 +10,82 @@
 
 /* ---- Which bytes may stand where */
 
-enum { IN_TOKEN = 1, IN_VALUE = 2, IN_TARGET = 4 };
-
-static unsigned char allowed[256];
-
-static void allow(const char *chars, unsigned char kind)
-{
-    for (; *chars != '\0'; chars++)
-        allowed[(unsigned char)*chars] |= kind;
-}
-
-static void allow_range(int first, int last, unsigned char kind)
-{
-    for (int c = first; c <= last; c++)
-        allowed[c] |= kind;
-}
+enum {
+    IN_TOKEN = 1,
+    IN_VALUE = 2,
+    IN_TARGET = 4,
+    IN_PATH = 8, /* of a target, and there is nothing to decode and no segment to remove */
+    NAME = IN_TOKEN | IN_VALUE | IN_TARGET | IN_PATH,
+    MARK = IN_VALUE | IN_TARGET | IN_PATH,
+};
 
 /* RFC 9110 sections 5.5 and 5.6.2. In targets we take every visible character but '#': clients are
  * careless with some of them, and none is ambiguous. */
-__attribute__((constructor)) static void fill_allowed(void)
+static const unsigned char allowed[256] = {
+    ['\t'] = IN_VALUE,
+    [' '] = IN_VALUE,
+    ['!'] = NAME,
+    ['"'] = MARK,
+    ['#'] = IN_TOKEN | IN_VALUE,
+    ['$'] = NAME,
+    ['%'] = NAME & ~IN_PATH,
+    ['&' ... '\''] = NAME,
+    ['(' ... ')'] = MARK,
+    ['*' ... '+'] = NAME,
+    [','] = MARK,
+    ['-'] = NAME,
+    ['.'] = NAME & ~IN_PATH,
+    ['/'] = MARK,
+    ['0' ... '9'] = NAME,
+    [':' ... '>'] = MARK,
+    ['?'] = MARK & ~IN_PATH,
+    ['@'] = MARK,
+    ['A' ... 'Z'] = NAME,
+    ['['] = MARK,
+    ['\\'] = MARK & ~IN_PATH,
+    [']'] = MARK,
+    ['^' ... 'z'] = NAME,
+    ['{'] = MARK,
+    ['|'] = NAME,
+    ['}'] = MARK,
+    ['~'] = NAME,
+    [0x80 ... 0xFF] = IN_VALUE,
+};
+
+/* Behind the bytes of that kind that `at` begins with. */
+static const char *skip(const char *at, const char *end, unsigned char kind)
 {
-    allow_range('0', '9', IN_TOKEN);
-    allow_range('A', 'Z', IN_TOKEN);
-    allow_range('a', 'z', IN_TOKEN);
-    allow("!#$%&'*+-.^_`|~", IN_TOKEN);
-    allow_range('!', '~', IN_VALUE | IN_TARGET);
-    allowed['#'] &= (unsigned char)~IN_TARGET;
-    allow(" \t", IN_VALUE);
-    allow_range(0x80, 0xFF, IN_VALUE);
+    while (at < end && allowed[(unsigned char)*at] & kind)
+        at++;
+    return at;
 }
 
 static bool all(struct slice s, unsigned char kind)
 {
-    for (size_t i = 0; i < s.len; i++) {
-        if (!(allowed[(unsigned char)s.ptr[i]] & kind))
-            return false;
+    return skip(s.ptr, s.ptr + s.len, kind) == s.ptr + s.len;
+}
+
+#define EACH_BYTE(c) (UINT64_C(0x0101010101010101) * (c))
+
+/* False if one of eight bytes is a control character or beyond ASCII: adding 1 sets the highest bit
+ * of 0x7F and of what has it set, taking 0x20 away that of what is smaller. A carry only ever makes
+ * the answer false. */
+static bool is_plain_text(uint64_t bytes)
+{
+    return (((bytes + EACH_BYTE(1)) | (bytes - EACH_BYTE(0x20))) & EACH_BYTE(0x80)) == 0;
+}
+
+/* skip(IN_VALUE): values are most of a head. */
+static const char *skip_value(const char *at, const char *end)
+{
+    uint64_t bytes;
+    for (size_t words = (size_t)(end - at) / sizeof bytes; words > 0; words--) {
+        memcpy(&bytes, at, sizeof bytes);
+        if (!is_plain_text(bytes))
+            break;
+        at += sizeof bytes;
     }
-    return true;
+    return skip(at, end, IN_VALUE);
 }
 
 /* ---- The end of the head */
@@ -123,12 +162,28 @@ static bool take_authority(struct slice *target, struct head *out)
     return host_parse(out->authority, &host);
 }
 
+/* "/a/b?c" as most are: the path is normal as it stands. */
+static bool take_plain_target(struct slice target, struct head *out)
+{
+    const char *end = target.ptr + target.len;
+    const char *mark = skip(target.ptr, end, IN_PATH);
+    if (target.ptr[0] != '/' || (mark < end && *mark != '?') || skip(mark, end, IN_TARGET) < end)
+        return false;
+    out->path = slice_cut(&target, '?');
+    out->query = target;
+    return true;
+}
+
 /* The four forms of RFC 9112 section 3.2, without the one that only CONNECT has. */
 static enum err parse_target(struct slice target, char *head, struct head *out)
 {
     if (target.len > TARGET_MAX)
         return ERR_URI_TOO_LONG;
-    if (target.len == 0 || !all(target, IN_TARGET))
+    if (target.len == 0)
+        return ERR_MALFORMED;
+    if (take_plain_target(target, out))
+        return ERR_OK;
+    if (!all(target, IN_TARGET))
         return ERR_MALFORMED;
     if (slice_is(target, "*") && out->method == METHOD_OPTIONS) {
         out->asterisk = true;
@@ -163,17 +218,37 @@ static enum err parse_request_line(struct slice line, char *head, struct head *o
 
 bool head_is_value(struct slice text)
 {
-    return all(text, IN_VALUE);
+    return text.len == 0 || skip_value(text.ptr, text.ptr + text.len) == text.ptr + text.len;
+}
+
+/* Reads "name: value" up to the first byte that cannot belong to it and returns where that is, or
+ * NULL if there is no name. */
+static const char *read_field(const char *at, const char *end, struct header *out)
+{
+    const char *colon = skip(at, end, IN_TOKEN);
+    if (colon == at || colon == end || *colon != ':')
+        return NULL;
+    out->name = slice_of(at, (size_t)(colon - at));
+    const char *value = colon + 1;
+    at = skip_value(value, end);
+    out->value = slice_trim(slice_of(value, (size_t)(at - value)));
+    return at;
 }
 
 enum err head_parse_field(struct slice line, struct header *out)
 {
-    struct slice rest = line;
-    out->name = slice_cut(&rest, ':');
-    if (!rest.ptr || out->name.len == 0 || !all(out->name, IN_TOKEN))
+    const char *end = line.ptr + line.len;
+    return read_field(line.ptr, end, out) == end ? ERR_OK : ERR_MALFORMED;
+}
+
+enum err head_take_field(struct slice *lines, struct header *out)
+{
+    const char *end = lines->ptr + lines->len;
+    const char *at = read_field(lines->ptr, end, out);
+    if (!at || end - at < 2 || at[0] != '\r' || at[1] != '\n')
         return ERR_MALFORMED;
-    out->value = slice_trim(rest);
-    return all(out->value, IN_VALUE) ? ERR_OK : ERR_MALFORMED;
+    *lines = slice_of(at + 2, (size_t)(end - at) - 2);
+    return ERR_OK;
 }
 
 /* An empty one is allowed: the client asks for nobody in particular (RFC 9112 section 3.2). */
@@ -234,40 +309,41 @@ static enum err take_expect(struct head *head, struct slice value)
     return head->expect_continue ? ERR_OK : ERR_EXPECTATION;
 }
 
-/* The fields that say how the message is framed. */
-static const struct {
-    size_t len;
-    const char *name;
-    enum err (*take)(struct head *head, struct slice value);
-} framing_fields[] = {
-    {4, "Host", take_host},
-    {6, "Expect", take_expect},
-    {10, "Connection", take_connection},
-    {14, "Content-Length", take_content_length},
-    {17, "Transfer-Encoding", take_transfer_encoding},
-};
-
-static enum err take_field(struct head *head, const struct header *field)
+static bool named(const struct header *field, const char *name)
 {
-    for (size_t i = 0; i < sizeof framing_fields / sizeof framing_fields[0]; i++) {
-        if (framing_fields[i].len == field->name.len &&
-            slice_eq_nocase(field->name, slice_str(framing_fields[i].name)))
-            return framing_fields[i].take(head, field->value);
+    return slice_eq_nocase(field->name, slice_str(name));
+}
+
+/* The fields that say how the message is framed differ in length. */
+static enum err take_framing(struct head *head, const struct header *field)
+{
+    switch (field->name.len) {
+    case sizeof "Host" - 1:
+        return named(field, "Host") ? take_host(head, field->value) : ERR_OK;
+    case sizeof "Expect" - 1:
+        return named(field, "Expect") ? take_expect(head, field->value) : ERR_OK;
+    case sizeof "Connection" - 1:
+        return named(field, "Connection") ? take_connection(head, field->value) : ERR_OK;
+    case sizeof "Content-Length" - 1:
+        return named(field, "Content-Length") ? take_content_length(head, field->value) : ERR_OK;
+    case sizeof "Transfer-Encoding" - 1:
+        return named(field, "Transfer-Encoding") ? take_transfer_encoding(head, field->value)
+                                                 : ERR_OK;
+    default:
+        return ERR_OK;
     }
-    return ERR_OK;
 }
 
 static enum err parse_fields(struct slice lines, struct head *out)
 {
     while (lines.len > 0) {
-        struct slice line = slice_cut(&lines, '\n');
         struct header *field = &out->fields[out->field_count];
         if (out->field_count == HEADERS_MAX)
             return ERR_HEADER_TOO_LARGE;
-        enum err err = head_parse_field(slice_of(line.ptr, line.len - 1), field);
-        if (err == ERR_OK)
-            err = take_field(out, field);
-        if (err != ERR_OK)
+        enum err err = head_take_field(&lines, field);
+        if (!err)
+            err = take_framing(out, field);
+        if (err)
             return err;
         out->field_count++;
     }

@@ -41,6 +41,9 @@ enum err head_parse(char *bytes, size_t len, struct head *out);
 /* "name: value" without its line end. */
 enum err head_parse_field(struct slice line, struct header *out);
 
+/* Cuts the first of several such lines, which end with CRLF, off *lines. */
+enum err head_take_field(struct slice *lines, struct header *out);
+
 /* True if a field's value, or a reason, may consist of these bytes: no control characters. */
 bool head_is_value(struct slice text);
 

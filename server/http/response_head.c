@@ -85,11 +85,10 @@ static enum err take_field(struct response_head *head, struct said *said,
 static enum err parse_fields(struct slice lines, struct response_head *out, struct said *said)
 {
     while (lines.len > 0) {
-        struct slice line = slice_cut(&lines, '\n');
         struct header *field = &out->fields[out->field_count];
         if (out->field_count == HEADERS_MAX)
             return ERR_HEADER_TOO_LARGE;
-        enum err err = head_parse_field(slice_of(line.ptr, line.len - 1), field);
+        enum err err = head_take_field(&lines, field);
         if (!err)
             err = take_field(out, said, field);
         if (err)
