@@ -38,6 +38,8 @@ struct tls_options {
     size_t count;                 /* 1 to TLS_PAIRS_MAX */
     const char *client_ca;        /* path, PEM: who signs client certificates; NULL with NONE */
     enum tls_client client;
+    int64_t
+        hsts_s; /* how long browsers are told to come back with TLS only (RFC 6797); 0: nothing */
     const struct clock *clock;
 };
 

@@ -14,8 +14,8 @@
 
 struct tls_link {
     struct tls *tls;
-    struct tls_set *set; /* what the handshake chooses from; NULL once it has chosen */
-    SSL *ssl;            /* NULL before the first byte is looked for */
+    struct tls_set *set; /* that the handshake chooses from; NULL, like ssl, before it has begun */
+    SSL *ssl;
     struct tls_wire wire;
     bool drained;      /* OpenSSL has looked at all it has and waits for the descriptor */
     unsigned dataless; /* times in a row */
@@ -111,7 +111,6 @@ static enum tls_result finish(struct tls_link *link, bool done)
     link->drained = false;
     link->dataless = 0;
     tls_count_handshake(link->tls, done, done && SSL_session_reused(link->ssl));
-    tls_set_let_go(&link->set);
     return done ? TLS_DONE : TLS_FAILED;
 }
 
@@ -213,6 +212,11 @@ void tls_close(struct tls_link **out, bool graceful)
 const char *tls_reason(const struct tls_link *link)
 {
     return link->reason;
+}
+
+const char *tls_hsts_line(const struct tls_link *link)
+{
+    return link->set ? tls_set_hsts_line(link->set) : "";
 }
 
 /* What TLS begins with is no letter. */

@@ -36,8 +36,9 @@ struct tls_link;
  * descriptor stays the caller's and may be blocking or not. */
 struct tls_link *tls_accept(struct tls *tls, int fd);
 
-/* Goes on with the handshake: TLS_DONE once, then only receive and send. With `wait` it may block,
- * and never returns TLS_WANT_*. Never TLS_ENDED. */
+/* Goes on with the handshake: TLS_DONE once, then only receive and send. Never TLS_ENDED.
+ * `wait`, here and below: may block for as long as the descriptor lets recv and send (SO_RCVTIMEO);
+ * TLS_WANT_* then says that this time is over. */
 enum tls_result tls_handshake(struct tls_link *link, bool wait);
 
 /* Receives 1 to `room` bytes: TLS_DONE with *got > 0, else *got = 0. TLS_WANT_READ may also come
@@ -82,6 +83,9 @@ struct tls_client_certificate {
 
 bool tls_read_client(const struct tls_link *link, struct tls_client_certificate *out);
 
+/* "Strict-Transport-Security: ...\r\n" for each answer, or ""; until tls_close. */
+const char *tls_hsts_line(const struct tls_link *link);
+
 /* Bytes on the wire. */
 void tls_read_bytes(const struct tls_link *link, uint64_t *received, uint64_t *sent);
 
@@ -124,6 +128,7 @@ void tls_set_let_go(struct tls_set **set);
 /* The context of the certificate for this name; NULL if no certificate has it. */
 SSL_CTX *tls_set_find(const struct tls_set *set, const char *name);
 SSL_CTX *tls_set_first(const struct tls_set *set);
+const char *tls_set_hsts_line(const struct tls_set *set);
 size_t tls_set_count(const struct tls_set *set);
 void tls_set_describe(const struct tls_set *set, size_t i, struct tls_certificate_status *out);
 

@@ -3,6 +3,7 @@
 
 #include <assert.h>
 #include <ctype.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -25,6 +26,7 @@ struct tls_set {
     struct certificate *certificates;
     size_t name_count;
     struct name *names; /* by text, then certificate */
+    char hsts_line[64]; /* header, with its line's end */
     X509_STORE *clients;
     STACK_OF(X509_NAME) * client_names;
 };
@@ -166,6 +168,9 @@ enum err tls_set_load(const struct tls_options *options, struct tls_set **out, c
         err = load_clients(set, options->client_ca, why, why_size);
     for (size_t i = 0; i < options->count && err == ERR_OK; i++)
         err = load_pair(set, options, i, why, why_size);
+    if (options->hsts_s > 0)
+        snprintf(set->hsts_line, sizeof set->hsts_line,
+                 "Strict-Transport-Security: max-age=%" PRId64 "\r\n", options->hsts_s);
     if (err != ERR_OK)
         tls_set_let_go(&set);
     else if (set->name_count > 0)
@@ -175,6 +180,11 @@ enum err tls_set_load(const struct tls_options *options, struct tls_set **out, c
 }
 
 /* ---- Telling. */
+
+const char *tls_set_hsts_line(const struct tls_set *set)
+{
+    return set->hsts_line;
+}
 
 size_t tls_set_count(const struct tls_set *set)
 {

@@ -401,6 +401,21 @@ static void test_receive_without_waiting_wants_to_read(void **state)
     pair_close(&p);
 }
 
+static void test_receive_waits_as_long_as_the_descriptor_lets_it(void **state)
+{
+    struct fixture *f = *state;
+    struct pair p;
+    char got[10];
+    size_t length;
+    struct timeval wait = {0, 1000};
+    create(f);
+    pair_connect(&p, f, "first.test");
+    setsockopt(p.server_fd, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof wait);
+    assert_int_equal(tls_receive(p.link, got, sizeof got, true, &length), TLS_WANT_READ);
+    assert_client_says(&p, "hello");
+    pair_close(&p);
+}
+
 static void test_what_is_left_of_a_record_is_pending(void **state)
 {
     struct fixture *f = *state;
@@ -673,6 +688,21 @@ static void test_counts_bytes_on_the_wire(void **state)
     pair_close(&p);
 }
 
+static void test_hsts_line_is_the_listeners(void **state)
+{
+    struct fixture *f = *state;
+    struct pair p;
+    create(f);
+    pair_connect(&p, f, "first.test");
+    assert_string_equal(tls_hsts_line(p.link), "");
+    pair_close(&p);
+    f->options.hsts_s = 86400;
+    assert_int_equal(tls_reload(f->tls, &f->options, f->why, sizeof f->why), ERR_OK);
+    pair_connect(&p, f, "first.test");
+    assert_string_equal(tls_hsts_line(p.link), "Strict-Transport-Security: max-age=86400\r\n");
+    pair_close(&p);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -700,6 +730,7 @@ int main(void)
         CLAIM(test_client_certificate_of_a_stranger_is_refused),
         CLAIM(test_client_certificate_that_has_expired_is_refused),
         CLAIM(test_receive_without_waiting_wants_to_read),
+        CLAIM(test_receive_waits_as_long_as_the_descriptor_lets_it),
         CLAIM(test_what_is_left_of_a_record_is_pending),
         CLAIM(test_a_second_record_that_came_along_is_pending),
         CLAIM(test_half_a_record_is_not_pending_once_it_was_looked_at),
@@ -716,6 +747,7 @@ int main(void)
         CLAIM(test_close_in_the_handshake_says_nothing),
         CLAIM(test_connections_outlive_the_listener),
         CLAIM(test_counts_bytes_on_the_wire),
+        CLAIM(test_hsts_line_is_the_listeners),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
