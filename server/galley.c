@@ -7,6 +7,7 @@
 #include "server/admin/admin.h"
 #include "server/app/modules.h"
 #include "server/identity/signing_key.h"
+#include "server/listeners.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -219,6 +220,11 @@ static enum err start_workers(struct galley *galley, char *why, size_t why_size)
     return err;
 }
 
+static enum err open_listeners(struct galley *galley, char *why, size_t why_size)
+{
+    return listeners_open(galley->config, galley->ticker, &galley->listeners, why, why_size);
+}
+
 static void handle(struct request *request, struct response *response, void *arg)
 {
     struct galley *galley = arg;
@@ -306,6 +312,11 @@ static void stop_workers(struct galley *galley)
     _exit(1);
 }
 
+static void close_listeners(struct galley *galley)
+{
+    listeners_close(&galley->listeners);
+}
+
 static void close_front(struct galley *galley)
 {
     admin_stopping(galley->admin);
@@ -317,9 +328,11 @@ static const struct step {
     enum err (*start)(struct galley *galley, char *why, size_t why_size);
     void (*stop)(struct galley *galley); /* or NULL */
 } steps[] = {
-    {open_data_dir, NULL},       {open_store, close_store},     {open_cache, close_cache},
-    {open_queues, close_queues}, {open_jwt, close_jwt},         {open_app, close_app},
-    {open_admin, close_admin},   {open_gateway, close_gateway}, {start_workers, stop_workers},
+    {open_data_dir, NULL},         {open_store, close_store},
+    {open_cache, close_cache},     {open_queues, close_queues},
+    {open_jwt, close_jwt},         {open_app, close_app},
+    {open_admin, close_admin},     {open_gateway, close_gateway},
+    {start_workers, stop_workers}, {open_listeners, close_listeners},
     {open_front, close_front},
 };
 
@@ -341,7 +354,8 @@ static void undo(struct galley *galley, size_t taken)
 
 bool galley_check(const struct config *config, const char *path, struct buf *errors)
 {
-    return routes_check(config, modules, path, errors);
+    bool certificates = listeners_check(config, path, errors);
+    return routes_check(config, modules, path, errors) && certificates;
 }
 
 enum err galley_start(const struct config_source *source, const struct config *config,

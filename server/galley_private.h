@@ -13,6 +13,7 @@
 #include "storage/store.h"
 
 struct admin;
+struct listeners;
 
 /* In the order of starting; stopping runs it backwards. */
 struct galley {
@@ -28,6 +29,7 @@ struct galley {
     struct admin *admin;
     struct gateway *gateway;
     struct timer *gateway_timer;
+    struct listeners *listeners;
     struct front *front;
     char authority[96];       /* that it listens on: "127.0.0.1:8080", "[::1]:8080" */
     int64_t started_ms;       /* wall clock */

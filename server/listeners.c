@@ -96,9 +96,9 @@ static void reload_one(const struct listener *listener, const struct config_sect
     const char *name = config_name(section);
     struct wish wish;
     char why[TLS_WHY_SIZE] = "";
-    bool wanted = read_wish(section, &wish);
+    bool wanted = read_wish(section, &wish), present = listener->tls;
     enum err err = ERR_OK;
-    if (wanted != (listener->tls != NULL))
+    if (wanted != present)
         log_write(LOG_WARN, "tls", "[listener %s] beginning or ending TLS takes a restart", name);
     else if (wanted)
         err = tls_reload(listener->tls, &wish.options, why, sizeof why);
@@ -197,8 +197,9 @@ static bool describe_end(const struct tls_certificate_status *certificate, int64
     if (left_s <= 0)
         snprintf(out, size, "The certificate of %s has expired.", certificate->name);
     else
-        snprintf(out, size, "The certificate of %s expires in %" PRId64 " days.", certificate->name,
-                 left_s / DAY_S);
+        snprintf(out, size, "The certificate of %s expires in %" PRId64 " %s.", certificate->name,
+                 left_s < 2 * DAY_S ? left_s / 3600 : left_s / DAY_S,
+                 left_s < 2 * DAY_S ? "hours" : "days");
     return true;
 }
 

@@ -2,6 +2,7 @@
 #include "server/galley_private.h"
 
 #include "base/log.h"
+#include "server/listeners.h"
 
 #include <dirent.h>
 #include <stdio.h>
@@ -185,6 +186,7 @@ void ops_metrics(struct request *request, struct response *response, void *arg)
     write_store(galley, out);
     write_front(galley, out);
     write_config(galley, out);
+    listeners_metrics(galley->listeners, out);
     write_one(out, "galley_log_dropped_total", "counter", "Log lines lost to a full ring.",
               log_dropped());
     write_process(galley, out);

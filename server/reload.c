@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "server/config/schema.h"
+#include "server/listeners.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -119,6 +120,7 @@ void reload_settings(struct galley *galley, const struct config *config)
 static void take_over(struct galley *galley, struct config *next, struct plan *plan)
 {
     gateway_swap(galley->gateway, plan);
+    listeners_reload(galley->listeners, next);
     reload_settings(galley, next);
     config_destroy(&galley->reloaded);
     galley->reloaded = next;

@@ -30,11 +30,16 @@ function WindowChoice({ seconds, onChoose }) {
 }
 
 function Trouble({ live }) {
-    if (!live.connected || live.state !== 'read-only') return null;
+    if (!live.connected) return null;
     return html`
-        <p class="trouble" role="alert">
-            <b>The store is read-only until a restart.</b> ${live.cause}
-        </p>
+        ${live.state === 'read-only' && html`
+            <p class="trouble" role="alert">
+                <b>The store is read-only until a restart.</b> ${live.cause}
+            </p>
+        `}
+        ${live.warnings.map((text) => html`
+            <p key=${text} class="trouble" data-tone="warn" role="status">${text}</p>
+        `)}
     `;
 }
 

@@ -12,6 +12,7 @@ export const nothingYet = {
     load: '', // a digit for each worker
     state: 'ready',
     cause: '',
+    warnings: [], // sentences
 };
 
 export function openLive(onChange) {

@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "server/admin/admin_private.h"
+#include "server/listeners.h"
 
 #include <stdlib.h>
 
@@ -46,6 +47,8 @@ static void append_state(struct json_writer *w, struct galley *galley)
     jw_str(w, slice_str(galley->draining ? "draining" : store.read_only ? "read-only" : "ready"));
     jw_key(w, "cause");
     jw_str(w, slice_str(store.cause));
+    jw_key(w, "warnings");
+    listeners_write_warnings(galley->listeners, clock_wall_ms(&clock_system), w);
 }
 
 static void append_sample(struct viewer *viewer, const struct sample *sample)

@@ -14,6 +14,8 @@
 
 struct order {
     const char *dir;
+    const char *days_text;
+    int days;
     bool force; /* overwrite */
     const char *hosts[HOSTS_MAX];
     size_t host_count;
@@ -62,9 +64,37 @@ static int refuse_option(const char *argument)
     char hint[SUGGESTION_TEXT_SIZE], what[SUGGESTION_TEXT_SIZE + 100];
     struct suggestion near = suggestion_for(argument);
     suggestion_offer(&near, "--dir");
+    suggestion_offer(&near, "--days");
     suggestion_offer(&near, "--force");
     snprintf(what, sizeof what, "%.60s%s", argument, suggestion_text(&near, hint));
     return usage("there is no option ", what);
+}
+
+/* "--dir" takes a value, in the next argument or behind "=". */
+static bool take_value(const char *name, int argc, char **argv, int *i, const char **out)
+{
+    size_t length = strlen(name);
+    if (strncmp(argv[*i], name, length) != 0)
+        return false;
+    if (argv[*i][length] == '=')
+        *out = argv[*i] + length + 1;
+    else if (argv[*i][length] != '\0')
+        return false;
+    else
+        *out = *i + 1 < argc ? argv[++*i] : "";
+    return true;
+}
+
+static int check_arguments(struct order *order)
+{
+    int64_t days;
+    if (order->dir[0] == '\0' || strlen(order->dir) > PATH_SIZE - 100)
+        return usage("--dir wants a directory", "");
+    if (!slice_to_i64(slice_str(order->days_text), &days) || days < 1 ||
+        days > CERTIFICATE_DAYS_MAX)
+        return usage("--days wants a number from 1 to 825, which is what browsers accept", "");
+    order->days = (int)days;
+    return 0;
 }
 
 static int read_arguments(struct order *order, int argc, char **argv)
@@ -75,20 +105,15 @@ static int read_arguments(struct order *order, int argc, char **argv)
     for (int i = 1; i < argc && status == 0; i++) {
         if (strcmp(argv[i], "--force") == 0)
             order->force = true;
-        else if (strncmp(argv[i], "--dir=", 6) == 0)
-            order->dir = argv[i] + 6;
-        else if (strcmp(argv[i], "--dir") == 0 && i + 1 < argc)
-            order->dir = argv[++i];
-        else if (strcmp(argv[i], "--dir") == 0)
-            status = usage("--dir wants a value", "");
+        else if (take_value("--dir", argc, argv, &i, &order->dir) ||
+                 take_value("--days", argc, argv, &i, &order->days_text))
+            continue;
         else if (argv[i][0] == '-')
             status = refuse_option(argv[i]);
         else
             status = add_host(order, argv[i]);
     }
-    if (status == 0 && (order->dir[0] == '\0' || strlen(order->dir) > PATH_SIZE - 100))
-        status = usage("not a directory: ", order->dir);
-    return status;
+    return status != 0 ? status : check_arguments(order);
 }
 
 /* ---- Files. */
@@ -172,7 +197,7 @@ static void print_result(const struct order *order)
     print_file(order, FILE_CHAIN, "the certificate of");
     for (size_t i = 0; i < order->host_count; i++)
         printf(" %s", order->hosts[i]);
-    printf(" for %d days\n", CERTIFICATE_DAYS);
+    printf(" for %d days\n", order->days);
     print_file(order, FILE_KEY, "its key, for you alone\n");
     print_file(order, FILE_AUTHORITY, "who signed it, for clients to trust; signs nothing else\n");
     printf("\nfor config.ini:\n\n"
@@ -188,14 +213,18 @@ static void print_result(const struct order *order)
 static int cert_run(int argc, char **argv)
 {
     struct order order = {
-        .dir = "tls", .hosts = {"localhost", "127.0.0.1", "::1"}, .host_count = 3};
+        .dir = "tls",
+        .days_text = CERTIFICATE_DAYS,
+        .hosts = {"localhost", "127.0.0.1", "::1"},
+        .host_count = 3,
+    };
     int status = read_arguments(&order, argc, argv);
     if (status != 0)
         return status;
     if (!make_directory(order.dir) || !may_write(&order))
         return 1;
     struct certificate certificate;
-    certificate_make(order.hosts, order.host_count, &certificate);
+    certificate_make(order.hosts, order.host_count, order.days, &certificate);
     bool written = write_files(&order, &certificate);
     certificate_release(&certificate);
     if (!written)
@@ -206,12 +235,11 @@ static int cert_run(int argc, char **argv)
 
 const struct command command_cert = {
     .name = "cert",
-    .usage = "galley cert dev [--dir DIR] [--force] [HOST...]",
-    .help =
-        "Makes a certificate for development: for localhost, 127.0.0.1, ::1 and each HOST (a\n"
-        "name, *.name or address), in DIR (tls), with its key and the authority that browsers\n"
-        "and curl are told to trust. The authority's key is not kept. What is there already is\n"
-        "not overwritten without --force. Prints the lines for config.ini. See docs/tls.md for\n"
-        "certificates that everybody trusts.",
+    .usage = "galley cert dev [--dir DIR] [--days N] [--force] [HOST...]",
+    .help = "Makes a certificate for development: for localhost, 127.0.0.1, ::1 and each HOST (a\n"
+            "name, *.name or address), in DIR (tls), valid for N days (730), with its key and the\n"
+            "authority for browsers and curl to trust. The authority's key is not kept. What is\n"
+            "there already is not overwritten without --force. Prints the lines for config.ini.\n"
+            "docs/tls.md says how to get a certificate that everybody trusts.",
     .run = cert_run,
 };

@@ -76,7 +76,7 @@ static void set_serial(X509 *certificate)
 }
 
 /* With all but the extensions and the signature. */
-static X509 *begin(const char *name, EVP_PKEY *key, const X509 *issuer)
+static X509 *begin(const char *name, EVP_PKEY *key, const X509 *issuer, int days)
 {
     X509 *certificate = X509_new();
     assert(certificate);
@@ -85,7 +85,7 @@ static X509 *begin(const char *name, EVP_PKEY *key, const X509 *issuer)
     int ok =
         X509_set_version(certificate, X509_VERSION_3) && X509_set_pubkey(certificate, key) &&
         X509_gmtime_adj(X509_getm_notBefore(certificate), -DAY_S) && /* clocks differ */
-        X509_gmtime_adj(X509_getm_notAfter(certificate), CERTIFICATE_DAYS * DAY_S) &&
+        X509_gmtime_adj(X509_getm_notAfter(certificate), days * DAY_S) &&
         X509_NAME_add_entry_by_txt(subject, "O", MBSTRING_ASC,
                                    (const unsigned char *)"Galley development", -1, -1, 0) &&
         X509_NAME_add_entry_by_txt(subject, "CN", MBSTRING_ASC, (const unsigned char *)name, -1, -1,
@@ -95,9 +95,9 @@ static X509 *begin(const char *name, EVP_PKEY *key, const X509 *issuer)
     return certificate;
 }
 
-static X509 *make_authority(EVP_PKEY *key, const char *name)
+static X509 *make_authority(EVP_PKEY *key, const char *name, int days)
 {
-    X509 *authority = begin(name, key, NULL);
+    X509 *authority = begin(name, key, NULL, days);
     add_extension(authority, authority, NID_basic_constraints, "critical,CA:TRUE,pathlen:0");
     add_extension(authority, authority, NID_key_usage, "critical,keyCertSign");
     add_extension(authority, authority, NID_subject_key_identifier, "hash");
@@ -114,11 +114,11 @@ static void write_alternatives(struct buf *out, const char *const *hosts, size_t
     buf_append_char(out, '\0');
 }
 
-static X509 *make_leaf(EVP_PKEY *key, const char *const *hosts, size_t count, X509 *authority,
-                       EVP_PKEY *authority_key)
+static X509 *make_leaf(EVP_PKEY *key, const char *const *hosts, size_t count, int days,
+                       X509 *authority, EVP_PKEY *authority_key)
 {
     struct buf alternatives = BUF_INIT;
-    X509 *leaf = begin("server", key, authority);
+    X509 *leaf = begin("server", key, authority, days);
     write_alternatives(&alternatives, hosts, count);
     add_extension(leaf, authority, NID_basic_constraints, "critical,CA:FALSE");
     add_extension(leaf, authority, NID_key_usage, "critical,digitalSignature");
@@ -157,7 +157,7 @@ static void write_key(struct buf *out, const EVP_PKEY *key)
     write_pem(out, pem);
 }
 
-void certificate_make(const char *const *hosts, size_t count, struct certificate *out)
+void certificate_make(const char *const *hosts, size_t count, int days, struct certificate *out)
 {
     char name[64], tag[4];
     random_bytes(tag, sizeof tag);
@@ -165,8 +165,8 @@ void certificate_make(const char *const *hosts, size_t count, struct certificate
              tag[2] & 0xFF, tag[3] & 0xFF); /* lists of authorities show this name */
     EVP_PKEY *authority_key = EVP_EC_gen("P-256"), *key = EVP_EC_gen("P-256");
     assert(authority_key && key);
-    X509 *authority = make_authority(authority_key, name);
-    X509 *leaf = make_leaf(key, hosts, count, authority, authority_key);
+    X509 *authority = make_authority(authority_key, name, days);
+    X509 *leaf = make_leaf(key, hosts, count, days, authority, authority_key);
     *out = (struct certificate){BUF_INIT, BUF_INIT, BUF_INIT};
     write_certificate(&out->chain, leaf);
     write_certificate(&out->chain, authority);

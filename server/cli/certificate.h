@@ -6,7 +6,8 @@
 
 #include "base/buf.h"
 
-#define CERTIFICATE_DAYS 730 /* browsers refuse more than 825 */
+#define CERTIFICATE_DAYS     "730"
+#define CERTIFICATE_DAYS_MAX 825 /* browsers refuse more */
 
 /* In PEM. */
 struct certificate {
@@ -16,7 +17,7 @@ struct certificate {
 };
 
 /* `hosts` are names or addresses, checked by certificate_host_ok. */
-void certificate_make(const char *const *hosts, size_t count, struct certificate *out);
+void certificate_make(const char *const *hosts, size_t count, int days, struct certificate *out);
 
 /* Wipes the key. */
 void certificate_release(struct certificate *certificate);

@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define PATIENCE_NS INT64_C(10000000000) /* how long changed files may take to fit together */
+#define PATIENCE_NS INT64_C(5000000000) /* how long changed files may take to fit together */
 
 /* A file as it was when it was loaded. */
 struct stamp {

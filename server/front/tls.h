@@ -69,7 +69,7 @@ bool tls_files_changed(struct tls *tls);
 
 /* To be called each second or so: loads changed files once they are whole. A certificate and its
  * key are replaced one after the other, so what does not load is tried again at each call; when the
- * files have stayed the same for 10 seconds and still do not load, that is a failure: it is
+ * files have stayed the same for 5 seconds and still do not load, that is a failure: it is
  * counted, logged once, and tried again only after the next change. Returns whether it reloaded.
  * Threads: one at a time. */
 bool tls_watch(struct tls *tls, int64_t now_ns);

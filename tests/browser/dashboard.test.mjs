@@ -5,6 +5,7 @@ import { createRequire } from 'node:module';
 import path from 'node:path';
 import { after, before, beforeEach, afterEach, test } from 'node:test';
 
+import { makeCertificates } from '../lib/certificates.mjs';
 import { eventually, startGalley } from '../lib/galley.mjs';
 
 // Libraries of tests lie below build/, where `make` has put them.
@@ -151,6 +152,17 @@ test('the dashboard shows live numbers of real traffic, in every size and theme'
         assert.ok(overflow <= 0, `the page is ${overflow} px wider than a phone`);
     }
     await stop();
+    assert.deepEqual(troubles, []);
+});
+
+test('a certificate that ends soon is warned of', async () => {
+    const { cert, key } = await makeCertificates([], { days: 5 });
+    const galley = await startGalley({
+        config: { 'listener web': { address: '127.0.0.1:0', tls_cert: cert, tls_key: key } },
+    });
+    watchHosts(galley);
+    await setUp(galley);
+    await page.getByText(/The certificate of localhost expires in [45] days\./).waitFor();
     assert.deepEqual(troubles, []);
 });
 

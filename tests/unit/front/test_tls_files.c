@@ -333,7 +333,7 @@ static void test_watch_reloads_once_key_and_certificate_fit(void **state)
     struct tls_pair new = pair_of(f, "new");
     assert_int_equal(rename(new.cert, f->pairs[0].cert), 0);
     assert_false(tls_watch(f->tls, 1 * SECOND_NS));
-    assert_false(tls_watch(f->tls, 9 * SECOND_NS));
+    assert_false(tls_watch(f->tls, 5 * SECOND_NS));
     assert_name_gets(f, "first.test", "first");
     assert_int_equal(rename(new.key, f->pairs[0].key), 0);
     assert_true(tls_watch(f->tls, 10 * SECOND_NS));
@@ -351,7 +351,7 @@ static void test_watch_gives_up_once_on_files_that_stay_broken(void **state)
     write_file(f, "first.crt", "hello\n");
     assert_false(tls_watch(f->tls, 1 * SECOND_NS));
     assert_int_equal(status_of(f).reload_failures, 0);
-    assert_false(tls_watch(f->tls, 12 * SECOND_NS));
+    assert_false(tls_watch(f->tls, 7 * SECOND_NS));
     assert_false(tls_watch(f->tls, 30 * SECOND_NS));
     assert_int_equal(status_of(f).reload_failures, 1);
     assert_name_gets(f, "first.test", "first");
@@ -365,7 +365,7 @@ static void test_watch_gives_up_on_a_file_that_stays_away(void **state)
     create(f);
     unlink(f->pairs[0].key);
     assert_false(tls_watch(f->tls, 1 * SECOND_NS));
-    assert_false(tls_watch(f->tls, 12 * SECOND_NS));
+    assert_false(tls_watch(f->tls, 7 * SECOND_NS));
     assert_int_equal(status_of(f).reload_failures, 1);
     assert_name_gets(f, "first.test", "first");
 }

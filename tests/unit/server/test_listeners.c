@@ -92,7 +92,8 @@ static const char *warnings(struct stage *s)
 {
     buf_clear(&s->out);
     struct json_writer w = {.out = &s->out};
-    listeners_write_warnings(s->listeners, (int64_t)time(NULL) * 1000, &w);
+    int64_t now_s = time(NULL) + 60; /* a minute later, days are not quite full */
+    listeners_write_warnings(s->listeners, now_s * 1000, &w);
     buf_append_char(&s->out, '\0');
     return s->out.data;
 }
@@ -157,9 +158,11 @@ static void test_warns_of_certificates_that_end_soon(void **state)
     struct stage *s = *state;
     write_pair(s->f, "fine", "DNS:fine.test", 31);
     write_pair(s->f, "soon", "DNS:soon.test", 20);
+    write_pair(s->f, "now", "DNS:now.test", 1);
     write_pair(s->f, "late", "DNS:late.test", -1);
-    open_web(s, "fine soon late");
+    open_web(s, "fine soon now late");
     assert_string_equal(warnings(s), "[\"The certificate of soon.test expires in 19 days.\","
+                                     "\"The certificate of now.test expires in 23 hours.\","
                                      "\"The certificate of late.test has expired.\"]");
 }
 
