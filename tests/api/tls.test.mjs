@@ -15,6 +15,9 @@ function listener({ cert, key }, keys = {}) {
 
 const start = (certificates, keys) => startGalley({ config: listener(certificates, keys) });
 
+// The log is written a moment later.
+const logged = (galley, pattern) => eventually(`${pattern} is logged`, () => pattern.test(galley.log()));
+
 // ---- Files
 
 test('check and start name the certificate that cannot be used', async () => {
@@ -43,7 +46,7 @@ test('a renewed certificate is loaded without a restart', async () => {
 
 test('a certificate that ends soon is warned of in the log', async () => {
     const galley = await start(await makeCertificates([], { days: 5 }));
-    await eventually('the log says so', () => /The certificate of localhost expires in [45] days/.test(galley.log()));
+    await logged(galley, /The certificate of localhost expires in [45] days/);
 });
 
 test('a broken renewal keeps the old certificate, and is told', async () => {
@@ -52,6 +55,20 @@ test('a broken renewal keeps the old certificate, and is told', async () => {
     await writeFile(certificates.cert, 'hello\n');
     await eventually('the failure is counted', async () =>
         (await galley.metric('galley_tls_reload_failures_total{listener="web"}')) === 1);
-    assert.match(galley.log(), /the old certificate stays in use: \S+dev\.crt: holds no certificate/);
+    await logged(galley, /the old certificate stays in use: \S+dev\.crt: holds no certificate/);
     assert.ok(await galley.metric('galley_tls_certificate_not_after_seconds{listener="web",name="localhost"}'));
+});
+
+test('a reload takes over other certificates, and refuses those that cannot be used', async () => {
+    const [first, second] = [await makeCertificates(), await makeCertificates(['shop.test'], { days: 20 })];
+    const galley = await start(first);
+    const end = async () =>
+        (await galley.metric('galley_tls_certificate_not_after_seconds{listener="web",name="localhost"}')) * 1000;
+    await galley.configure(listener({ ...second, key: first.key }));
+    await galley.reload();
+    await logged(galley, /\[listener web\] \S+dev\.key: is not the key of \S+dev\.crt/);
+    assert.ok((await end()) > Date.now() + 80 * DAY_S * 1000);
+    await galley.configure(listener(second));
+    await galley.reload();
+    assert.ok((await end()) < Date.now() + 21 * DAY_S * 1000);
 });
