@@ -25,7 +25,7 @@ tsan_CFLAGS     := -O1 -fno-omit-frame-pointer -fsanitize=thread
 tsan_LDFLAGS    := -fsanitize=thread
 CFLAGS_ALL  := $(BASE) $($(VARIANT)_CFLAGS) $(CFLAGS)
 LDFLAGS_ALL := -pthread $($(VARIANT)_LDFLAGS) $(LDFLAGS)
-LIBS        := -llmdb -ljansson -ljwt -lssl -lcrypto -linih -lxxhash -lm
+LIBS        := -llmdb -ljansson -ljwt -lssl -lcrypto -linih -lxxhash -lz -lbrotlienc -lm
 
 # Only what we use of civetweb; the quantum is how often its acceptor looks whether to stop. Its code
 # is not ours to warn about.
@@ -100,7 +100,7 @@ build/.deps-%: tools/deps.sh
 
 $(B)/unit/%: $(B)/tests/unit/%.o $(B)/libgalley.a
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(filter-out -flto=auto,$(LDFLAGS_ALL)) -fno-lto -o $@ $^ $(LIBS) -lcmocka -ldl
+	$(Q)$(CC) $(filter-out -flto=auto,$(LDFLAGS_ALL)) -fno-lto -o $@ $^ $(LIBS) -lcmocka -lbrotlidec -ldl
 
 $(B)/tests/%: $(B)/tests/%.o $(B)/libgalley.a
 	$(Q)$(CC) $(filter-out -flto=auto,$(LDFLAGS_ALL)) -fno-lto -o $@ $^ $(LIBS)

@@ -186,7 +186,13 @@ enum err routes_plan(struct galley *galley, const struct config *config, struct 
     list.specs = mem_zalloc((OWN_ROUTES + app_route_count(galley->app)) * sizeof *list.specs);
     add_own(&list, galley);
     add_modules(&list, galley, config);
-    struct plan_options options = {.routes = list.specs, .route_count = list.count};
+    const struct config_section *compression = config_section(config, "compression");
+    struct plan_options options = {
+        .routes = list.specs,
+        .route_count = list.count,
+        .compress = config_bool(compression, "enabled"),
+        .compress_min_bytes = (size_t)config_int(compression, "min_size"),
+    };
     enum err err = plan_create(galley->gateway, &options, out, why, why_size);
     free(list.specs);
     return err;

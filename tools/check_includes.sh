@@ -26,6 +26,7 @@ BEGIN {
     home["jwt.h"] = "server/identity"
     home["ini.h"] = "server/config"
     home["xxhash.h"] = "base"
+    home["zlib.h"] = home["brotli/encode.h"] = "server/http"
     home["curl/curl.h"] = "none yet"
 }
 

@@ -49,5 +49,6 @@ enum stage_result stage_target(struct exchange *exchange);       /* target.c */
 /* Run for every exchange after its answer stands, in this order. */
 void stage_idempotency_end(struct exchange *exchange);
 void stage_rate_limit_end(struct exchange *exchange);
+void stage_encode_end(struct exchange *exchange); /* last: it changes the bytes */
 
 #endif

@@ -18,6 +18,7 @@ static const stage_fn stages[] = {
 static void (*const closing_stages[])(struct exchange *exchange) = {
     stage_idempotency_end,
     stage_rate_limit_end,
+    stage_encode_end,
 };
 
 #define COUNT_OF(array) (sizeof(array) / sizeof *(array))

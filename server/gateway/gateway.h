@@ -53,6 +53,8 @@ struct route_spec {
 struct plan_options {
     const struct route_spec *routes; /* copied; schemas and args live longer than the plan */
     unsigned route_count;
+    bool compress; /* text of at least so many bytes, for clients that take it so */
+    size_t compress_min_bytes;
 };
 
 /* ERR_VALIDATION for a pattern that is none, ERR_EXISTS for two routes of one method and shape; why

@@ -36,6 +36,8 @@ struct plan {
 
     /* What it says; immutable from the swap until nobody holds it. */
     struct route_table *routes;
+    bool compress;
+    size_t compress_min_bytes;
 };
 
 /* The present plan, which stays what it is until plan_release. Threads: any. */

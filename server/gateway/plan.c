@@ -112,6 +112,8 @@ enum err plan_create(struct gateway *gateway, const struct plan_options *options
     tie(gateway, routes, options->route_count);
     *out = take_free(gateway);
     (*out)->routes = routes;
+    (*out)->compress = options->compress;
+    (*out)->compress_min_bytes = options->compress_min_bytes;
     return ERR_OK;
 }
 

@@ -44,7 +44,26 @@ static struct slice cut_tag(struct slice *list)
     return rest.len == 0 || rest.ptr[0] == ',' ? tag : slice_of(NULL, 0);
 }
 
-static bool list_has(struct slice list, struct slice etag, bool strongly)
+static bool same_weakly(struct slice a, struct slice b)
+{
+    return slice_eq(opaque(a), opaque(b));
+}
+
+/* What follows the plain tag's text: nothing, or the name of a coding, and the quote. */
+static bool is_tag_end(struct slice text)
+{
+    return slice_is(text, "\"") || slice_is(text, "-gzip\"") || slice_is(text, "-br\"");
+}
+
+static bool same_strongly(struct slice tag, struct slice etag)
+{
+    struct slice plain = slice_of(etag.ptr, etag.len - 1);
+    return !is_weak(tag) && !is_weak(etag) && slice_starts(tag, plain) &&
+           is_tag_end(slice_of(tag.ptr + plain.len, tag.len - plain.len));
+}
+
+static bool list_has(struct slice list, struct slice etag,
+                     bool (*same)(struct slice tag, struct slice etag))
 {
     if (slice_is(list, "*"))
         return true;
@@ -52,19 +71,19 @@ static bool list_has(struct slice list, struct slice etag, bool strongly)
         struct slice tag = cut_tag(&list);
         if (tag.len == 0)
             return false;
-        if (slice_eq(opaque(tag), opaque(etag)) && !(strongly && (is_weak(tag) || is_weak(etag))))
+        if (same(tag, etag))
             return true;
     }
 }
 
 bool etag_list_has_weakly(struct slice list, struct slice etag)
 {
-    return list_has(list, etag, false);
+    return list_has(list, etag, same_weakly);
 }
 
 bool etag_list_has_strongly(struct slice list, struct slice etag)
 {
-    return list_has(list, etag, true);
+    return list_has(list, etag, same_strongly);
 }
 
 bool request_knows(const struct request *request, struct slice etag)

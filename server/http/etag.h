@@ -5,14 +5,17 @@
 
 #include "server/http/message.h"
 
-#define ETAG_SIZE 18 /* of ours: quotes and 16 digits */
+#define ETAG_SIZE 18  /* of ours: quotes and 16 digits */
+#define ETAG_MAX  128 /* bytes; longer ones are handed on and not looked at */
 
 /* Writes the strong tag of a hash: "\"0123456789abcdef\"", not terminated. */
 void etag_format(uint64_t hash, char out[ETAG_SIZE]);
 
 /* True if the list of a field (`"a", W/"b"`, or `*`) has the tag. Weakly compared, W/ does not
  * matter: enough to say that nothing has changed. Strongly, neither may be weak: needed before
- * something is changed. False, beyond that point, where the list is not one. */
+ * something is changed; a tag of the same bytes in a content coding ("a-gzip" for "a", as the
+ * gateway's encode stage makes them) then stands for the plain one. False, beyond that point, where
+ * the list is not one. */
 bool etag_list_has_weakly(struct slice list, struct slice etag);
 bool etag_list_has_strongly(struct slice list, struct slice etag);
 

@@ -109,6 +109,12 @@ static void release_borrowed(struct response *response)
     response->borrowed = slice_of(NULL, 0);
 }
 
+void response_drop_bytes(struct response *response)
+{
+    release_borrowed(response);
+    buf_clear(&response->body);
+}
+
 void response_reset(struct response *response)
 {
     struct buf headers, body;

@@ -132,6 +132,17 @@ void response_reset(struct response *response);
 /* Adds a header line. Name and value must be free of CR, LF and NUL (asserted). */
 void response_header(struct response *response, const char *name, struct slice value);
 
+/* The value of the first header of that name (any case), or a NULL slice; valid until a header is
+ * added or removed. */
+struct slice response_header_value(const struct response *response, const char *name);
+/* Removes all headers of that name. */
+void response_header_remove(struct response *response, const char *name);
+
+/* The bytes of the answer, wherever they are. */
+struct slice response_bytes(const struct response *response);
+/* Drops them; status and headers stay. */
+void response_drop_bytes(struct response *response);
+
 /* Answers with JSON text of the response's body buffer: sets status and Content-Type. The caller
  * appends the text to response->body before or after. */
 void response_json(struct response *response, int status);

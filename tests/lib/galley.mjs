@@ -253,7 +253,8 @@ class Galley {
 }
 
 function readable(response, raw) {
-    const json = /[/+]json\b/.test(response.headers['content-type'] ?? '');
+    const { 'content-type': type = '', 'content-encoding': coding } = response.headers;
+    const json = /[/+]json\b/.test(type) && !coding;
     const body = json && raw.length > 0 ? JSON.parse(raw) : raw.toString();
     return { status: response.statusCode, headers: response.headers, body, raw };
 }

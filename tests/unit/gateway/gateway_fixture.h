@@ -67,7 +67,8 @@ static inline void fixture_swap(struct fixture *f, const struct route_spec *rout
 {
     char why[200] = "";
     struct plan *plan;
-    if (plan_create(f->gateway, &(struct plan_options){routes, count}, &plan, why, sizeof why))
+    if (plan_create(f->gateway, &(struct plan_options){.routes = routes, .route_count = count},
+                    &plan, why, sizeof why))
         fail_msg("%s", why);
     gateway_swap(f->gateway, plan);
 }

@@ -551,7 +551,7 @@ static void test_gateway_refuses_a_plan_with_routes_that_clash(void **state)
         {.method = METHOD_GET, .pattern = "/x", .target = target_hello, .arg = ""},
         {.method = METHOD_GET, .pattern = "/x", .target = target_hello, .arg = ""},
     };
-    struct plan_options options = {routes, 2};
+    struct plan_options options = {.routes = routes, .route_count = 2};
     struct plan *plan;
     char why[200];
     assert_int_equal(plan_create(f->gateway, &options, &plan, why, sizeof why), ERR_EXISTS);

@@ -70,9 +70,10 @@ static void test_plan_that_is_wrong_changes_nothing(void **state)
     struct route_spec wrong = {METHOD_GET, "no slash", .target = target_ok};
     struct plan *plan;
     char why[200];
-    assert_int_equal(
-        plan_create(f->gateway, &(struct plan_options){&wrong, 1}, &plan, why, sizeof why),
-        ERR_VALIDATION);
+    assert_int_equal(plan_create(f->gateway,
+                                 &(struct plan_options){.routes = &wrong, .route_count = 1}, &plan,
+                                 why, sizeof why),
+                     ERR_VALIDATION);
     assert_null(plan);
     assert_int_equal(get(f, "/old"), 200);
     assert_int_equal(plans(f), 1);
@@ -84,8 +85,10 @@ static void test_plan_never_swapped_in_can_be_dropped(void **state)
     struct route_spec route = {METHOD_GET, "/x", .target = target_ok};
     struct plan *plan;
     char why[200];
-    assert_int_equal(
-        plan_create(f->gateway, &(struct plan_options){&route, 1}, &plan, why, sizeof why), ERR_OK);
+    assert_int_equal(plan_create(f->gateway,
+                                 &(struct plan_options){.routes = &route, .route_count = 1}, &plan,
+                                 why, sizeof why),
+                     ERR_OK);
     plan_destroy(f->gateway, &plan);
     assert_null(plan);
     assert_int_equal(get(f, "/x"), 404);

@@ -66,6 +66,15 @@ static void test_weak_tags_are_equal_only_weakly(void **state)
     assert_true(strongly("*", "\"a\""));
 }
 
+static void test_a_coded_tag_stands_for_the_plain_one_only_strongly(void **state)
+{
+    (void)state;
+    assert_true(strongly("\"a-gzip\"", "\"a\"") && strongly("\"a-br\"", "\"a\""));
+    assert_false(strongly("\"a-gzi\"", "\"a\"") || strongly("\"a\"", "\"a-gzip\""));
+    assert_false(strongly("W/\"a-gzip\"", "\"a\"") || strongly("\"ab\"", "\"a\""));
+    assert_false(weakly("\"a-gzip\"", "\"a\""));
+}
+
 static bool knows(enum method method, const char *name, const char *value)
 {
     const struct header headers[] = {{slice_str("If-None-Match"), slice_str("\"x\"")},
@@ -107,6 +116,7 @@ int main(void)
         cmocka_unit_test(test_lists_are_searched_as_a_whole),
         cmocka_unit_test(test_what_is_no_list_has_nothing_from_there_on),
         cmocka_unit_test(test_weak_tags_are_equal_only_weakly),
+        cmocka_unit_test(test_a_coded_tag_stands_for_the_plain_one_only_strongly),
         cmocka_unit_test(test_who_reads_may_know_the_answer),
         cmocka_unit_test(test_any_bytes_are_survived),
     };
