@@ -101,7 +101,7 @@ enum err call_answer_text(struct call *call, int status, struct slice json);
 /* 201 with a Location header. */
 enum err call_created(struct call *call, const char *location, json_t *body);
 /* 200 with up to `limit` documents and the cursor behind the last: {"data": [...], "pagination":
- * {...}}. `outside`, if given, makes of a stored document what clients see. */
+ * {...}}, with an ETag. `outside`, if given, makes of a stored document what clients see. */
 enum err call_answer_page(struct call *call, const struct collection *collection,
                           struct doc_scan *scan, int64_t limit, void (*outside)(json_t *doc));
 /* Answers with an error; `code` NULL: the table's. Returns err. */
@@ -132,7 +132,7 @@ void cached_release(struct cached *cached);
 /* Only looks: false, and nothing to release, when the key is not in the cache. */
 bool call_peek(struct call *call, const char *key, struct cached *out);
 
-/* Answers with cached JSON; takes ownership of what *cached holds. */
+/* Answers with cached JSON; takes ownership of what *cached holds. With 200 it gets an ETag. */
 enum err call_answer_cached(struct call *call, int status, struct cached *cached);
 
 /* In a write: drops the key once the transaction is durable, before the answer leaves. */

@@ -1,6 +1,7 @@
 /* What a handler may do: read its request, answer, use the cache, enqueue jobs. */
 #include "server/app/app_private.h"
 
+#include "base/hash.h"
 #include "base/mem.h"
 
 #include <assert.h>
@@ -122,6 +123,12 @@ enum err call_created(struct call *call, const char *location, json_t *body)
     return call_answer(call, 201, body);
 }
 
+/* What two clients see may differ if one of them has signed in. */
+static void add_tag(struct call *call, struct slice json)
+{
+    response_revalidate(call->response, hash_bytes(json), call->request->user.id[0] == '\0');
+}
+
 struct page {
     json_t *data;
     int64_t limit;
@@ -159,10 +166,11 @@ enum err call_answer_page(struct call *call, const struct collection *collection
     }
     json_t *last = json_array_get(page.data, json_array_size(page.data) - 1);
     json_t *cursor = page.more ? json_incref(json_object_get(last, "id")) : json_null();
-    return call_answer(call, 200,
-                       json_pack("{s:o, s:{s:I, s:o, s:b}}", "data", page.data, "pagination",
-                                 "limit", (json_int_t)limit, "nextCursor", cursor, "hasNext",
-                                 page.more));
+    call_answer(call, 200,
+                json_pack("{s:o, s:{s:I, s:o, s:b}}", "data", page.data, "pagination", "limit",
+                          (json_int_t)limit, "nextCursor", cursor, "hasNext", page.more));
+    add_tag(call, buf_slice(&call->response->body));
+    return ERR_OK;
 }
 
 enum err call_fail(struct call *call, enum err err, const char *code, const char *format, ...)
@@ -251,6 +259,8 @@ static void release_value(void *value)
 
 enum err call_answer_cached(struct call *call, int status, struct cached *cached)
 {
+    if (status == 200)
+        add_tag(call, cached->bytes);
     if (cached->value) { /* sent from the cache's own memory, which is counted until then */
         response_borrow(call->response, status, "application/json", cached->bytes, release_value,
                         cached->value);

@@ -138,6 +138,11 @@ struct slice response_header_value(const struct response *response, const char *
 /* Removes all headers of that name. */
 void response_header_remove(struct response *response, const char *name);
 
+/* Lets the client keep the answer, and ask each time whether it is still the same: adds a strong
+ * ETag made of `hash`, of the bytes, and Cache-Control; `shared`: caches on the way may keep it
+ * too, as it is the same for everybody. The gateway answers 304 to who asks (encode.c). */
+void response_revalidate(struct response *response, uint64_t hash, bool shared);
+
 /* The bytes of the answer, wherever they are. */
 struct slice response_bytes(const struct response *response);
 /* Drops them; status and headers stay. */

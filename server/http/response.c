@@ -1,4 +1,5 @@
 /* Looking at an answer, and changing it on its way out. */
+#include "server/http/etag.h"
 #include "server/http/message.h"
 
 /* The bytes of the first header line of that name from `at` on, with its end; empty: none. */
@@ -30,6 +31,20 @@ void response_header_remove(struct response *response, const char *name)
         headers->len -= line.len;
         memmove(headers->data + at, headers->data + at + line.len, headers->len - at);
     }
+}
+
+void response_revalidate(struct response *response, uint64_t hash, bool shared)
+{
+    static const char control[] = "Cache-Control: private, no-cache\r\nETag: ";
+    static const char shared_control[] = "Cache-Control: no-cache\r\nETag: ";
+    char tag[ETAG_SIZE + 2];
+    etag_format(hash, tag);
+    memcpy(tag + ETAG_SIZE, "\r\n", 2);
+    if (shared)
+        buf_append(&response->headers, shared_control, sizeof shared_control - 1);
+    else
+        buf_append(&response->headers, control, sizeof control - 1);
+    buf_append(&response->headers, tag, sizeof tag);
 }
 
 struct slice response_bytes(const struct response *response)
