@@ -1,13 +1,13 @@
 // What the set-up and the login have in common: the frame, a field, a form that is sent once.
 import { html, useEffect, useState } from '../lib/preact.js';
-import { ThemeButton } from './header.js';
+import { logo, ThemeButton } from './header.js';
 
 export function Entry({ title, lead, children }) {
     return html`
         <div class="entry-bar"><${ThemeButton} /></div>
         <main class="entry">
             <div class="brand">
-                <img src="/_/assets/favicon.svg" width="32" height="32" alt="" />Galley
+                <img src=${logo} width="32" height="32" alt="" />Galley
             </div>
             <h1>${title}</h1>
             <p class="lead">${lead}</p>

@@ -2,6 +2,8 @@ import { html, useEffect, useState } from '../lib/preact.js';
 import { post } from './api.js';
 import { uptime } from './format.js';
 
+export const logo = new URL('../favicon.svg', import.meta.url).href;
+
 const icon = (paths) => html`
     <svg width="18" height="18" viewBox="0 0 24 24" fill="none" stroke="currentColor"
         stroke-width="2" stroke-linecap="round" stroke-linejoin="round"
@@ -65,7 +67,7 @@ export function Header({ session, live }) {
     return html`
         <header class="bar">
             <a class="brand" href="/_/">
-                <img src="/_/assets/favicon.svg" width="28" height="28" alt="" />Galley
+                <img src=${logo} width="28" height="28" alt="" />Galley
             </a>
             <${StatePill} live=${live} />
             <ul class="facts">

@@ -28,7 +28,7 @@ static const struct admin_route routes[] = {
     {METHOD_GET, "/_/", ADMINISTRATOR, serve_dashboard, "no-store"},
     {METHOD_GET, "/_/login", ANYONE, serve_login_page, "no-store"},
     {METHOD_GET, "/_/setup", ANYONE, serve_setup_page, "no-store"},
-    {METHOD_GET, "/_/assets/*", ANYONE, serve_asset, "no-cache"},
+    {METHOD_GET, "/_/assets/*", ANYONE, serve_asset, "public, max-age=31536000, immutable"},
     {METHOD_GET, "/_/api/session", ANYONE, serve_session, "no-store"},
     {METHOD_POST, "/_/api/setup", ANYONE, serve_setup, "no-store"},
     {METHOD_POST, "/_/api/login", ANYONE, serve_login, "no-store"},
@@ -101,7 +101,8 @@ void admin_target(struct request *request, struct response *response, void *arg)
     if (err == ERR_METHOD)
         response_header(response, "Allow", slice_str(method_name(route->method)));
 
-    const char *cache_control = err == ERR_OK ? route->cache_control : "no-store";
+    bool served = err == ERR_OK && response->status < 400;
+    const char *cache_control = served ? route->cache_control : "no-store";
     response_header(response, "Cache-Control", slice_str(cache_control));
     response_header(response, "Content-Security-Policy", slice_str(CONTENT_SECURITY_POLICY));
 }

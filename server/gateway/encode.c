@@ -14,8 +14,6 @@
 #include "server/http/compress.h"
 #include "server/http/etag.h"
 
-#include <stdio.h>
-
 #define OFFERED (1U << CODING_GZIP | 1U << CODING_BR)
 
 /* ---- Whether it would be worth it */
@@ -56,6 +54,14 @@ static bool may_transform(const struct response *response)
     return control.len == 0 || !memmem(control.ptr, control.len, "no-transform", 12);
 }
 
+/* Who varies by Accept-Encoding has looked at it: the form that it chose is the form. */
+static bool was_chosen(const struct response *response)
+{
+    struct slice vary = response_header_value(response, "Vary");
+    return response_header_value(response, "Content-Encoding").ptr ||
+           slice_eq_nocase(vary, slice_str("Accept-Encoding"));
+}
+
 static bool is_worth_coding(const struct exchange *exchange)
 {
     const struct plan *plan = exchange->request->plan;
@@ -63,8 +69,7 @@ static bool is_worth_coding(const struct exchange *exchange)
     if (response_bytes(response).len < plan->compress_min_bytes || !plan->compress)
         return false;
     return has_whole_body(response->status) &&
-           !slice_starts(exchange->request->path, slice_str("/auth/")) &&
-           !response_header_value(response, "Content-Encoding").ptr &&
+           !slice_starts(exchange->request->path, slice_str("/auth/")) && !was_chosen(response) &&
            is_text(response_header_value(response, "Content-Type")) && may_transform(response);
 }
 
@@ -89,16 +94,6 @@ static enum coding choose_coding(struct exchange *exchange)
 }
 
 /* ---- Tags */
-
-/* The tag of the coded bytes; the plain one where there is no coding, or no tag, or a weak one,
- * which stands for all forms. */
-static struct slice coded_tag(struct slice tag, enum coding coding, char out[ETAG_MAX])
-{
-    if (coding == CODING_IDENTITY || tag.len < 2 || tag.ptr[0] != '"')
-        return tag;
-    int len = snprintf(out, ETAG_MAX, "%.*s-%s\"", (int)tag.len - 1, tag.ptr, coding_name(coding));
-    return len < ETAG_MAX ? slice_of(out, (size_t)len) : tag;
-}
 
 static void replace_tag(struct response *response, struct slice tag)
 {
@@ -127,7 +122,7 @@ static bool answer_if_known(struct exchange *exchange, enum coding coding)
     if (tag.len == 0 || tag.len > ETAG_MAX)
         return false;
     if (!request_knows(exchange->request, tag))
-        tag = coded_tag(tag, coding, coded);
+        tag = etag_coded(tag, coding, coded);
     if (!request_knows(exchange->request, tag))
         return false;
     answer_not_modified(response, tag);
@@ -146,7 +141,7 @@ static void encode(struct response *response, enum coding coding)
         response->body = bytes;
         response_header(response, "Content-Encoding", slice_str(coding_name(coding)));
         struct slice tag = response_header_value(response, "ETag");
-        struct slice now = coded_tag(tag, coding, coded);
+        struct slice now = etag_coded(tag, coding, coded);
         if (now.ptr != tag.ptr)
             replace_tag(response, now);
     } else {

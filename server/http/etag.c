@@ -1,5 +1,7 @@
 #include "server/http/etag.h"
 
+#include <stdio.h>
+
 void etag_format(uint64_t hash, char out[ETAG_SIZE])
 {
     static const char digits[] = "0123456789abcdef";
@@ -8,6 +10,15 @@ void etag_format(uint64_t hash, char out[ETAG_SIZE])
         out[i] = digits[hash >> 60];
         hash <<= 4;
     }
+}
+
+struct slice etag_coded(struct slice etag, enum coding coding, char out[ETAG_MAX])
+{
+    if (coding == CODING_IDENTITY || etag.len < 2 || etag.ptr[0] != '"')
+        return etag;
+    int plain = etag.len < ETAG_MAX ? (int)etag.len - 1 : ETAG_MAX;
+    int len = snprintf(out, ETAG_MAX, "%.*s-%s\"", plain, etag.ptr, coding_name(coding));
+    return len < ETAG_MAX ? slice_of(out, (size_t)len) : etag;
 }
 
 static bool is_weak(struct slice etag)

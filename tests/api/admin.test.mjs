@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import http from 'node:http';
 import { test } from 'node:test';
+import { brotliDecompressSync, gunzipSync } from 'node:zlib';
 
 import { eventually, startGalley, withDeadline } from '../lib/galley.mjs';
 
@@ -56,7 +57,8 @@ test('without a session pages lead to the login and the API answers 401', async 
 
 test('what is below /_/ has a strict content security policy', async () => {
     const galley = await startGalley();
-    for (const target of ['/_/', '/_/login', '/_/assets/js/login.js', '/_/api/session', '/_/nothing']) {
+    const script = `${await assetsOf(galley)}js/login.js`;
+    for (const target of ['/_/', '/_/login', script, '/_/api/session', '/_/nothing']) {
         const { headers } = await galley.request('GET', target);
         assert.match(headers['content-security-policy'], /^default-src 'none'; script-src 'self'; /);
         assert.doesNotMatch(headers['content-security-policy'], /unsafe/);
@@ -145,16 +147,52 @@ test('bodies other than the right JSON are refused', async () => {
     assert.equal((await galley.request('POST', '/_/')).status, 405);
 });
 
-test('a file is sent again only when it changed', async () => {
+// The directory that a page names, which changes with the files.
+async function assetsOf(galley) {
+    const { body } = await galley.request('GET', '/_/login');
+    const directories = new Set(body.match(/\/_\/assets\/[0-9a-f]{16}\//g));
+    assert.equal(directories.size, 1);
+    assert.equal(body.match(/\/_\/assets\//g).length, body.match(/\/_\/assets\/[0-9a-f]{16}\//g).length);
+    return [...directories][0];
+}
+
+test('files are kept for ever, below a directory that changes with them', async () => {
     const galley = await startGalley();
-    const first = await galley.request('GET', '/_/assets/css/base.css');
+    const file = `${await assetsOf(galley)}css/base.css`;
+    const first = await galley.request('GET', file);
     assert.equal(first.status, 200);
     assert.equal(first.headers['content-type'], 'text/css; charset=utf-8');
-    const headers = { 'if-none-match': first.headers.etag };
-    const second = await galley.request('GET', '/_/assets/css/base.css', { headers });
+    assert.equal(first.headers['cache-control'], 'public, max-age=31536000, immutable');
+    const second = await galley.request('GET', file, { headers: { 'if-none-match': first.headers.etag } });
     assert.equal(second.status, 304);
+    assert.equal(second.headers['cache-control'], first.headers['cache-control']);
     assert.equal(second.raw.length, 0);
+    for (const other of ['/_/assets/css/base.css', '/_/assets/0123456789abcdef/css/base.css', `${file}x`]) {
+        const { status, headers } = await galley.request('GET', other);
+        assert.equal(status, 404);
+        assert.equal(headers['cache-control'], 'no-store');
+    }
     assert.equal((await galley.request('GET', '/_/assets/../galley')).status, 404);
+});
+
+test('files come compressed, each form with its own tag', async () => {
+    const galley = await startGalley();
+    const file = `${await assetsOf(galley)}lib/uplot.js`;
+    const plain = await galley.request('GET', file);
+    assert.equal(plain.headers.vary, 'Accept-Encoding');
+    assert.equal(plain.headers['content-encoding'], undefined);
+    for (const [coding, decode] of [['gzip', gunzipSync], ['br', brotliDecompressSync]]) {
+        const headers = { 'accept-encoding': coding };
+        const small = await galley.request('GET', file, { headers });
+        assert.equal(small.headers['content-encoding'], coding);
+        assert.equal(small.headers.vary, 'Accept-Encoding');
+        assert.ok(small.raw.length < plain.raw.length / 2);
+        assert.deepEqual(decode(small.raw), plain.raw);
+        assert.notEqual(small.headers.etag, plain.headers.etag);
+        const again = await galley.request('GET', file, { headers: { ...headers, 'if-none-match': small.headers.etag } });
+        assert.equal(again.status, 304);
+        assert.equal(again.headers.etag, small.headers.etag);
+    }
 });
 
 test('the live stream begins with the history and ends with the session', async () => {

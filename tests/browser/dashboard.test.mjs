@@ -43,6 +43,8 @@ function watchHosts(galley) {
     context.on('request', (request) => {
         if (!request.url().startsWith(galley.url) && !request.url().startsWith('data:'))
             troubles.push(`a request to ${request.url()}`);
+        if (/\/_\/assets\/(?![0-9a-f]{16}\/)/.test(request.url()))
+            troubles.push(`a file that browsers may not keep: ${request.url()}`);
     });
 }
 

@@ -28,6 +28,22 @@ static void test_a_tag_is_a_hash_in_quotes(void **state)
     assert_memory_equal(out, "\"0000000000000000\"", ETAG_SIZE);
 }
 
+static void test_a_coded_form_has_a_tag_of_its_own(void **state)
+{
+    char out[ETAG_MAX], long_tag[ETAG_MAX + 1] = "\"";
+    (void)state;
+    assert_true(slice_is(etag_coded(slice_str("\"a\""), CODING_BR, out), "\"a-br\""));
+    assert_true(slice_is(etag_coded(slice_str("\"a\""), CODING_IDENTITY, out), "\"a\""));
+    assert_true(slice_is(etag_coded(slice_str("W/\"a\""), CODING_GZIP, out), "W/\"a\""));
+    for (size_t len = 2; len <= ETAG_MAX; len++) {
+        memset(long_tag + 1, 'a', len - 2);
+        long_tag[len - 1] = '"';
+        struct slice tag = etag_coded(slice_of(long_tag, len), CODING_GZIP, out);
+        assert_in_range(tag.len, len, ETAG_MAX);
+        assert_int_equal(tag.ptr[tag.len - 1], '"');
+    }
+}
+
 static void test_lists_are_searched_as_a_whole(void **state)
 {
     (void)state;
@@ -113,6 +129,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_tag_is_a_hash_in_quotes),
+        cmocka_unit_test(test_a_coded_form_has_a_tag_of_its_own),
         cmocka_unit_test(test_lists_are_searched_as_a_whole),
         cmocka_unit_test(test_what_is_no_list_has_nothing_from_there_on),
         cmocka_unit_test(test_weak_tags_are_equal_only_weakly),
