@@ -60,6 +60,10 @@ bool routes_check(const struct config *config, const struct app_module *const *m
 enum err routes_plan(struct galley *galley, const struct config *config, struct plan **out,
                      char *why, size_t why_size);
 
+/* acme.c: a target, arg is the struct galley. */
+#define ACME_PATH "/.well-known/acme-challenge/"
+void acme_target(struct request *request, struct response *response, void *galley);
+
 /* ops.c: targets, arg is the struct galley. */
 void ops_healthz(struct request *request, struct response *response, void *galley);
 void ops_readyz(struct request *request, struct response *response, void *galley);

@@ -155,6 +155,9 @@ static void add(struct route_list *list, struct route_spec spec)
 
 static void add_own(struct route_list *list, struct galley *galley)
 {
+    if (config_text(config_section(galley->config, "server"), "acme_webroot")[0] != '\0')
+        add(list, (struct route_spec){METHOD_GET, ACME_PATH "{token}", .target = acme_target,
+                                      .arg = galley});
     add(list, (struct route_spec){METHOD_GET, "/healthz", .target = ops_healthz, .arg = galley});
     add(list, (struct route_spec){METHOD_GET, "/readyz", .target = ops_readyz, .arg = galley});
     add(list, (struct route_spec){METHOD_GET, "/metrics", .target = ops_metrics, .arg = galley});
@@ -165,7 +168,7 @@ static void add_own(struct route_list *list, struct galley *galley)
         (struct route_spec){METHOD_POST, "/_/*", .target = admin_target, .arg = galley->admin});
 }
 
-#define OWN_ROUTES 6
+#define OWN_ROUTES 7
 
 static void add_modules(struct route_list *list, struct galley *galley, const struct config *config)
 {

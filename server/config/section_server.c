@@ -45,6 +45,9 @@ static const struct config_key server_keys[] = {
     {"trusted_proxies", CONFIG_CIDR, "", 0, 0, CONFIG_RELOADS | CONFIG_LIST | CONFIG_COMMAS, NULL,
      "Who is believed about whom a request is from: Forwarded, X-Forwarded-*, X-Request-Id, the "
      "PROXY protocol."},
+    {"acme_webroot", CONFIG_TEXT, "", 1, 4000, CONFIG_RESTART, NULL,
+     "A directory where an ACME client (certbot --webroot) puts its answers, which are then served "
+     "under /.well-known/acme-challenge/, also by listeners that redirect; empty: they are not."},
     {"hosts", CONFIG_HOST, "", 0, 0, CONFIG_RELOADS | CONFIG_LIST | CONFIG_COMMAS, NULL,
      "Names that the admin pages answer to, besides loopback and the addresses that they listen "
      "on."},
