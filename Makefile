@@ -30,7 +30,7 @@ LIBS        := -llmdb -ljansson -ljwt -lssl -lcrypto -linih -lxxhash -lz -lbrotl
 # Only what we use of civetweb; the quantum is how often its acceptor looks whether to stop. Its code
 # is not ours to warn about.
 CIVETWEB := build/civetweb
-CIVET_CFLAGS := -w -DOPENSSL_API_3_0 -DNO_SSL_DL -DNO_CGI -DNO_FILES -DNO_CACHING -DUSE_IPV6 \
+CIVET_CFLAGS := -w -DNO_SSL -DNO_CGI -DNO_FILES -DNO_CACHING -DUSE_IPV6 -DUSE_X_DOM_SOCKET \
                 -DUSE_STACK_SIZE=524288 -DSOCKET_TIMEOUT_QUANTUM=100
 
 SRC  := $(wildcard base/*.c storage/*.c cache/*.c queue/*.c server/*.c server/*/*.c)

@@ -174,6 +174,7 @@ void log_access(const struct log_access *access)
         .facts = {.wall_ms = access->wall_ms,
                   .component = "access",
                   .route = access->route,
+                  .outcome = access->outcome ? access->outcome : "",
                   .duration_ns = access->duration_ns,
                   .bytes_out = access->bytes_out,
                   .status = access->status,

@@ -43,6 +43,7 @@ struct log_access {
     struct slice user; /* may be empty */
     struct slice address;
     int status;
+    const char *outcome; /* what became of the answer; "" if it arrived; static */
     uint64_t duration_ns;
     uint64_t bytes_out;
 };

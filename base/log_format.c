@@ -70,6 +70,8 @@ static void json_access(struct json_writer *w, const struct log_line *line)
     jw_i64(w, (int64_t)facts->bytes_out);
     json_member(w, "user", line->texts[LOG_USER]);
     json_member(w, "address", line->texts[LOG_ADDRESS]);
+    if (facts->outcome[0] != '\0')
+        json_member(w, "outcome", slice_str(facts->outcome));
 }
 
 static void format_json(struct buf *out, struct log_style *style, const struct log_line *line)
@@ -125,6 +127,8 @@ static void text_access(struct buf *out, const struct log_line *line)
     buf_append_char(out, ' ');
     append_column(out, line->texts[LOG_ADDRESS], 0);
     append_visible(out, line->texts[LOG_REQUEST_ID]);
+    if (line->facts.outcome[0] != '\0')
+        buf_printf(out, " (%s)", line->facts.outcome);
 }
 
 static void format_text(struct buf *out, struct log_style *style, const struct log_line *line)

@@ -17,7 +17,8 @@ enum { LOG_MESSAGE, LOG_REQUEST_ID = LOG_MESSAGE, LOG_METHOD, LOG_PATH, LOG_USER
 struct log_facts {
     int64_t wall_ms;
     const char *component;
-    const char *route; /* NULL for a plain line */
+    const char *route;   /* NULL for a plain line */
+    const char *outcome; /* of an access line */
     uint64_t duration_ns;
     uint64_t bytes_out;
     int status;

@@ -5,6 +5,7 @@
  * in the list, unheld, and wakes one waiter, who takes it; if a newcomer was faster, the
  * waiter waits on. Voiding cuts it out of the list: the holder keeps a lease that can not be
  * filled any more, and all waiters look again, the first of them making a fresh one. */
+#include "base/blocking.h"
 #include "base/mem.h"
 #include "cache/cache_private.h"
 
@@ -71,7 +72,9 @@ void cache_lease_end(struct cache_lease *lease, bool filled)
 bool cache_lease_wait(struct cache_lease *lease, struct lock *lock, int64_t deadline_ns)
 {
     lease->refs++;
+    blocking_begin();
     bool in_time = lock_cond_wait_until(&lease->changed, lock, deadline_ns);
+    blocking_end();
     lease->refs--;
     lease_free_unused(lease);
     return in_time;

@@ -11,6 +11,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -231,39 +232,91 @@ static void handle(struct request *request, struct response *response, void *arg
     gateway_handle(galley->gateway, request, response);
 }
 
-static void refused(const struct request *request, const struct response *response, void *arg)
+static void sent(struct request *request, const struct response *response, const struct sent *sent,
+                 void *arg)
 {
     struct galley *galley = arg;
-    gateway_refused(galley->gateway, request, response);
+    gateway_sent(galley->gateway, request, response, sent);
 }
 
-static enum err open_front(struct galley *galley, char *why, size_t why_size)
+static enum priority priority(const struct request *request, void *arg)
+{
+    struct galley *galley = arg;
+    return gateway_priority(galley->gateway, request);
+}
+
+/* The first is the one that the banner names; the last is for whoever can open files in the data
+ * directory. */
+struct places {
+    struct front_listener list[2];
+    char control[sizeof "unix:/control.sock" + sizeof(((struct galley *)0)->data_dir)];
+    unsigned count;
+};
+
+static void list_places(struct galley *galley, struct places *out)
 {
     const struct config_section *server = config_section(galley->config, "server");
+    snprintf(out->control, sizeof out->control, "unix:%s/control.sock", galley->data_dir);
+    out->list[0] = (struct front_listener){.address = config_text(server, "listen")};
+    out->list[1] = (struct front_listener){.address = out->control, .local = true};
+    out->count = 2;
+}
+
+static struct front *make_front(struct galley *galley)
+{
+    const struct config_section *server = config_section(galley->config, "server");
+    struct places places;
+    list_places(galley, &places);
+    struct front_options options = {
+        .listeners = places.list,
+        .listener_count = places.count,
+        .connections = (unsigned)config_int(server, "connections"),
+        .connections_per_address = (unsigned)config_int(server, "connections_per_address"),
+        .workers = (unsigned)config_int(server, "workers"),
+        .requests_per_address = (unsigned)config_int(server, "requests_per_address"),
+        .queue_timeout_ms = config_int(server, "queue_timeout"),
+        .head_timeout_ms = config_int(server, "head_timeout"),
+        .body_timeout_ms = config_int(server, "body_timeout"),
+        .idle_timeout_ms = config_int(server, "idle_timeout"),
+        .body_rate = (uint64_t)config_int(server, "body_rate"),
+        .body_memory = (uint64_t)config_int(server, "body_memory"),
+        .ticker = galley->ticker,
+        .clock = &clock_system,
+        .handle = handle,
+        .sent = sent,
+        .priority = priority,
+        .arg = galley,
+    };
+    return front_create(&options);
+}
+
+static void note_authority(struct galley *galley)
+{
     struct config_address address;
-    bool valid = config_parse_address(config_text(server, "listen"), &address);
+    const char *listen = config_text(config_section(galley->config, "server"), "listen");
+    bool valid = config_parse_address(listen, &address);
     assert(valid); /* the configuration checked it */
-    struct front_options options = {.address = address.host,
-                                    .port = address.port,
-                                    .workers = (unsigned)config_int(server, "workers"),
-                                    .connections_per_address =
-                                        (unsigned)config_int(server, "connections_per_address"),
-                                    .head_timeout_ms = config_int(server, "head_timeout"),
-                                    .body_timeout_ms = config_int(server, "body_timeout"),
-                                    .idle_timeout_ms = config_int(server, "idle_timeout"),
-                                    .body_max_bytes = (size_t)config_int(server, "body_max"),
-                                    .ticker = galley->ticker,
-                                    .clock = &clock_system,
-                                    .handle = handle,
-                                    .refused = refused,
-                                    .arg = galley};
-    enum err err = front_open(&options, &galley->front, why, why_size);
-    if (err)
-        return err;
-    snprintf(galley->authority, sizeof galley->authority,
-             strchr(address.host, ':') ? "[%s]:%u" : "%s:%u", address.host,
-             front_port(galley->front));
+    if (address.path[0] != '\0')
+        snprintf(galley->authority, sizeof galley->authority, "unix:%s", address.path);
+    else
+        snprintf(galley->authority, sizeof galley->authority,
+                 strchr(address.host, ':') ? "[%s]:%u" : "%s:%u", address.host,
+                 front_port(galley->front));
+}
+
+/* All that requests meet is there before the first of them is served. */
+static enum err open_front(struct galley *galley, char *why, size_t why_size)
+{
+    galley->front = make_front(galley);
     admin_started(galley->admin);
+    enum err err = front_listen(galley->front, why, why_size);
+    if (err) {
+        admin_stopping(galley->admin);
+        front_close(&galley->front);
+        return err;
+    }
+    note_authority(galley);
+    front_serve(galley->front);
     return ERR_OK;
 }
 
@@ -317,10 +370,26 @@ static void close_listeners(struct galley *galley)
     listeners_close(&galley->listeners);
 }
 
+/* A handler that does not come back still uses what would be closed now; what was acknowledged is
+ * on disk, and the rest ends as if killed. */
+static void end_with_handlers(const struct front_drained *drained)
+{
+    log_write(LOG_WARN, "galley",
+              "stopped; %u handlers still ran, the oldest for %" PRId64 " ms, and %u connections "
+              "had to be cut",
+              drained->running, drained->oldest_ms, drained->cut);
+    log_close();
+    _exit(1);
+}
+
 static void close_front(struct galley *galley)
 {
+    struct front_drained drained;
     admin_stopping(galley->admin);
-    galley->connections_cut = front_drain(galley->front, remaining_ms(galley));
+    front_drain(galley->front, remaining_ms(galley), &drained);
+    galley->connections_cut = drained.cut;
+    if (drained.running > 0)
+        end_with_handlers(&drained);
     front_close(&galley->front);
 }
 

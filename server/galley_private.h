@@ -31,7 +31,7 @@ struct galley {
     struct timer *gateway_timer;
     struct listeners *listeners;
     struct front *front;
-    char authority[96];       /* that it listens on: "127.0.0.1:8080", "[::1]:8080" */
+    char authority[128];      /* that it listens on: "127.0.0.1:8080", "[::1]:8080" */
     int64_t started_ms;       /* wall clock */
     _Atomic bool draining;    /* set under the reload lock */
     int64_t stop_by_ns;       /* monotonic; set when stopping */

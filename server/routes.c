@@ -123,8 +123,15 @@ bool routes_check(const struct config *config, const struct app_module *const *m
     return good;
 }
 
+static int64_t body_max(const struct config *config, const struct config_section *route)
+{
+    int64_t own = config_int(route, "body_max");
+    return own > 0 ? own : config_int(config_section(config, "server"), "body_max");
+}
+
 /* Routes that one section mounts share its limit. */
-static struct route_spec app_spec(const struct app_route_info *info, const struct mount *mount)
+static struct route_spec app_spec(const struct config *config, const struct app_route_info *info,
+                                  const struct mount *mount)
 {
     struct route_spec spec = {.method = info->route->method,
                               .pattern = info->route->pattern,
@@ -132,8 +139,11 @@ static struct route_spec app_spec(const struct app_route_info *info, const struc
                               .idempotent_key = info->route->access == APP_WRITE,
                               .schema = info->schema,
                               .limit_name = config_name(mount->section),
+                              .priority = (enum priority)config_choice(mount->section, "priority"),
                               .target = app_target,
                               .arg = info->arg};
+    if (spec.schema)
+        spec.body_max = (size_t)body_max(config, mount->section);
     const char *limit = config_text(mount->section, "rate_limit");
     char why[128];
     bool parsed = !*limit || rate_limit_parse(slice_str(limit), &spec.limit, why, sizeof why);
@@ -142,6 +152,8 @@ static struct route_spec app_spec(const struct app_route_info *info, const struc
 }
 
 /* ---- The list */
+
+#define OWN_ROUTES 7
 
 struct route_list {
     struct route_spec *specs;
@@ -153,22 +165,39 @@ static void add(struct route_list *list, struct route_spec spec)
     list->specs[list->count++] = spec;
 }
 
+#define ADMIN_BODY_MAX 65536
+
+/* What operates the server is served when nothing else is; what an administrator changes may have
+ * to wait for the disk, and waits with the others. */
 static void add_own(struct route_list *list, struct galley *galley)
 {
     if (config_text(config_section(galley->config, "server"), "acme_webroot")[0] != '\0')
         add(list, (struct route_spec){METHOD_GET, ACME_PATH "{token}", .target = acme_target,
                                       .arg = galley});
-    add(list, (struct route_spec){METHOD_GET, "/healthz", .target = ops_healthz, .arg = galley});
-    add(list, (struct route_spec){METHOD_GET, "/readyz", .target = ops_readyz, .arg = galley});
-    add(list, (struct route_spec){METHOD_GET, "/metrics", .target = ops_metrics, .arg = galley});
-    add(list, (struct route_spec){METHOD_GET, "/_", .target = redirect_to_admin});
-    add(list,
-        (struct route_spec){METHOD_GET, "/_/*", .target = admin_target, .arg = galley->admin});
-    add(list,
-        (struct route_spec){METHOD_POST, "/_/*", .target = admin_target, .arg = galley->admin});
+    static const struct {
+        enum method method;
+        const char *pattern;
+        target_fn target;
+        enum priority priority;
+    } own[] = {
+        {METHOD_GET, "/healthz", ops_healthz, PRIORITY_CRITICAL},
+        {METHOD_GET, "/readyz", ops_readyz, PRIORITY_CRITICAL},
+        {METHOD_GET, "/metrics", ops_metrics, PRIORITY_CRITICAL},
+        {METHOD_GET, "/_", redirect_to_admin, PRIORITY_CRITICAL},
+        {METHOD_GET, "/_/*", admin_target, PRIORITY_CRITICAL},
+        {METHOD_POST, "/_/*", admin_target, PRIORITY_NORMAL},
+    };
+    for (unsigned i = 0; i < sizeof own / sizeof *own; i++) {
+        bool post = own[i].method == METHOD_POST;
+        bool admin = own[i].target == admin_target;
+        add(list, (struct route_spec){.method = own[i].method,
+                                      .pattern = own[i].pattern,
+                                      .priority = own[i].priority,
+                                      .body_max = post ? ADMIN_BODY_MAX : 0,
+                                      .target = own[i].target,
+                                      .arg = admin ? (void *)galley->admin : galley});
+    }
 }
-
-#define OWN_ROUTES 7
 
 static void add_modules(struct route_list *list, struct galley *galley, const struct config *config)
 {
@@ -177,7 +206,7 @@ static void add_modules(struct route_list *list, struct galley *galley, const st
         struct app_route_info info = app_route(galley->app, i);
         const struct mount *mount = find_mount(&mounts, &info);
         if (mount) /* else not reachable, by choice of the configuration */
-            add(list, app_spec(&info, mount));
+            add(list, app_spec(config, &info, mount));
     }
     free(mounts.list);
 }

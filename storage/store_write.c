@@ -24,6 +24,7 @@
  *   that made it; and whatever page a later transaction uses, it writes and syncs itself. Should
  *   the meta page be what failed, LMDB refuses every later transaction: the latch closes.
  * - Anything else. The store latches read-only; see store_latch. */
+#include "base/blocking.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "storage/storage_private.h"
@@ -138,7 +139,9 @@ enum err store_write(struct store *store, store_fn fn, void *arg)
     enum err err = enqueue(&store->writer, &waiter);
     if (err != ERR_OK)
         return err;
+    blocking_begin();
     waiter_sleep(&waiter);
+    blocking_end();
     return waiter.result;
 }
 

@@ -1,11 +1,20 @@
 /* A server that is nothing but the front: it answers with what it understood of each request.
  * tests/api/front.test.mjs drives it, with deadlines and worker counts that suit a test.
  *
- *   front_server [head_ms=N] [body_ms=N] [idle_ms=N] [workers=N] [cap=N] [body_max=N] [drain_ms=N]
+ *   front_server [NAME=N]...   with the names of settings below
  *
- * Prints "port N", serves until SIGTERM, drains, prints "cut N" and the figures.
- * GET /hold answers when a byte has come on standard input; GET /stream streams until its end;
- * GET /big?size=N answers with N bytes; GET /small with 100, for measuring. */
+ * Prints "port N", serves until SIGTERM, drains, prints "cut N" and the figures; "refused N" for
+ * each answer that the front gave itself, "outcome N" for each that did not arrive.
+ *
+ * GET /hold      answers when a byte has come on standard input
+ * GET /stream    streams an event, then waits for its end
+ * GET /tick      streams the time (Unix ms) each second, to all at once
+ * GET /big?size=N, /down?size=N    N bytes: from memory, or made as they go
+ * GET /chunks?size=N               likewise, without saying how many
+ * POST /up       counts what comes without keeping it; ?max=N stops reading there
+ * POST /ignore   does not look at its body
+ * GET /small     100 bytes, for measuring; GET /low is of low, GET /critical of critical priority
+ */
 #include "base/log.h"
 #include "base/mem.h"
 #include "server/front/front.h"
@@ -16,15 +25,52 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-struct settings {
-    int64_t head_ms, body_ms, idle_ms, workers, cap, body_max, drain_ms;
+struct setting {
+    const char *name;
+    int64_t value;
 };
+
+enum {
+    HEAD_MS,
+    BODY_MS,
+    IDLE_MS,
+    QUEUE_MS,
+    WORKERS,
+    CONNECTIONS,
+    CAP,
+    AT_ONCE,
+    BODY_MAX,
+    BODY_RATE,
+    BODY_MEMORY,
+    DRAIN_MS,
+    SETTINGS
+};
+
+static struct setting settings[SETTINGS] = {
+    [HEAD_MS] = {"head_ms", 10000},
+    [BODY_MS] = {"body_ms", 10000},
+    [IDLE_MS] = {"idle_ms", 10000},
+    [QUEUE_MS] = {"queue_ms", 10000},
+    [WORKERS] = {"workers", 16},
+    [CONNECTIONS] = {"connections", 1000},
+    [CAP] = {"cap", 1000},
+    [AT_ONCE] = {"at_once", 1000},
+    [BODY_MAX] = {"body_max", 1 << 20},
+    [BODY_RATE] = {"body_rate", 0},
+    [BODY_MEMORY] = {"body_memory", INT64_C(1) << 30},
+    [DRAIN_MS] = {"drain_ms", 5000},
+};
+
+static struct event *never, *second;
+static _Atomic int64_t second_ms;
 
 static void say(const char *line)
 {
     puts(line);
     fflush(stdout);
 }
+
+/* ---- Answers */
 
 static void write_slice(struct json_writer *w, const char *key, struct slice value)
 {
@@ -34,9 +80,15 @@ static void write_slice(struct json_writer *w, const char *key, struct slice val
 
 static void answer_echo(struct request *request, struct response *response)
 {
+    enum err err = request_body_gather(request, (size_t)settings[BODY_MAX].value);
+    if (err) {
+        response_error(response, request, err, NULL, NULL, NULL);
+        response->close = true;
+        request->route = NULL; /* as if the front had refused it */
+        return;
+    }
     struct json_writer w = {.out = &response->body};
     size_t shown = request->body.len < 200 ? request->body.len : 200;
-
     jw_begin(&w, '{');
     write_slice(&w, "method", slice_str(method_name(request->method)));
     write_slice(&w, "path", request->path);
@@ -55,7 +107,6 @@ static void answer_echo(struct request *request, struct response *response)
 static void answer_hold(struct request *request, struct response *response)
 {
     char byte;
-
     say("held");
     if (read(STDIN_FILENO, &byte, 1) != 1)
         response_error(response, request, ERR_INTERNAL, NULL, "nobody let go", NULL);
@@ -63,18 +114,22 @@ static void answer_hold(struct request *request, struct response *response)
         answer_echo(request, response);
 }
 
-static void answer_big(struct request *request, struct response *response)
+static int64_t query_int(const struct request *request, const char *name)
 {
     struct buf scratch = BUF_INIT;
-    int64_t size = 0;
-    char *bytes;
-
-    slice_to_i64(request_query(request, "size", &scratch), &size);
+    int64_t value = 0;
+    slice_to_i64(request_query(request, name, &scratch), &value);
     buf_release(&scratch);
-    bytes = mem_alloc((size_t)size);
-    memset(bytes, 'x', (size_t)size);
+    return value;
+}
+
+static void answer_big(struct request *request, struct response *response)
+{
+    size_t size = (size_t)query_int(request, "size");
+    char *bytes = mem_alloc(size);
+    memset(bytes, 'x', size);
     say("sending");
-    response_borrow(response, 200, "text/plain", slice_of(bytes, (size_t)size), free, bytes);
+    response_borrow(response, 200, "text/plain", slice_of(bytes, size), free, bytes);
 }
 
 static void answer_small(struct request *request, struct response *response)
@@ -82,26 +137,116 @@ static void answer_small(struct request *request, struct response *response)
     static const char text[] =
         "{\"id\":1,\"name\":\"a product of the shop, with a name that is long "
         "enough\",\"price\":1999,\"stock\":42}\n";
-
     (void)request;
     buf_append(&response->body, text, sizeof text - 1);
     response_json(response, 200);
 }
 
-static void run_stream(struct stream *stream, void *arg)
+static int64_t fill_once(void *arg, struct buf *out, int64_t now_ns)
 {
-    (void)arg;
-    if (stream->write(stream, slice_str("data: first\n\n")))
-        stream->wait_until(stream, INT64_MAX);
+    bool *begun = arg;
+    (void)now_ns;
+    if (!*begun)
+        buf_append_str(out, "data: first\n\n");
+    *begun = true;
+    return FEED_WAIT;
+}
+
+static void end_stream(void *arg)
+{
+    free(arg);
     say("stream ended");
+}
+
+static void answer_feed(struct response *response, struct feed feed, void (*release)(void *))
+{
+    response->status = 200;
+    response_header(response, "Content-Type", slice_str("text/event-stream"));
+    response->feed = feed;
+    response->release = release;
+    response->release_arg = feed.arg;
 }
 
 static void answer_stream(struct request *request, struct response *response)
 {
     (void)request;
-    response->status = 200;
-    response_header(response, "Content-Type", slice_str("text/event-stream"));
-    response->stream = run_stream;
+    bool *begun = mem_zalloc(sizeof *begun);
+    answer_feed(response, (struct feed){.fill = fill_once, .arg = begun, .event = never},
+                end_stream);
+}
+
+static int64_t fill_tick(void *arg, struct buf *out, int64_t now_ns)
+{
+    int64_t *told_ms = arg, now_ms = second_ms;
+    (void)now_ns;
+    if (now_ms != *told_ms)
+        buf_printf(out, "data: %" PRId64 "\n\n", now_ms);
+    *told_ms = now_ms;
+    return FEED_WAIT;
+}
+
+static void answer_tick(struct request *request, struct response *response)
+{
+    (void)request;
+    int64_t *told_ms = mem_zalloc(sizeof *told_ms);
+    answer_feed(response, (struct feed){.fill = fill_tick, .arg = told_ms, .event = second}, free);
+}
+
+static int64_t tick(void *arg, int64_t mono_ns)
+{
+    (void)arg;
+    (void)mono_ns;
+    second_ms = clock_wall_ms(&clock_system);
+    event_raise(second);
+    return 1000;
+}
+
+static int64_t fill_down(void *arg, struct buf *out, int64_t now_ns)
+{
+    uint64_t *left = arg;
+    size_t piece = *left < FEED_ROOM ? (size_t)*left : FEED_ROOM;
+    (void)now_ns;
+    buf_reserve(out, piece);
+    memset(out->data + out->len, 'x', piece);
+    out->len += piece;
+    *left -= piece;
+    return *left == 0 ? FEED_END : FEED_AGAIN;
+}
+
+static void answer_made(struct request *request, struct response *response, bool sized)
+{
+    uint64_t *left = mem_zalloc(sizeof *left);
+    *left = (uint64_t)query_int(request, "size");
+    struct feed feed = {.fill = fill_down, .arg = left, .sized = sized, .length = *left};
+    answer_feed(response, feed, free);
+}
+
+static void answer_down(struct request *request, struct response *response)
+{
+    answer_made(request, response, true);
+}
+
+static void answer_chunks(struct request *request, struct response *response)
+{
+    answer_made(request, response, false);
+}
+
+static void answer_up(struct request *request, struct response *response)
+{
+    char piece[65536];
+    int64_t total = 0, max = query_int(request, "max");
+    size_t got = 1;
+    enum err err = ERR_OK;
+    while (!err && got > 0 && (max == 0 || total < max)) {
+        err = request_body_read(request, piece, sizeof piece, &got);
+        total += (int64_t)got;
+    }
+    if (err) {
+        response_error(response, request, err, NULL, NULL, NULL);
+        return;
+    }
+    buf_printf(&response->body, "{\"received\":%" PRId64 "}", total);
+    response_json(response, 200);
 }
 
 static void answer_none(struct request *request, struct response *response)
@@ -119,14 +264,19 @@ static const struct {
     const char *path;
     void (*answer)(struct request *request, struct response *response);
 } answers[] = {
-    {"/small", answer_small},   {"/hold", answer_hold}, {"/big", answer_big},
-    {"/stream", answer_stream}, {"/none", answer_none}, {"/private", answer_unauthenticated},
-};
+    {"/small", answer_small},   {"/hold", answer_hold},   {"/big", answer_big},
+    {"/stream", answer_stream}, {"/none", answer_none},   {"/private", answer_unauthenticated},
+    {"/tick", answer_tick},     {"/down", answer_down},   {"/chunks", answer_chunks},
+    {"/up", answer_up},         {"/ignore", answer_none}, {"/low", answer_small},
+    {"/critical", answer_small}};
+
+/* ---- What the front calls */
 
 static void handle(struct request *request, struct response *response, void *arg)
 {
     (void)arg;
-    for (size_t i = 0; i < sizeof answers / sizeof answers[0]; i++) {
+    request->route = (const struct route *)settings; /* not NULL: it has come to a handler */
+    for (size_t i = 0; i < sizeof answers / sizeof *answers; i++) {
         if (slice_is(request->path, answers[i].path)) {
             answers[i].answer(request, response);
             return;
@@ -135,38 +285,42 @@ static void handle(struct request *request, struct response *response, void *arg
     answer_echo(request, response);
 }
 
-static void refused(const struct request *request, const struct response *response, void *arg)
+static enum priority priority(const struct request *request, void *arg)
 {
-    (void)request;
     (void)arg;
-    printf("refused %d\n", response->status);
+    if (slice_is(request->path, "/critical"))
+        return PRIORITY_CRITICAL;
+    return slice_is(request->path, "/low") ? PRIORITY_LOW : PRIORITY_NORMAL;
+}
+
+static void sent(struct request *request, const struct response *response,
+                 const struct sent *sent, void *arg)
+{
+    (void)arg;
+    if (!request->route)
+        printf("refused %d\n", response->status);
+    if (sent->outcome != SENT_WHOLE)
+        printf("outcome %d after %" PRIu64 " bytes\n", (int)sent->outcome, sent->body_bytes);
     fflush(stdout);
 }
 
-static int64_t *setting(struct settings *s, struct slice name)
-{
-    const struct {
-        const char *name;
-        int64_t *value;
-    } all[] = {{"head_ms", &s->head_ms},  {"body_ms", &s->body_ms}, {"idle_ms", &s->idle_ms},
-               {"workers", &s->workers},  {"cap", &s->cap},         {"body_max", &s->body_max},
-               {"drain_ms", &s->drain_ms}};
+/* ---- Settings */
 
-    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
-        if (slice_is(name, all[i].name))
-            return all[i].value;
+static bool read_setting(const char *text)
+{
+    struct slice value = slice_str(text);
+    struct slice name = slice_cut(&value, '=');
+    for (unsigned i = 0; i < SETTINGS; i++) {
+        if (slice_is(name, settings[i].name))
+            return slice_to_i64(value, &settings[i].value);
     }
-    return NULL;
+    return false;
 }
 
-static bool read_settings(int argc, char **argv, struct settings *out)
+static bool read_settings(int argc, char **argv)
 {
-    *out = (struct settings){10000, 10000, 10000, 16, 1000, 1 << 20, 5000};
     for (int i = 1; i < argc; i++) {
-        struct slice value = slice_str(argv[i]);
-        int64_t *wanted = setting(out, slice_cut(&value, '='));
-
-        if (wanted == NULL || !slice_to_i64(value, wanted)) {
+        if (!read_setting(argv[i])) {
             fprintf(stderr, "front_server: what is %s?\n", argv[i]);
             return false;
         }
@@ -174,54 +328,78 @@ static bool read_settings(int argc, char **argv, struct settings *out)
     return true;
 }
 
-static void drain_and_report(struct front *front, int64_t drain_ms)
+static struct front *make_front(struct ticker *ticker)
 {
-    unsigned cut = front_drain(front, drain_ms);
-    struct front_stats stats;
+    static const struct front_listener listener = {.address = "127.0.0.1:0"};
+    return front_create(&(struct front_options){
+        .listeners = &listener,
+        .listener_count = 1,
+        .connections = (unsigned)settings[CONNECTIONS].value,
+        .connections_per_address = (unsigned)settings[CAP].value,
+        .workers = (unsigned)settings[WORKERS].value,
+        .requests_per_address = (unsigned)settings[AT_ONCE].value,
+        .queue_timeout_ms = settings[QUEUE_MS].value,
+        .head_timeout_ms = settings[HEAD_MS].value,
+        .body_timeout_ms = settings[BODY_MS].value,
+        .idle_timeout_ms = settings[IDLE_MS].value,
+        .body_rate = (uint64_t)settings[BODY_RATE].value,
+        .body_memory = (uint64_t)settings[BODY_MEMORY].value,
+        .ticker = ticker,
+        .clock = &clock_system,
+        .handle = handle,
+        .sent = sent,
+        .priority = priority,
+    });
+}
 
+static void drain_and_report(struct front *front)
+{
+    struct front_drained drained;
+    struct front_stats stats;
+    front_drain(front, settings[DRAIN_MS].value, &drained);
     front_stats(front, &stats);
-    printf("cut %u\naccepted %" PRIu64 " evicted %" PRIu64 " refused %" PRIu64 "\n", cut,
-           stats.accepted, stats.evicted, stats.refused);
+    printf("cut %u\nrunning %u\naccepted %" PRIu64 " evicted %" PRIu64 " refused %" PRIu64 "\n",
+           drained.cut, drained.running, stats.accepted, stats.evicted, stats.refused);
     fflush(stdout);
+    if (drained.running > 0)
+        _exit(3);
+}
+
+static int serve(struct ticker *ticker, const sigset_t *stop)
+{
+    char why[256];
+    int signal;
+    struct front *front = make_front(ticker);
+    if (front_listen(front, why, sizeof why) != ERR_OK) {
+        fprintf(stderr, "front_server: %s\n", why);
+        front_close(&front);
+        return 1;
+    }
+    front_serve(front);
+    printf("port %u\n", front_port(front));
+    fflush(stdout);
+    sigwait(stop, &signal);
+    drain_and_report(front);
+    front_close(&front);
+    return 0;
 }
 
 int main(int argc, char **argv)
 {
-    struct ticker *ticker;
-    struct settings s;
-    struct front *front;
     sigset_t stop;
-    char why[256];
-    int signal;
-
-    if (!read_settings(argc, argv, &s))
+    if (!read_settings(argc, argv))
         return 2;
     sigemptyset(&stop);
     sigaddset(&stop, SIGTERM);
     pthread_sigmask(SIG_BLOCK, &stop, NULL);
-    ticker = ticker_create();
-    struct front_options options = {
-        .address = "127.0.0.1",
-        .workers = (unsigned)s.workers,
-        .connections_per_address = (unsigned)s.cap,
-        .head_timeout_ms = s.head_ms,
-        .body_timeout_ms = s.body_ms,
-        .idle_timeout_ms = s.idle_ms,
-        .body_max_bytes = (size_t)s.body_max,
-        .ticker = ticker,
-        .clock = &clock_system,
-        .handle = handle,
-        .refused = refused,
-    };
-    if (front_open(&options, &front, why, sizeof why) != ERR_OK) {
-        fprintf(stderr, "front_server: %s\n", why);
-        return 1;
-    }
-    printf("port %u\n", front_port(front));
-    fflush(stdout);
-    sigwait(&stop, &signal);
-    drain_and_report(front, s.drain_ms);
-    front_close(&front);
+    never = event_create();
+    second = event_create();
+    struct ticker *ticker = ticker_create();
+    struct timer *timer = ticker_add(ticker, tick, NULL, 1000);
+    int status = serve(ticker, &stop);
+    timer_cancel(timer);
     ticker_destroy(&ticker);
-    return 0;
+    event_destroy(&second);
+    event_destroy(&never);
+    return status;
 }

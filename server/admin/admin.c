@@ -124,6 +124,7 @@ enum err admin_open(struct galley *galley, struct admin **out, char *why, size_t
     admin->sessions = sessions_create();
     admin->attempts = rate_table_create();
     admin->history = history_create();
+    admin->news = event_create();
     admin->login_schema = own_schema(login_schema_text);
     admin->setup_schema = own_schema(setup_schema_text);
 
@@ -144,6 +145,7 @@ void admin_close(struct admin **out)
     assert(!admin->timer);
     if (admin->administrators)
         collection_close(&admin->administrators);
+    event_destroy(&admin->news);
     history_destroy(&admin->history);
     sessions_destroy(&admin->sessions);
     rate_table_destroy(&admin->attempts);
@@ -158,6 +160,7 @@ static int64_t sample_tick(void *arg, int64_t mono_ns)
 {
     struct admin *admin = arg;
     sampler_run(admin->sampler);
+    event_raise(admin->news);
     admin->sample_due_ns += SAMPLE_NS;
     if (admin->sample_due_ns <= mono_ns)
         admin->sample_due_ns = mono_ns + SAMPLE_NS;

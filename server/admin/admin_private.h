@@ -23,6 +23,7 @@ struct admin {
     _Atomic bool setup_open;
 
     struct history *history;
+    struct event *news;      /* raised with each sample */
     struct sampler *sampler; /* NULL until the front listens, as is its timer */
     struct timer *timer;
     int64_t sample_due_ns;    /* the ticker's thread alone */

@@ -160,7 +160,7 @@ struct sampler *sampler_create(struct galley *galley, struct history *history)
     sampler->galley = galley;
     sampler->history = history;
     read_all(galley, &sampler->readings[0]);
-    sampler->workers = sampler->readings[0].front.workers;
+    sampler->workers = sampler->readings[0].front.workers_max;
     sampler->busy_ns = mem_zalloc(sampler->workers * sizeof *sampler->busy_ns);
     return sampler;
 }

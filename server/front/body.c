@@ -1,200 +1,258 @@
+/* DESIGN. A body is pulled by who wants it. One that came with its head, or fits behind it, stays
+ * where it is when it is gathered. Others are gathered in service->body, which grows as they arrive
+ * and is counted: all bodies together have one budget. What nobody wanted is skipped before the
+ * next head, if it is little. */
 #include "server/front/front_private.h"
 
-#define CHUNK_LINE_MAX 1024 /* with its extensions */
-#define TRAILER_MAX    64   /* fields */
+#include <stddef.h>
+#include <string.h>
 
-/* DESIGN. A body that came with its head, or fits behind it, stays where it is. Others are gathered
- * in c->body; chunks always, as they have to be put together. */
+#define GATHER_FIRST 16384
+#define SKIP_PIECE   4096
 
-static size_t least(size_t a, size_t b)
+static struct connection *connection_of(struct body_source *source)
 {
-    return a < b ? a : b;
+    return ((struct service *)((char *)source - offsetof(struct service, source)))->c;
 }
 
-static bool too_large(const struct connection *c, uint64_t size)
+static size_t least(uint64_t a, size_t b)
 {
-    return size > c->front->options.body_max_bytes;
+    return a < b ? (size_t)a : b;
 }
 
-/* The client waits to hear that its body is wanted. One that takes nothing is cut like any that
- * has to take bytes; the time counts as the body's. */
+/* ---- The client */
+
+/* It waits to hear that its body is wanted. */
 static enum err say_continue(struct connection *c)
 {
-    bool taken;
-
-    if (!c->head.expect_continue || c->head.http10 || c->in.len > c->head_end)
+    struct service *service = c->service;
+    static const char line[] = "HTTP/1.1 100 Continue\r\n\r\n";
+    bool wanted = service->head.expect_continue && !service->head.http10 && !service->pulled &&
+                  service->taken == c->in.len && !body_is_done(&service->decoder);
+    service->pulled = true;
+    service->body_since_ns = front_now_ns(c->front);
+    if (!wanted)
         return ERR_OK;
-    connection_enter(c, PHASE_SENDING, c->request.started_ns);
-    taken = transport_send(c, slice_str("HTTP/1.1 100 Continue\r\n\r\n"));
-    connection_enter(c, PHASE_BODY, c->request.started_ns);
-    return taken ? ERR_OK : ERR_MALFORMED;
+    size_t sent;
+    return link_send(c, slice_of(line, sizeof line - 1), &sent) == IO_DONE ? ERR_OK : ERR_MALFORMED;
 }
 
-static enum err receive_more(struct connection *c, struct buf *buf, size_t room)
+/* Has the body kept up the rate that it must? A short pause is not counted. */
+static enum err check_rate(struct connection *c, int64_t now_ns)
 {
-    size_t got;
-    enum err err = transport_receive(c, buf->data + buf->len, room, &got);
+    const struct service *service = c->service;
+    int64_t time_ns = now_ns - service->body_since_ns;
+    if (time_ns < c->front->options.body_timeout_ms * 1000000)
+        return ERR_OK;
+    uint64_t due = c->front->options.body_rate * (uint64_t)(time_ns / 1000000) / 1000;
+    return service->body_read < due ? ERR_TIMEOUT : ERR_OK;
+}
 
-    buf->len += got;
+static enum err receive(struct connection *c, void *out, size_t room, size_t *got)
+{
+    int64_t now_ns = front_now_ns(c->front);
+    connection_enter(c, PHASE_BODY, now_ns);
+    enum io io = link_receive_into(c, out, room, true, got);
+    now_ns = front_now_ns(c->front);
+    connection_enter(c, PHASE_SERVING, now_ns);
+    if (io != IO_DONE)
+        return link_why_ended(c);
+    c->service->body_read += *got;
+    return check_rate(c, now_ns);
+}
+
+/* ---- Reading */
+
+/* Takes of the bytes that lie in `in` already. */
+static enum err take_received(struct connection *c, char *out, size_t room, size_t *got)
+{
+    struct service *service = c->service;
+    size_t used = 1;
+    enum err err = ERR_OK;
+    while (!err && *got < room && used > 0) {
+        size_t have = least(room - *got, c->in.len - service->taken);
+        struct slice data;
+        err = body_decode(&service->decoder, slice_of(c->in.data + service->taken, have), &used,
+                          &data);
+        if (data.len > 0)
+            memcpy(out + *got, data.ptr, data.len);
+        *got += data.len;
+        service->taken += used;
+    }
     return err;
 }
 
-/* ---- With a length */
-
-static enum err read_sized(struct connection *c)
+/* More bytes, into `out` if they are nothing but data, else behind the head. */
+static enum err receive_more(struct connection *c, char *out, size_t room, size_t *got)
 {
-    size_t size = (size_t)c->head.content_length;
-    size_t have = least(c->in.len - c->head_end, size);
-    bool fits = size <= c->in.cap - c->head_end;
-    struct buf *buf = fits ? &c->in : &c->body;
-    enum err err = ERR_OK;
-
-    c->request_end = c->head_end + (fits ? size : have);
-    if (!fits) {
-        buf_clear(buf);
-        buf_reserve(buf, size);
-        buf_append(buf, c->in.data + c->head_end, have);
+    struct service *service = c->service;
+    struct body_decoder *decoder = &service->decoder;
+    bool only_data = decoder->state == BODY_SIZED || decoder->state == BODY_CHUNK;
+    size_t used;
+    struct slice data;
+    if (only_data && room > c->in.cap - c->scan.end) {
+        enum err err = receive(c, out, least(decoder->left, room), got);
+        return err ? err : body_decode(decoder, slice_of(out, *got), &used, &data);
     }
-    while (err == ERR_OK && have < size) {
-        size_t before = buf->len;
-
-        err = receive_more(c, buf, fits ? buf->cap - buf->len : size - have);
-        have += buf->len - before;
-    }
-    c->request.body = slice_of(fits ? c->in.data + c->head_end : buf->data, size);
+    c->in.len = service->taken = c->scan.end;
+    size_t more;
+    enum err err = receive(c, c->in.data + c->in.len, c->in.cap - c->in.len, &more);
+    c->in.len += more;
     return err;
 }
 
-/* ---- In chunks (RFC 9112 section 7.1) */
-
-/* More raw bytes behind those from c->request_end on, which is where the reader is. */
-static enum err refill(struct connection *c)
+/* What has come, else what comes next, which may be no more than framing. */
+static enum err read_some(struct connection *c, void *out, size_t room, size_t *got)
 {
-    size_t rest = c->in.len - c->request_end;
-
-    memmove(c->in.data + c->head_end, c->in.data + c->request_end, rest);
-    c->request_end = c->head_end;
-    c->in.len = c->head_end + rest;
-    return receive_more(c, &c->in, c->in.cap - c->in.len);
+    struct service *service = c->service;
+    enum err err = service->pulled ? ERR_OK : say_continue(c);
+    *got = 0;
+    if (!err)
+        err = take_received(c, out, room, got);
+    if (!err && *got == 0 && !body_is_done(&service->decoder))
+        err = receive_more(c, out, room, got);
+    return err;
 }
 
-/* Takes a line of at most `max` bytes; *line is without its CRLF and lasts until the next refill.
- */
-static enum err read_line(struct connection *c, size_t max, struct slice *line)
+static enum err body_read(struct body_source *source, void *out, size_t room, size_t *got)
 {
-    for (;;) {
-        const char *begin = c->in.data + c->request_end;
-        size_t have = least(c->in.len - c->request_end, max + 2);
-        const char *lf = memchr(begin, '\n', have);
-        enum err err;
-
-        if (lf != NULL) {
-            if (lf == begin || lf[-1] != '\r')
-                return ERR_MALFORMED;
-            *line = slice_of(begin, (size_t)(lf - begin) - 1);
-            c->request_end += line->len + 2;
-            return ERR_OK;
-        }
-        if (have == max + 2)
-            return ERR_MALFORMED;
-        err = refill(c);
-        if (err != ERR_OK)
-            return err;
-    }
-}
-
-/* 1*HEXDIG [";" extensions]; extensions are ignored, as the standard wants. */
-static bool parse_chunk_size(struct slice line, uint64_t *out)
-{
-    struct slice digits = slice_cut(&line, ';');
-
-    *out = 0;
-    for (size_t i = 0; i < digits.len; i++) {
-        int digit = hex_digit(digits.ptr[i]);
-
-        if (digit < 0)
-            return false;
-        *out = *out << 4 | (uint64_t)digit;
-    }
-    for (size_t i = 0; i < line.len; i++) {
-        if ((unsigned char)line.ptr[i] < 0x20 || line.ptr[i] == 0x7F)
-            return false;
-    }
-    return digits.len > 0 && digits.len <= 15;
-}
-
-static enum err read_chunk(struct connection *c, size_t size)
-{
-    size_t have = least(c->in.len - c->request_end, size);
-    struct slice end;
+    struct connection *c = connection_of(source);
     enum err err = ERR_OK;
-
-    buf_reserve(&c->body, size);
-    buf_append(&c->body, c->in.data + c->request_end, have);
-    c->request_end += have;
-    while (err == ERR_OK && have < size) {
-        size_t before = c->body.len;
-
-        err = receive_more(c, &c->body, size - have);
-        have += c->body.len - before;
-    }
-    return err == ERR_OK ? read_line(c, 0, &end) : err;
+    *got = 0;
+    while (!err && *got == 0 && room > 0 && !body_is_done(&c->service->decoder))
+        err = read_some(c, out, room, got);
+    return err;
 }
 
-/* Up to the empty line. Nobody asked for them: they are checked and dropped. */
-static enum err read_trailers(struct connection *c)
-{
-    for (unsigned count = 0; count <= TRAILER_MAX; count++) {
-        struct header field;
-        struct slice line;
-        enum err err = read_line(c, CHUNK_LINE_MAX, &line);
+/* ---- Gathering */
 
-        if (err != ERR_OK || line.len == 0)
-            return err;
-        err = head_parse_field(line, &field);
-        if (err != ERR_OK)
-            return err;
-    }
-    return ERR_HEADER_TOO_LARGE;
+/* Room for more in service->body, as long as the budget has some. */
+static enum err grow(struct connection *c, size_t most)
+{
+    struct service *service = c->service;
+    struct buf *body = &service->body;
+    size_t more = body->cap < GATHER_FIRST ? GATHER_FIRST : body->cap;
+    buf_reserve(body, least(most - body->len, more));
+    uint64_t grown = body->cap > service->body_bytes ? body->cap - service->body_bytes : 0;
+    uint64_t all = atomic_fetch_add(&c->front->body_bytes, grown) + grown;
+    service->body_bytes += grown;
+    return all > c->front->options.body_memory ? ERR_OVERLOADED : ERR_OK;
 }
 
-static enum err read_chunked(struct connection *c)
+/* With what the present chunk announces. */
+static bool is_too_large(const struct service *service, size_t max)
 {
-    uint64_t size = 1;
+    uint64_t announced = service->decoder.state == BODY_CHUNK ? service->decoder.left : 0;
+    return service->body.len + announced > max;
+}
 
-    c->request_end = c->head_end;
-    buf_clear(&c->body);
-    while (size > 0) {
-        struct slice line;
-        enum err err = read_line(c, CHUNK_LINE_MAX, &line);
-
-        if (err == ERR_OK && !parse_chunk_size(line, &size))
-            err = ERR_MALFORMED;
-        if (err == ERR_OK && too_large(c, c->body.len + size))
+static enum err gather_aside(struct connection *c, size_t max, struct slice *out)
+{
+    struct service *service = c->service;
+    struct buf *body = &service->body;
+    enum err err = ERR_OK;
+    buf_clear(body);
+    while (!err && !body_is_done(&service->decoder)) {
+        size_t got = 0;
+        if (body->len == body->cap)
+            err = grow(c, max + 1);
+        if (!err)
+            err = read_some(c, body->data + body->len, body->cap - body->len, &got);
+        body->len += err ? 0 : got;
+        if (!err && is_too_large(service, max))
             err = ERR_BODY_TOO_LARGE;
-        if (err == ERR_OK && size > 0)
-            err = read_chunk(c, size);
-        if (err != ERR_OK)
-            return err;
     }
-    c->request.body = buf_slice(&c->body);
-    return read_trailers(c);
+    *out = buf_slice(body);
+    return err;
 }
 
-enum err body_read(struct connection *c)
+/* A body whose length is known and that fits behind the head. */
+static enum err gather_in_place(struct connection *c, size_t size, struct slice *out)
 {
-    size_t have = c->in.len - c->head_end;
-    enum err err;
-
-    c->request_end = c->head_end;
-    if (!c->head.chunked && c->head.content_length == 0)
-        return ERR_OK;
-    if (too_large(c, (uint64_t)c->head.content_length))
-        return ERR_BODY_TOO_LARGE;
-    if (c->head.chunked || have < (size_t)c->head.content_length)
-        connection_enter(c, PHASE_BODY, c->request.started_ns);
-    err = say_continue(c);
-    if (err != ERR_OK)
+    struct service *service = c->service;
+    size_t end = c->scan.end + size;
+    enum err err = c->in.len < end ? say_continue(c) : ERR_OK;
+    while (!err && c->in.len < end) {
+        size_t got;
+        err = receive(c, c->in.data + c->in.len, c->in.cap - c->in.len, &got);
+        c->in.len += err ? 0 : got;
+    }
+    *out = slice_of(c->in.data + c->scan.end, size);
+    if (err)
         return err;
-    return c->head.chunked ? read_chunked(c) : read_sized(c);
+    service->taken = end;
+    body_begin_sized(&service->decoder, 0);
+    return ERR_OK;
+}
+
+static enum err body_gather(struct body_source *source, size_t max, struct slice *out)
+{
+    struct connection *c = connection_of(source);
+    const struct service *service = c->service;
+    if (source->length > 0 && (uint64_t)source->length > max)
+        return ERR_BODY_TOO_LARGE;
+    bool fits = source->length >= 0 && (uint64_t)source->length <= c->in.cap - c->scan.end;
+    if (fits && !service->pulled)
+        return gather_in_place(c, (size_t)source->length, out);
+    return gather_aside(c, max, out);
+}
+
+/* ---- Beginning and end */
+
+void body_begin(struct connection *c)
+{
+    struct service *service = c->service;
+    const struct head *head = &service->head;
+    service->pulled = false;
+    service->body_read = 0;
+    service->source = (struct body_source){.length = head->chunked ? -1 : head->content_length,
+                                           .read = body_read,
+                                           .gather = body_gather};
+    if (head->chunked)
+        body_begin_chunked(&service->decoder);
+    else
+        body_begin_sized(&service->decoder, (uint64_t)head->content_length);
+    bool none = body_is_done(&service->decoder);
+    service->request.body_source = none ? NULL : &service->source;
+}
+
+bool body_leave(struct connection *c)
+{
+    struct service *service = c->service;
+    if (body_is_done(&service->decoder))
+        return true;
+    if (service->head.expect_continue && !service->pulled)
+        return false;
+    if (service->decoder.state == BODY_SIZED && service->decoder.left > UNREAD_MAX)
+        return false;
+    c->skip = service->decoder;
+    c->skip_left = UNREAD_MAX;
+    return true;
+}
+
+void body_release(struct connection *c)
+{
+    struct service *service = c->service;
+    if (service->body_bytes == 0)
+        return;
+    atomic_fetch_sub(&c->front->body_bytes, service->body_bytes);
+    service->body_bytes = 0;
+    buf_shrink(&service->body, 0);
+}
+
+enum err body_skip(struct connection *c)
+{
+    size_t at = 0, used = 1;
+    enum err err = ERR_OK;
+    while (!err && used > 0 && !body_is_done(&c->skip)) {
+        struct slice data;
+        err = body_decode(&c->skip, slice_of(c->in.data + at, c->in.len - at), &used, &data);
+        at += used;
+    }
+    if (at == 0)
+        return err;
+    memmove(c->in.data, c->in.data + at, c->in.len - at);
+    c->in.len -= at;
+    c->skip_left -= least(c->skip_left, at);
+    return !err && c->skip_left == 0 && !body_is_done(&c->skip) ? ERR_BODY_TOO_LARGE : err;
 }

@@ -5,19 +5,69 @@
 #include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/eventfd.h>
 #include <sys/resource.h>
-#include <unistd.h>
 
-#define GRACE_NS    INT64_C(500000000)
-#define SPARE_FILES 256 /* the store, the log, the mail box and what else the process opens */
+#define GRACE_NS     INT64_C(500000000)
+#define SPARE_FILES  256 /* the store, the log, the mail box and what else the process opens */
+#define RESERVED_MAX 4   /* workers for what is critical */
+
+/* ---- Making */
+
+static void note_listener(struct listener *listener, const struct front_listener *option)
+{
+    static const char unix_prefix[] = "unix:";
+    size_t skip = sizeof unix_prefix - 1;
+    listener->unix_socket = strncmp(option->address, unix_prefix, skip) == 0;
+    listener->local = option->local;
+    const char *address = option->address + (listener->unix_socket ? skip : 0);
+    listener->too_long = strlen(address) >= sizeof listener->address;
+    if (!listener->too_long)
+        memcpy(listener->address, address, strlen(address) + 1);
+}
+
+/* A small front keeps one worker, a large one a few. */
+static unsigned reserved_of(unsigned workers)
+{
+    unsigned share = workers / 16;
+    return share < 1 ? 1 : share > RESERVED_MAX ? RESERVED_MAX : share;
+}
+
+struct front *front_create(const struct front_options *options)
+{
+    assert(options->workers > 0 && options->connections > 0 && options->listener_count > 0);
+    assert(options->listener_count <= LISTENERS_MAX && options->requests_per_address > 0);
+    struct front *front = mem_zalloc(sizeof *front);
+    front->options = *options;
+    front->reserved_workers = reserved_of(options->workers);
+    front->options.workers += front->reserved_workers;
+    front->workers = mem_zalloc(front->options.workers * sizeof *front->workers);
+    front->listener_count = options->listener_count;
+    front->listeners = mem_zalloc(options->listener_count * sizeof *front->listeners);
+    for (unsigned i = 0; i < options->listener_count; i++)
+        note_listener(&front->listeners[i], &options->listeners[i]);
+    table_init(front);
+    ready_init(front);
+    front->hub = hub_create(front);
+    return front;
+}
+
+static void destroy(struct front *front)
+{
+    table_release(front);
+    hub_destroy(&front->hub);
+    ready_release(front);
+    free(front->listeners);
+    free(front->workers);
+    free(front);
+}
+
+/* ---- Listening */
 
 /* A connection is a descriptor, and the usual soft limit is 1024. */
 static enum err raise_file_limit(unsigned connections, char *why, size_t why_size)
 {
     rlim_t wanted = connections + SPARE_FILES;
     struct rlimit limit;
-
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= wanted)
         return ERR_OK;
     limit.rlim_cur = wanted;
@@ -28,74 +78,52 @@ static enum err raise_file_limit(unsigned connections, char *why, size_t why_siz
     return ERR_INTERNAL;
 }
 
-static struct front *create(const struct front_options *options)
+static enum err check_listeners(const struct front *front, char *why, size_t why_size)
 {
-    struct front *front = mem_zalloc(sizeof *front);
-
-    front->options = *options;
-    front->workers = mem_zalloc(options->workers * sizeof *front->workers);
-    /* One more than fit in the queue: the acceptor holds it while the queue is full. */
-    front->capacity = options->workers + QUEUE_MAX + 1;
-    front->connections = mem_zalloc(front->capacity * sizeof *front->connections);
-    lock_init(&front->lock, LOCK_RANK_FRONT);
-    lock_cond_init(&front->empty);
-    lock_cond_init(&front->left);
-    front->wake_fd = eventfd(0, EFD_CLOEXEC);
-    assert(front->wake_fd >= 0); /* the limit has been raised */
-    return front;
-}
-
-static void release_buffers(struct connection *c)
-{
-    buf_release(&c->in);
-    buf_release(&c->body);
-    buf_release(&c->out);
-    buf_release(&c->response.headers);
-    buf_release(&c->response.body);
-}
-
-static void destroy(struct front *front)
-{
-    for (unsigned i = 0; i < front->touched; i++) {
-        if (connection_phase(&front->connections[i]) != PHASE_FREE)
-            close(front->connections[i].fd); /* no worker ever took it */
-        release_buffers(&front->connections[i]);
+    for (unsigned i = 0; i < front->listener_count; i++) {
+        if (!front->listeners[i].too_long)
+            continue;
+        snprintf(why, why_size, "the path of a Unix socket is longer than %zu characters",
+                 sizeof front->listeners[i].address - 1);
+        return ERR_VALIDATION;
     }
-    release_buffers(&front->turned_away);
-    close(front->wake_fd);
-    lock_cond_release(&front->left);
-    lock_cond_release(&front->empty);
-    lock_release(&front->lock);
-    free(front->connections);
-    free(front->workers);
-    free(front);
-}
-
-enum err front_open(const struct front_options *options, struct front **out, char *why,
-                    size_t why_size)
-{
-    struct front *front;
-    enum err err;
-
-    assert(options->workers > 0 && options->connections_per_address > 0);
-    *out = NULL;
-    err = raise_file_limit(options->workers + QUEUE_MAX + 1, why, why_size);
-    if (err != ERR_OK)
-        return err;
-    front = create(options);
-    err = transport_open(front, why, why_size);
-    if (err != ERR_OK) {
-        destroy(front);
-        return err;
-    }
-    front->timer = ticker_add(options->ticker, table_sweep, front, SWEEP_MS);
-    *out = front;
     return ERR_OK;
+}
+
+static enum err start_threads(struct front *front, char *why, size_t why_size)
+{
+    bool good = hub_start(front->hub);
+    for (unsigned i = 0; good && i < front->reserved_workers; i++)
+        good = transport_start_worker(front);
+    if (good)
+        return ERR_OK;
+    snprintf(why, why_size, "there are no threads to be had");
+    return ERR_INTERNAL;
+}
+
+enum err front_listen(struct front *front, char *why, size_t why_size)
+{
+    enum err err = check_listeners(front, why, why_size);
+    if (!err)
+        err = raise_file_limit(front->capacity, why, why_size);
+    if (!err)
+        err = transport_open(front, why, why_size);
+    if (!err)
+        err = start_threads(front, why, why_size);
+    if (err)
+        return err;
+    front->timer = ticker_add(front->options.ticker, table_sweep, front, SWEEP_MS);
+    return ERR_OK;
+}
+
+void front_serve(struct front *front)
+{
+    transport_accept(front);
 }
 
 uint16_t front_port(const struct front *front)
 {
-    return front->port;
+    return front->listeners[0].port;
 }
 
 /* ---- Stopping */
@@ -103,75 +131,93 @@ uint16_t front_port(const struct front *front)
 static void wait_until_empty(struct front *front, int64_t deadline_ns)
 {
     lock_acquire(&front->lock);
-    while (front->live > 0 && lock_cond_wait_until(&front->empty, &front->lock, deadline_ns)) {
+    while (front->live > 0 && lock_cond_wait_until(&front->changed, &front->lock, deadline_ns)) {
     }
     lock_leave(&front->lock);
 }
 
+/* What it says of a request that another thread serves may be of the next one; it is for the log.
+ */
+static void look_at_handlers(struct front *front, struct front_drained *out)
+{
+    int64_t oldest_ns = INT64_MAX;
+    for (unsigned i = 0; i < front->options.workers; i++) {
+        struct worker *worker = &front->workers[i];
+        int64_t since_ns = atomic_load(&worker->serving_since_ns);
+        if (since_ns == 0)
+            continue;
+        out->running++;
+        if (since_ns < oldest_ns)
+            out->oldest_ms = (front_now_ns(front) - since_ns) / 1000000;
+        oldest_ns = since_ns < oldest_ns ? since_ns : oldest_ns;
+    }
+}
+
 /* A client that was served a moment ago may be sending its next request just now, and would lose it
  * if the connection were closed at once. It gets time to do so, and then its last answer. */
-unsigned front_drain(struct front *front, int64_t timeout_ms)
+void front_drain(struct front *front, int64_t timeout_ms, struct front_drained *out)
 {
     int64_t start_ns = clock_mono_ns(&clock_system);
     int64_t deadline_ns = start_ns + timeout_ms * 1000000;
     int64_t grace_ns = start_ns + GRACE_NS;
-
+    *out = (struct front_drained){0};
     atomic_store(&front->draining, true);
-    eventfd_write(front->wake_fd, 1);
+    hub_wake(front->hub);
     transport_stop_accepting(front);
-    table_cut_idle(front, clock_mono_ns(front->options.clock) - GRACE_NS);
+    table_cut_idle(front, front_now_ns(front) - GRACE_NS);
     wait_until_empty(front, grace_ns < deadline_ns ? grace_ns : deadline_ns);
     atomic_store(&front->closing, true);
     table_cut_idle(front, INT64_MAX);
     wait_until_empty(front, deadline_ns);
-    return table_cut_all(front);
+    out->cut = table_cut_all(front);
+    if (out->cut > 0)
+        wait_until_empty(front, clock_mono_ns(&clock_system) + GRACE_NS);
+    look_at_handlers(front, out);
 }
 
 void front_close(struct front **front)
 {
-    if (*front == NULL)
+    struct front *f = *front;
+    if (!f)
         return;
-    timer_cancel((*front)->timer);
-    table_cut_all(*front);
-    transport_close(*front);
-    destroy(*front);
+    if (f->timer)
+        timer_cancel(f->timer);
+    table_cut_all(f);
+    ready_close(f);
+    hub_stop(f->hub);
+    transport_close(f);
+    destroy(f);
     *front = NULL;
 }
 
 /* ---- Figures */
 
-static unsigned count_busy(struct front *front)
-{
-    unsigned busy = 0;
-
-    lock_acquire(&front->lock);
-    for (unsigned i = 0; i < front->touched; i++) {
-        enum phase phase = connection_phase(&front->connections[i]);
-
-        busy += phase == PHASE_SERVING || phase == PHASE_SENDING || phase == PHASE_STREAMING;
-    }
-    lock_leave(&front->lock);
-    return busy;
-}
-
 void front_stats(struct front *front, struct front_stats *out)
 {
     *out = (struct front_stats){
-        .workers = front->options.workers,
+        .workers = front->workers_started,
+        .workers_max = front->queue.most,
         .connections = front->live,
-        .busy = count_busy(front),
+        .queued = front->queue.waiting,
+        .feeds = hub_feeds(front->hub),
         .accepted = front->accepted,
         .evicted = front->evicted,
         .refused = front->refused,
+        .shed = front->shed,
+        .bytes_in = front->hub_bytes_in,
+        .bytes_out = front->hub_bytes_out,
+        .body_bytes = front->body_bytes,
     };
     for (unsigned i = 0; i < front->options.workers; i++) {
-        out->bytes_in += front->workers[i].bytes_in;
-        out->bytes_out += front->workers[i].bytes_out;
+        struct worker *worker = &front->workers[i];
+        out->bytes_in += worker->bytes_in;
+        out->bytes_out += worker->bytes_out;
+        out->busy += atomic_load_explicit(&worker->serving_since_ns, memory_order_relaxed) != 0;
     }
 }
 
 uint64_t front_worker_busy_ns(struct front *front, unsigned i)
 {
-    assert(i < front->options.workers);
-    return front->workers[i].busy_ns;
+    assert(i < front->queue.most);
+    return front->workers[front->reserved_workers + i].busy_ns;
 }

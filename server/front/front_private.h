@@ -1,173 +1,395 @@
 /* What the files of the front share.
  *
- * DESIGN. One worker thread serves one connection with blocking calls, which costs two system calls
- * a request. Nobody waits with a timeout: a connection keeps its phase and since when in one
- * atomic word, a timer sweeps the table of connections, and what is overdue or in the way is cut by
- * shutdown() of its socket, which wakes the worker out of its call. The worker then finds the
- * reason in `cut`. The table's lock is taken when a connection comes, when it goes and by the
- * sweep, never by a request. */
+ * DESIGN. A connection is with exactly one of: the hub (it waits), the queue (it is ready for a
+ * worker), a worker. Who has it may touch it; handing it on is the last thing one does to it.
+ * Nobody waits with a timeout of his own: a connection keeps its phase and since when in one atomic
+ * word, a timer sweeps the table, and what is overdue or in the way is cut by shutdown() of its
+ * socket, which makes it readable in the hub and wakes a worker out of its call. Who has the
+ * connection then finds the reason in `cut`. The table's lock is taken when a connection comes,
+ * when it goes and by the sweep; the queue's when one changes hands; neither while a worker goes on
+ * with the next request of a busy connection. */
 #ifndef GALLEY_SERVER_FRONT_FRONT_PRIVATE_H
 #define GALLEY_SERVER_FRONT_FRONT_PRIVATE_H
 
+#include "base/blocking.h"
 #include "base/lock.h"
 #include "server/front/front.h"
+#include "server/http/body.h"
 #include "server/http/head.h"
-#include "server/http/path.h"
-#include "server/http/status.h"
 
 #include <netinet/in.h>
+#include <semaphore.h>
 #include <stdatomic.h>
+#include <sys/queue.h>
+#include <sys/un.h>
 
-#define QUEUE_MAX 256u                /* accepted connections that wait for a worker */
-#define LINGER_NS INT64_C(2000000000) /* a refused client may go on sending for so long */
-#define SWEEP_MS  250
-#define RIPE_NS   INT64_C(100000000) /* what a connection has before it may be evicted */
-#define CAPPED_NS INT64_C(1000000)   /* how long all wait at most for an address at its cap */
-#define BODY_ROOM 2048 /* free bytes behind a head, for reading a chunked body through */
+#define SPARE_PLACES  256                 /* in the table, for those that are leaving */
+#define LINGER_NS     INT64_C(2000000000) /* a refused client may go on sending for so long */
+#define SWEEP_MS      250
+#define SETTLED_NS    INT64_C(100000000) /* what a newcomer has before it may be evicted */
+#define UNREAD_MAX    65536              /* of a body that nobody wanted is read to keep alive */
+#define RECEIVE_ROOM  4096               /* received at first; most heads are far smaller */
+#define LISTENERS_MAX 32
 
-/* ---- connection.c: the table. */
+/* ---- connection.c, table.c: who is connected. */
 
 enum phase {
     PHASE_FREE,
-    PHASE_QUEUED,    /* accepted, no worker yet */
-    PHASE_FRESH,     /* no byte has come yet */
+    PHASE_FRESH,     /* no byte of a request has come yet */
     PHASE_IDLE,      /* between requests */
     PHASE_HEAD,      /* a part of a head has come */
+    PHASE_QUEUED,    /* ready, no worker yet */
     PHASE_BODY,      /* reading a body */
     PHASE_SERVING,   /* the handler runs */
     PHASE_SENDING,   /* the client has to take bytes */
-    PHASE_STREAMING, /* between two writes of a stream */
+    PHASE_STREAMING, /* a feed waits for news */
     PHASE_LINGERING, /* refused; discarding what is still coming */
     PHASE_COUNT
 };
 
 enum cut { CUT_NOT, CUT_DEADLINE, CUT_EVICTED, CUT_STOPPING };
 
+/* What the hub does with a connection that becomes ready. */
+enum errand {
+    ERRAND_READ,       /* hand it to a worker */
+    ERRAND_WRITE,      /* send the rest of an answer */
+    ERRAND_FEED_BEGIN, /* likewise, and then ask the feed, from now on */
+    ERRAND_FEED,       /* ask it again */
+    ERRAND_LINGER,     /* discard */
+    ERRAND_TURN_AWAY,  /* answer 503 */
+};
+
+TAILQ_HEAD(connections, connection);
+
+/* One client: an IPv4 address or an IPv6 /64, with all its connections. */
+struct peer {
+    struct in6_addr network;
+    struct peer *next;              /* in its list of the table */
+    unsigned count;                 /* connections; guarded by the table's lock */
+    struct connections connections; /* likewise */
+    atomic_uint running;            /* handlers */
+    atomic_uint held_back;          /* connections in `over`; written under the queue's lock */
+    struct connections ready;       /* for a worker; guarded by the queue's lock */
+    struct connections over;        /* wait for `running` to fall; likewise */
+    TAILQ_ENTRY(peer) turn;         /* in the queue, while `ready` has any */
+    TAILQ_ENTRY(peer) held;         /* likewise, while `over` has any */
+};
+
+/* What serving a request takes: lent to a connection for as long as it needs it. */
+struct service {
+    struct buf body; /* the request's, when it is not in `in` */
+    struct buf out;  /* the response's head, and its body if small; in a feed: what is unsent */
+    struct head head;
+    bool head_parsed; /* and not answered yet */
+    bool classified;  /* `priority` is known */
+    bool answering, refused;
+    enum priority priority;
+    size_t taken; /* of `in`: the head, and what was read of the body */
+    struct request request;
+    struct response response;
+    struct body_source source; /* body.c */
+    struct body_decoder decoder;
+    bool pulled;           /* somebody has begun to read the body */
+    uint64_t body_bytes;   /* counted in front->body_bytes */
+    uint64_t body_read;    /* from the client */
+    int64_t body_since_ns; /* the first pull */
+
+    struct slice rest;     /* of the response, that follows `out` */
+    size_t out_sent;       /* of `out` */
+    size_t head_size;      /* in `out` */
+    uint64_t sent_bytes;   /* of the whole answer */
+    bool keep;             /* the connection goes on after this answer */
+    int64_t ask_at_ns;     /* the feed */
+    uint64_t seen;         /* count of its event */
+    bool chunked;          /* the feed's coding */
+    bool in_due, in_timed; /* lists of the hub */
+    struct watch *watch;   /* likewise, or NULL */
+    TAILQ_ENTRY(service) due, timed, waiting;
+    struct connection *c;
+};
+
+TAILQ_HEAD(services, service);
+
+struct connection {
+    struct front *front;
+    const struct listener *listener;
+    int fd;
+    unsigned served;        /* requests */
+    bool turned_away;       /* there was no place for it */
+    _Atomic uint64_t phase; /* enum phase in the low 4 bits, since when (monotonic ns) above */
+    _Atomic int cut;        /* enum cut; set before the socket is shut down */
+    bool ended;             /* shut down both ways; guarded by the table's lock */
+    int64_t came_ns;
+    struct peer *peer;
+    TAILQ_ENTRY(connection) of_peer; /* guarded by the table's lock */
+    TAILQ_ENTRY(connection) in_queue;
+    struct connection *next_free;
+
+    /* Who has the connection has the rest. */
+    enum errand errand;
+    int64_t queued_ns;       /* when it became ready */
+    int64_t waited_ns;       /* until a worker took it */
+    int64_t head_since_ns;   /* the first byte of the present head; 0: none yet */
+    struct worker *worker;   /* or NULL */
+    struct service *service; /* or NULL */
+    struct buf in;           /* received; begins with the present request's head */
+    struct head_scan scan;
+    struct body_decoder skip; /* of a body that nobody read: comes before the next head */
+    size_t skip_left;         /* bytes that may still be skipped */
+    char address[INET6_ADDRSTRLEN];
+};
+
 /* Written by its thread alone. */
 struct worker {
+    struct blocking_hook hook; /* first: it is given away */
+    struct front *front;
+    sem_t turn;               /* to sleep on */
+    struct worker *next_idle; /* guarded by the queue's lock */
+    bool reserved;            /* for what is critical */
     _Atomic uint64_t busy_ns, bytes_in, bytes_out;
-    char apart[40]; /* neighbours do not share a cache line */
+    _Atomic int64_t serving_since_ns; /* 0: no handler runs */
+    _Atomic(struct connection *) at;  /* or NULL */
+    struct service *service;          /* to lend */
+    struct buf in;                    /* likewise */
+    int64_t date_s;                   /* the second that `date` shows */
+    char date[CLOCK_HTTP_SIZE];
+};
+
+struct listener {
+    char address[sizeof(((struct sockaddr_un *)0)->sun_path)];
+    bool local, unix_socket, too_long;
+    uint16_t port;
 };
 
 /* Adds to a number that only the calling thread writes. */
 static inline void own_add(_Atomic uint64_t *number, uint64_t n)
 {
     uint64_t before = atomic_load_explicit(number, memory_order_relaxed);
-
     atomic_store_explicit(number, before + n, memory_order_relaxed);
 }
 
-struct connection {
-    struct front *front;
-    int fd;
-    _Atomic uint64_t phase;  /* enum phase in the low 4 bits, since when (monotonic ns) above */
-    _Atomic int cut;         /* enum cut; set before the socket is shut down */
-    bool ended;              /* shut down both ways; guarded by the table's lock */
-    int64_t ripe_at_ns;      /* from when on it may be evicted; guarded by the table's lock */
-    struct in6_addr network; /* who counts as one client for the cap */
-    struct connection *next_free;
+void connection_enter(struct connection *c, enum phase phase, int64_t now_ns);
+enum phase phase_of(uint64_t word);
+int64_t since_of(uint64_t word);
 
-    /* The rest belongs to the worker that serves it. */
-    void *link; /* transport.c's */
-    struct worker *worker;
-    char address[INET6_ADDRSTRLEN];
-    unsigned served;    /* requests */
-    struct buf in;      /* received; begins with the present request's head */
-    size_t head_end;    /* of the present request in `in` */
-    size_t request_end; /* likewise; what follows is the next request's */
-    struct buf body;    /* the request's, when it is not in `in` */
-    struct buf out;     /* the response's head, and its body if small */
-    struct head head;
-    struct request request;
-    struct response response;
-    int64_t date_s; /* the second that `date` shows */
-    char date[CLOCK_HTTP_SIZE];
-};
+static inline enum phase connection_phase(const struct connection *c)
+{
+    return phase_of(atomic_load(&c->phase));
+}
 
-/* Takes in an accepted socket, making room if need be. NULL: it has been turned away; close it.
- * Threads: the acceptor. */
-struct connection *table_admit(struct front *front, int fd, const struct sockaddr *peer);
+/* Closes the socket and forgets the connection. Threads: who has it. */
+void connection_close(struct connection *c);
 
-/* Forgets it; its socket must still be open. */
+/* Takes in an accepted socket, making room if need be. NULL: there is no place, not even for saying
+ * so; the socket is closed. Threads: the acceptor. */
+struct connection *table_admit(struct front *front, const struct listener *listener, int fd,
+                               const struct sockaddr *from);
 void table_remove(struct connection *c);
 
 /* Timer: cuts what is overdue, and makes room for those without a worker. */
 int64_t table_sweep(void *arg, int64_t now_ns);
 
+/* Evicts one that keeps a worker waiting. */
+void table_relieve(struct front *front, int64_t now_ns);
+
+/* Accepting failed: evicts one. */
+void table_make_room(struct front *front, const char *why);
+
 /* Ends the wait of connections from which no byte of a request has come since then or longer. */
 void table_cut_idle(struct front *front, int64_t since_ns);
-/* Ends all. Returns their number. */
+/* Ends all. Returns the number of those that had begun something. */
 unsigned table_cut_all(struct front *front);
 
-void connection_enter(struct connection *c, enum phase phase, int64_t now_ns);
-/* Idle since its last answer was begun: in the order in which clients see their answers. */
-void connection_enter_idle(struct connection *c);
-enum phase connection_phase(const struct connection *c);
+void table_init(struct front *front);
+void table_release(struct front *front);
 
-/* More connections than workers: those who have been served make room. */
-bool table_crowded(struct front *front);
+/* ---- link.c: bytes in and out of a connection. */
+
+enum io { IO_DONE, IO_AGAIN, IO_ENDED };
+
+/* Receives some bytes into out[room], or behind c->in, which gets at least so much room. IO_AGAIN:
+ * none have come; with `wait` it waits until some have, or the connection is cut. */
+enum io link_receive_into(struct connection *c, void *out, size_t room, bool wait, size_t *got);
+enum io link_receive(struct connection *c, size_t room);
+
+/* Sends what the client takes at once; *sent bytes are gone. */
+enum io link_send(struct connection *c, struct slice bytes, size_t *sent);
+
+/* Why nothing more comes: ERR_TIMEOUT, ERR_OVERLOADED (evicted), ERR_DRAINING, ERR_MALFORMED (the
+ * client has ended). */
+enum err link_why_ended(const struct connection *c);
+
+/* ---- ready.c: connections that are ready for a worker. */
+
+struct run_queue {
+    struct lock lock;
+    TAILQ_HEAD(, peer) turns;      /* who has any ready, in turn */
+    TAILQ_HEAD(, peer) holding;    /* who has any held back */
+    struct connections classified; /* not critical, looked at by a reserved worker */
+    bool closed;
+    bool starting, start_failed;         /* a worker */
+    struct worker *idle, *idle_reserved; /* stacks of sleepers */
+    unsigned most;                       /* ordinary workers that there may be */
+    unsigned running_max;                /* that may run at once */
+    atomic_uint running;                 /* ordinary ones that neither sleep nor wait */
+
+    /* Written under the lock, read anywhere. */
+    atomic_uint started; /* ordinary workers */
+    atomic_uint waiting; /* ready and classified */
+    atomic_uint held;    /* held back */
+};
+
+void ready_init(struct front *front);
+void ready_release(struct front *front);
+
+/* Hands connections over, starting a worker if need be. Threads: any. */
+void ready_push(struct connection *c);
+void ready_push_all(struct front *front, struct connections *list); /* empties the list */
+
+/* The next one for this worker; waits. NULL: the front closes. */
+struct connection *ready_take(struct worker *worker);
+
+/* Of a reserved worker: this is for the others. */
+void ready_push_classified(struct connection *c);
+
+/* Counts a handler of the connection's peer; false: it has as many as it may, and the connection
+ * has been taken and will come back. */
+bool ready_enter_handler(struct connection *c);
+void ready_leave_handler(struct front *front, struct peer *peer);
+
+/* Has one more worker run although enough do: they do not get on. */
+void ready_rouse(struct front *front);
+/* Of a worker thread at its beginning. */
+void ready_join(struct worker *worker);
+/* Some wait. */
+bool ready_is_crowded(struct front *front);
+
+/* Takes out those that have waited since before then. Returns since when the first of those waits
+ * that want nothing but a worker; INT64_MAX: none. */
+int64_t ready_take_overdue(struct front *front, int64_t since_ns, struct connections *out);
+
+/* Wakes all workers with NULL; what was queued stays. */
+void ready_close(struct front *front);
+
+/* ---- hub.c: connections that wait. */
+
+struct hub;
+
+struct hub *hub_create(struct front *front);
+void hub_destroy(struct hub **hub);
+bool hub_start(struct hub *hub);
+void hub_stop(struct hub *hub);
+
+/* Watches a new connection. False: it cannot be watched. */
+bool hub_add(struct hub *hub, struct connection *c);
+/* Until it is readable: then a worker gets it, or it is discarded from. */
+void hub_wait(struct hub *hub, struct connection *c, enum errand errand);
+/* Until the client has taken the answer (ERRAND_WRITE), and all that its feed has (ERRAND_FEED). */
+void hub_send(struct hub *hub, struct connection *c, enum errand errand);
+/* Has it look at what has changed: draining. */
+void hub_wake(struct hub *hub);
+unsigned hub_feeds(const struct hub *hub);
+
+/* ---- serve.c, body.c, send.c, feed.c: serving. */
+
+/* What becomes of a connection. */
+enum next {
+    NEXT_REQUEST, /* bytes of another are there, or may come soon */
+    NEXT_WAIT,    /* for bytes: the hub's */
+    NEXT_SEND,    /* the rest of the answer: the hub's */
+    NEXT_FEED,    /* the hub's */
+    NEXT_LINGER,
+    NEXT_HANDED, /* to the queue, already */
+    NEXT_CLOSE
+};
+
+/* Serves the connection until somebody else has it. Threads: the worker. */
+void serve_connection(struct worker *worker, struct connection *c);
+
+/* Does what `next` says. */
+void serve_next(struct connection *c, enum next next);
+
+/* Answers 503 to a connection that nobody has read, without waiting. Then it is somebody else's. */
+void serve_turned_away(struct connection *c);
+
+struct service *service_create(void);
+void service_destroy(struct service **service);
+/* Gives memory back to the worker, or frees it. */
+void service_return(struct connection *c);
+
+/* After the head: sets up the body's source. */
+void body_begin(struct connection *c);
+/* What nobody has read of it comes before the next head. False: too much, or a client that waits
+ * for "100 Continue": the connection closes. */
+bool body_leave(struct connection *c);
+/* Skips what comes of it. IO_DONE: it has ended. */
+enum err body_skip(struct connection *c);
+
+/* Sends the response as far as the client takes it. */
+enum next send_response(struct connection *c);
+/* Goes on with it. NEXT_SEND: the client has to take some first. */
+enum next send_rest(struct connection *c);
+/* Told by whoever sees the end of an answer; frees what it held. */
+enum next send_finished(struct connection *c, bool whole);
+
+/* What the budget was charged for. */
+void body_release(struct connection *c);
+
+/* Asks the feed and sends what it says, once. NEXT_FEED: it waits as service says. */
+enum next feed_step(struct connection *c, struct buf *scratch, int64_t now_ns);
 
 /* ---- transport.c: the one file that knows civetweb. */
 
 enum err transport_open(struct front *front, char *why, size_t why_size);
+/* Starts a worker thread; false if there is none to be had. Threads: any, one at a time. */
+bool transport_start_worker(struct front *front);
+/* From now on connections come in. */
+void transport_accept(struct front *front);
 void transport_stop_accepting(struct front *front);
 void transport_close(struct front *front);
 
-/* Receives some bytes into out[room]; blocks. ERR_OK with *got > 0; otherwise why there are none:
- * ERR_TIMEOUT, ERR_OVERLOADED (evicted), ERR_DRAINING, ERR_MALFORMED (the client has ended). */
-enum err transport_receive(struct connection *c, void *out, size_t room, size_t *got);
+/* What a worker thread runs. */
+void worker_run(struct front *front);
 
-/* False if the client has not taken all of it. */
-bool transport_send(struct connection *c, struct slice bytes);
-
-/* ---- serve.c, body.c, send.c, stream.c: run on the connection's worker. */
-
-/* Serves requests until the connection is to be closed. */
-void serve_connection(struct connection *c);
-
-/* Answers 503 to a connection that gets no worker. Threads: the acceptor. */
-void turn_away(struct connection *c);
-
-/* Reads the body into request.body. */
-enum err body_read(struct connection *c);
-
-/* Sends the response; then whether the connection can take another request. */
-bool send_response(struct connection *c);
-
-/* Sends what the socket takes at once: for the acceptor, which must not wait, and for those who
- * have been cut, who are not waited for. */
-void send_without_waiting(struct connection *c);
-
-/* Runs response.stream. */
-void stream_run(struct connection *c);
+/* ---- front.c */
 
 struct front {
     struct front_options options;
-    uint16_t port;
+    struct listener *listeners;
+    unsigned listener_count;
     void *server;  /* transport.c's */
     char why[256]; /* what civetweb said first before it ran */
     atomic_bool running;
     struct worker *workers;
     atomic_uint workers_started;
-    int wake_fd;          /* becomes readable when the front drains */
+    unsigned reserved_workers; /* the first of them */
+    struct hub *hub;
+    struct run_queue queue;
     atomic_bool draining; /* each answer is its connection's last */
     atomic_bool closing;  /* and who has not asked by now need not ask */
     struct timer *timer;
+    _Atomic uint64_t body_bytes;
 
     struct lock lock;
-    struct lock_cond empty; /* signalled when live becomes 0 */
-    struct lock_cond left;  /* signalled when one goes; the acceptor waits for it */
+    bool may_accept;
+    struct lock_cond changed; /* when may_accept is set, and when live becomes 0 */
     struct connection *connections;
     unsigned capacity;
     unsigned touched;              /* connections[] behind have never been used */
     struct connection *first_free; /* last freed first, so that few are warm */
+    struct peer **peers;           /* lists, by hash of the network */
+    unsigned peer_lists;           /* a power of two */
 
     /* Written under the lock, read anywhere. */
     atomic_uint live;
     _Atomic uint64_t accepted, evicted;
 
-    _Atomic uint64_t refused;
-    struct connection turned_away; /* the acceptor's, to say no with */
+    _Atomic uint64_t refused, shed, hub_bytes_in, hub_bytes_out;
 };
+
+static inline int64_t front_now_ns(const struct front *front)
+{
+    return clock_mono_ns(front->options.clock);
+}
 
 #endif

@@ -1,6 +1,10 @@
+/* An answer on its way: composed, sent as far as the client takes it at once, and the rest by the
+ * hub when it takes more. */
 #include "server/front/front_private.h"
 
-#include <sys/socket.h>
+#include "server/http/status.h"
+
+#include <assert.h>
 
 #define GATHER_MAX 16384  /* a body up to this is copied behind its head: one system call */
 #define PIECE_MAX  262144 /* the client has body_timeout_ms to take each */
@@ -9,25 +13,29 @@ static const char common_headers[] = "X-Content-Type-Options: nosniff\r\n"
                                      "X-Frame-Options: DENY\r\n"
                                      "Referrer-Policy: no-referrer\r\n";
 
-static bool keeps_alive(const struct connection *c)
+static bool is_feed(const struct response *response)
 {
-    const struct head *head = &c->head;
-
-    if (c->response.close || c->response.stream != NULL || head->close)
-        return false;
-    if (head->http10 && !head->keep_alive)
-        return false;
-    return atomic_load(&c->cut) == CUT_NOT && !atomic_load(&c->front->draining) &&
-           !table_crowded(c->front);
+    return response->feed.fill != NULL;
 }
+
+static bool keeps_alive(struct connection *c)
+{
+    const struct service *service = c->service;
+    const struct head *head = &service->head;
+    if (service->refused || service->response.close || head->close)
+        return false;
+    if (head->http10 && (!head->keep_alive || (is_feed(&service->response) && service->chunked)))
+        return false;
+    return !atomic_load(&c->cut) && !atomic_load(&c->front->draining) && body_leave(c);
+}
+
+/* ---- The head */
 
 static bool has_header(const struct response *response, const char *name)
 {
     struct slice lines = buf_slice(&response->headers), wanted = slice_str(name);
-
     while (lines.len > 0) {
         struct slice line = slice_cut(&lines, '\n');
-
         if (slice_eq_nocase(slice_cut(&line, ':'), wanted))
             return true;
     }
@@ -45,91 +53,183 @@ static void add_required(struct response *response)
 
 static void append_date(struct connection *c)
 {
-    int64_t now_s = c->request.received_ms / 1000;
+    struct worker *worker = c->worker;
+    int64_t now_ms = c->service->request.received_ms;
+    char fresh[CLOCK_HTTP_SIZE];
+    char *date = worker ? worker->date : fresh;
+    if (!worker || worker->date_s != now_ms / 1000)
+        clock_http_date(now_ms, date);
+    if (worker)
+        worker->date_s = now_ms / 1000;
+    buf_append_str(&c->service->out, "\r\nDate: ");
+    buf_append(&c->service->out, date, CLOCK_HTTP_SIZE - 1);
+}
 
-    if (now_s != c->date_s) {
-        clock_http_date(c->request.received_ms, c->date);
-        c->date_s = now_s;
+static void append_framing(struct service *service, size_t length)
+{
+    struct buf *out = &service->out;
+    int status = service->response.status;
+    if (status == 204 || status == 304)
+        return;
+    if (is_feed(&service->response) && !service->response.feed.sized) {
+        if (service->chunked && !service->head.http10)
+            buf_append_str(out, "\r\nTransfer-Encoding: chunked");
+        return;
     }
-    buf_append_str(&c->out, "\r\nDate: ");
-    buf_append(&c->out, c->date, CLOCK_HTTP_SIZE - 1);
+    buf_append_str(out, "\r\nContent-Length: ");
+    buf_append_u64(out, length);
 }
 
-static bool has_length(const struct response *response)
+static void append_head(struct connection *c, size_t length)
 {
-    return response->stream == NULL && response->status != 204 && response->status != 304;
-}
-
-static void append_head(struct connection *c, bool keep, size_t length)
-{
-    struct buf *out = &c->out;
-
+    struct service *service = c->service;
+    struct buf *out = &service->out;
     buf_append_str(out, "HTTP/1.1 ");
-    buf_append_i64(out, c->response.status);
+    buf_append_i64(out, service->response.status);
     buf_append_char(out, ' ');
-    buf_append_str(out, status_reason(c->response.status));
+    buf_append_str(out, status_reason(service->response.status));
     append_date(c);
     buf_append_str(out, "\r\nX-Request-Id: ");
-    buf_append_str(out, c->request.id);
-    if (has_length(&c->response)) {
-        buf_append_str(out, "\r\nContent-Length: ");
-        buf_append_u64(out, length);
-    }
-    if (!keep)
+    buf_append_str(out, service->request.id);
+    append_framing(service, length);
+    if (!service->keep)
         buf_append_str(out, "\r\nConnection: close");
-    else if (c->head.http10)
+    else if (service->head.http10)
         buf_append_str(out, "\r\nConnection: keep-alive");
     buf_append(out, "\r\n", 2);
     buf_append(out, common_headers, sizeof common_headers - 1);
-    buf_append(out, c->response.headers.data, c->response.headers.len);
+    buf_append(out, service->response.headers.data, service->response.headers.len);
     buf_append(out, "\r\n", 2);
 }
 
-static bool send_pieces(struct connection *c, struct slice bytes)
+static bool has_body(const struct service *service)
 {
-    while (bytes.len > 0) {
-        size_t len = bytes.len < PIECE_MAX ? bytes.len : PIECE_MAX;
-
-        connection_enter(c, PHASE_SENDING, clock_mono_ns(c->front->options.clock));
-        if (!transport_send(c, slice_of(bytes.ptr, len)))
-            return false;
-        bytes = slice_of(bytes.ptr + len, bytes.len - len);
-    }
-    return true;
+    int status = service->response.status;
+    return service->request.method != METHOD_HEAD && status != 204 && status != 304;
 }
 
-/* Puts head and body into c->out; returns what of the body is too large for that. */
-static struct slice compose(struct connection *c, bool keep)
+/* Puts head and body into service->out; what of the body is too large for that into `rest`. */
+static void compose(struct connection *c)
 {
-    struct response *response = &c->response;
-    struct slice body =
-        response->borrowed.ptr != NULL ? response->borrowed : buf_slice(&response->body);
-
+    struct service *service = c->service;
+    struct response *response = &service->response;
+    struct slice body = response->borrowed.ptr ? response->borrowed : buf_slice(&response->body);
+    service->chunked = is_feed(response) && !response->feed.sized;
+    service->keep = keeps_alive(c);
     add_required(response);
-    buf_clear(&c->out);
-    buf_reserve(&c->out, 512);
-    append_head(c, keep, body.len);
-    if (c->request.method == METHOD_HEAD || !has_length(response))
-        return slice_of(NULL, 0);
-    if (body.len > GATHER_MAX)
-        return body;
-    buf_append_slice(&c->out, body);
-    return slice_of(NULL, 0);
+    buf_clear(&service->out);
+    buf_reserve(&service->out, 512);
+    append_head(c, is_feed(response) ? (size_t)response->feed.length : body.len);
+    service->head_size = service->out.len;
+    service->out_sent = service->sent_bytes = 0;
+    service->rest = slice_of(NULL, 0);
+    if (is_feed(response) || !has_body(service))
+        return;
+    if (body.len <= GATHER_MAX)
+        buf_append_slice(&service->out, body);
+    else
+        service->rest = body;
 }
 
-bool send_response(struct connection *c)
-{
-    bool keep = keeps_alive(c);
-    struct slice rest = compose(c, keep);
-    bool sent = send_pieces(c, buf_slice(&c->out)) && send_pieces(c, rest);
+/* ---- Sending */
 
-    if (sent && c->response.stream != NULL && c->request.method != METHOD_HEAD)
-        stream_run(c);
-    return sent && keep;
+static bool send_some(struct connection *c, struct slice bytes, size_t *sent, enum io *io)
+{
+    size_t piece = bytes.len < PIECE_MAX ? bytes.len : PIECE_MAX;
+    *io = link_send(c, slice_of(bytes.ptr, piece), sent);
+    c->service->sent_bytes += *sent;
+    return *io == IO_DONE;
 }
 
-void send_without_waiting(struct connection *c)
+enum next send_rest(struct connection *c)
 {
-    compose(c, false);
-    (void)!send(c->fd, c->out.data, c->out.len, MSG_DONTWAIT | MSG_NOSIGNAL);
+    struct service *service = c->service;
+    enum io io = IO_DONE;
+    size_t sent;
+    while (io == IO_DONE && service->out_sent < service->out.len) {
+        struct slice left =
+            slice_of(service->out.data + service->out_sent, service->out.len - service->out_sent);
+        send_some(c, left, &sent, &io);
+        service->out_sent += sent;
+    }
+    while (io == IO_DONE && service->rest.len > 0) {
+        send_some(c, service->rest, &sent, &io);
+        service->rest = slice_of(service->rest.ptr + sent, service->rest.len - sent);
+    }
+    if (io == IO_AGAIN)
+        connection_enter(c, PHASE_SENDING, front_now_ns(c->front));
+    return io == IO_DONE ? NEXT_REQUEST : io == IO_AGAIN ? NEXT_SEND : NEXT_CLOSE;
+}
+
+enum next send_response(struct connection *c)
+{
+    struct service *service = c->service;
+    service->answering = true;
+    compose(c);
+    enum next next = send_rest(c);
+    bool feeds = is_feed(&service->response) && has_body(service);
+    if (feeds && next != NEXT_CLOSE)
+        return NEXT_FEED;
+    if (next == NEXT_SEND)
+        return NEXT_SEND;
+    return send_finished(c, next == NEXT_REQUEST);
+}
+
+/* ---- The end of an answer */
+
+static enum outcome outcome_of(const struct connection *c, bool whole)
+{
+    if (whole)
+        return SENT_WHOLE;
+    switch ((enum cut)atomic_load(&c->cut)) {
+    case CUT_NOT:
+        return SENT_GONE;
+    case CUT_DEADLINE:
+        return SENT_TIMEOUT;
+    default:
+        return SENT_CUT;
+    }
+}
+
+static void tell(struct connection *c, bool whole)
+{
+    struct service *service = c->service;
+    const struct front_options *options = &c->front->options;
+    uint64_t head = service->head_size;
+    struct sent sent = {
+        .outcome = outcome_of(c, whole),
+        .body_bytes = service->sent_bytes > head ? service->sent_bytes - head : 0,
+        .duration_ns = front_now_ns(c->front) - service->request.started_ns,
+    };
+    options->sent(&service->request, &service->response, &sent, options->arg);
+}
+
+/* Moves what follows the request to the front of the buffer. */
+static void end_request(struct connection *c)
+{
+    struct service *service = c->service;
+    size_t rest = c->in.len - service->taken;
+    memmove(c->in.data, c->in.data + service->taken, rest);
+    c->in.len = rest;
+    c->scan = (struct head_scan){0};
+    c->head_since_ns = 0;
+    c->served++;
+    service->head_parsed = service->classified = service->answering = false;
+    body_release(c);
+    response_reset(&service->response);
+}
+
+enum next send_finished(struct connection *c, bool whole)
+{
+    struct service *service = c->service;
+    bool keep = service->keep && whole, unread = service->refused;
+    tell(c, whole);
+    unread = unread || service->taken < c->in.len || !body_is_done(&service->decoder);
+    end_request(c);
+    if (!keep)
+        return whole && unread ? NEXT_LINGER : NEXT_CLOSE;
+    connection_enter(c, PHASE_IDLE, service->request.started_ns);
+    if (!c->worker)
+        service_return(c);
+    return NEXT_REQUEST;
 }

@@ -1,221 +1,374 @@
+/* The life of a connection with a worker: a head, the handler, the answer; again, as long as there
+ * is something to read and nobody else waits. */
 #include "server/front/front_private.h"
 
+#include "base/mem.h"
+
 #include <assert.h>
+#include <stdlib.h>
 #include <sys/socket.h>
 
-#define ROOM_FIRST 8192  /* received at first; most heads are far smaller */
-#define KEEP_MAX   65536 /* what a buffer holds on to between requests */
-#define KEEP_IDLE  8192  /* and between connections */
+#define KEEP_MAX  65536 /* what a buffer holds on to between requests */
+#define BODY_ROOM 2048  /* free bytes behind a head, for reading a body through */
 
-static int64_t mono_ns(const struct connection *c)
+/* ---- Lending */
+
+struct service *service_create(void)
 {
-    return clock_mono_ns(c->front->options.clock);
+    return mem_zalloc(sizeof(struct service));
+}
+
+void service_destroy(struct service **service)
+{
+    if (!*service)
+        return;
+    buf_release(&(*service)->body);
+    buf_release(&(*service)->out);
+    buf_release(&(*service)->response.headers);
+    buf_release(&(*service)->response.body);
+    free(*service);
+    *service = NULL;
+}
+
+static void shrink(struct service *service)
+{
+    struct buf *bufs[] = {&service->body, &service->out, &service->response.headers,
+                          &service->response.body};
+    for (size_t i = 0; i < sizeof bufs / sizeof *bufs; i++)
+        buf_shrink(bufs[i], KEEP_MAX);
+}
+
+void service_return(struct connection *c)
+{
+    struct service *service = c->service;
+    if (!service)
+        return;
+    c->service = NULL;
+    service->head_parsed = service->classified = false;
+    shrink(service);
+    if (c->worker && !c->worker->service)
+        c->worker->service = service;
+    else
+        service_destroy(&service);
+}
+
+static struct service *borrow(struct connection *c)
+{
+    if (!c->service) {
+        c->service = c->worker->service ? c->worker->service : service_create();
+        c->worker->service = NULL;
+    }
+    c->service->c = c;
+    return c->service;
+}
+
+/* A connection that holds no bytes needs no memory for them. */
+static void swap_buffers(const struct connection *c, struct buf *from, struct buf *to)
+{
+    if (c->in.len > 0 || to->data)
+        return;
+    *to = *from;
+    *from = (struct buf)BUF_INIT;
 }
 
 /* ---- Reading the head */
 
-/* Drain and connection look at each other's mark after setting their own: neither can miss. */
-static void wait_for_request(struct connection *c)
+static bool holds_nothing(const struct connection *c)
 {
-    if (c->served == 0)
-        connection_enter(c, PHASE_FRESH, mono_ns(c));
+    return c->in.len == 0 && body_is_done(&c->skip);
+}
+
+/* Idle since its last answer was begun: in the order in which clients see their answers. */
+static void enter_idle(struct connection *c)
+{
+    if (c->served > 0)
+        connection_enter(c, PHASE_IDLE, since_of(atomic_load(&c->phase)));
     else
-        connection_enter_idle(c);
-    if (atomic_load(&c->front->closing))
-        shutdown(c->fd, SHUT_RD); /* what has arrived is still read */
+        connection_enter(c, PHASE_FRESH, c->came_ns);
 }
 
-static enum err receive(struct connection *c)
+static void enter_head(struct connection *c)
 {
-    size_t got;
-    enum err err;
-
-    buf_reserve(&c->in, c->in.len == 0 ? ROOM_FIRST : BODY_ROOM);
-    err = transport_receive(c, c->in.data + c->in.len, c->in.cap - c->in.len, &got);
-    c->in.len += got;
-    return err;
+    if (c->head_since_ns == 0)
+        c->head_since_ns = front_now_ns(c->front);
+    connection_enter(c, PHASE_HEAD, c->head_since_ns);
 }
 
-/* ERR_OK with scan->end > 0: a head is there; with 0: the client has nothing more to ask. */
-static enum err read_head(struct connection *c, struct head_scan *scan)
+/* ERR_OK with scan.end > 0: a head is there; with 0: not yet. */
+static enum err look_for_head(struct connection *c)
 {
-    enum err err;
+    enum err err = body_skip(c);
+    if (err || !body_is_done(&c->skip))
+        return err;
+    return head_find_end(&c->scan, buf_slice(&c->in));
+}
 
-    *scan = (struct head_scan){0};
-    if (c->in.len == 0)
-        wait_for_request(c);
+static enum next refuse(struct connection *c, enum err err);
+
+static enum next end_reading(struct connection *c)
+{
+    bool nothing = c->in.len == c->scan.start && body_is_done(&c->skip);
+    return nothing ? NEXT_CLOSE : refuse(c, link_why_ended(c));
+}
+
+/* NEXT_REQUEST: a head is there. */
+static enum next read_head(struct connection *c)
+{
     for (;;) {
-        err = head_find_end(scan, buf_slice(&c->in));
-        if (err != ERR_OK || scan->end > 0)
-            return err;
-        if (c->in.len > 0 && connection_phase(c) != PHASE_HEAD)
-            connection_enter(c, PHASE_HEAD, mono_ns(c));
-        err = receive(c);
-        if (err != ERR_OK)
-            return scan->start == c->in.len ? ERR_OK : err;
+        enum err err = look_for_head(c);
+        if (err)
+            return refuse(c, err);
+        if (c->scan.end > 0)
+            return NEXT_REQUEST;
+        if (holds_nothing(c))
+            enter_idle(c);
+        else
+            enter_head(c);
+        switch (link_receive(c, RECEIVE_ROOM)) {
+        case IO_DONE:
+            break;
+        case IO_AGAIN:
+            return holds_nothing(c) && atomic_load(&c->front->closing) ? NEXT_CLOSE : NEXT_WAIT;
+        case IO_ENDED:
+            return end_reading(c);
+        }
     }
 }
 
 static void begin_request(struct connection *c)
 {
+    struct service *service = borrow(c);
     int64_t now_ms = clock_wall_ms(c->front->options.clock);
     struct id id = id_make(now_ms);
-
-    c->request = (struct request){
+    service->request = (struct request){
         .address = slice_str(c->address),
-        .network = slice_of(&c->network, sizeof c->network),
-        .headers = c->head.fields,
+        .network = slice_of(&c->peer->network, sizeof c->peer->network),
+        .headers = service->head.fields,
         .received_ms = now_ms,
-        .started_ns = mono_ns(c),
+        .started_ns = front_now_ns(c->front),
+        .local = c->listener->local,
+        .local_port = c->listener->port,
     };
-    id_format(&id, c->request.id);
-    c->request_end = c->in.len;
+    id_format(&id, service->request.id);
+    service->taken = c->in.len;
+    service->refused = false;
+    body_begin_sized(&service->decoder, 0);
 }
 
 /* What was understood before an error is filled in too: it is logged, and HEAD gets no body. */
-static enum err parse_request(struct connection *c, const struct head_scan *scan)
+static enum err parse_request(struct connection *c)
 {
-    struct head *head = &c->head;
-    enum err err;
-
+    struct service *service = c->service;
+    struct head *head = &service->head;
+    struct request *request = &service->request;
     buf_reserve(&c->in, BODY_ROOM); /* from here on `in` does not move: slices point into it */
-    err = head_parse(c->in.data + scan->start, scan->end - scan->start, head);
-    c->head_end = scan->end;
-    c->request.method = head->method;
-    c->request.path = head->path;
-    c->request.query = head->query;
-    c->request.header_count = err == ERR_OK ? head->field_count : 0;
+    enum err err = head_parse(c->in.data + c->scan.start, c->scan.end - c->scan.start, head);
+    service->taken = c->scan.end;
+    request->method = head->method;
+    request->path = head->path;
+    request->query = head->query;
+    request->header_count = err ? 0 : head->field_count;
     return err;
 }
 
 /* ---- Answering */
 
-/* Takes what a refused client is still sending, for a while: closing a socket with unread bytes
- * resets the connection, and the client might never see why it was refused. */
-static void linger(struct connection *c)
+static void answer_error(struct connection *c, enum err err)
 {
-    int64_t now_ns = mono_ns(c), end_ns = now_ns + LINGER_NS;
-
-    connection_enter(c, PHASE_LINGERING, now_ns);
-    shutdown(c->fd, SHUT_WR);
-    while (now_ns < end_ns) {
-        c->in.len = 0;
-        if (receive(c) != ERR_OK)
-            return;
-        now_ns = mono_ns(c);
-    }
+    struct service *service = c->service;
+    response_error(&service->response, &service->request, err, NULL, NULL, NULL);
+    service->response.close = true;
+    service->refused = true;
+    atomic_fetch_add_explicit(&c->front->refused, 1, memory_order_relaxed);
 }
 
-static void fill_refusal(struct connection *c, enum err err)
+/* What has come is no request, or none that we take. */
+static enum next refuse(struct connection *c, enum err err)
 {
-    response_error(&c->response, &c->request, err, NULL, NULL, NULL);
-    c->response.close = true;
-    c->front->refused++;
+    if (!c->service || !c->service->head_parsed)
+        begin_request(c);
+    answer_error(c, err);
+    return send_response(c);
 }
 
-static void end_refusal(struct connection *c)
+/* Nobody has time for it. The head has perhaps been read. */
+void serve_turned_away(struct connection *c)
 {
-    struct front_options *options = &c->front->options;
-
-    options->refused(&c->request, &c->response, options->arg);
-    response_reset(&c->response);
+    atomic_fetch_add_explicit(&c->front->shed, 1, memory_order_relaxed);
+    if (!c->service)
+        c->service = service_create();
+    if (!c->service->head_parsed)
+        begin_request(c);
+    answer_error(c, ERR_OVERLOADED);
+    serve_next(c, send_response(c));
 }
 
-static void refuse(struct connection *c, enum err err)
+static void answer_asterisk(struct response *response)
 {
-    fill_refusal(c, err);
-    if (atomic_load(&c->cut) == CUT_NOT)
-        send_response(c);
-    else
-        send_without_waiting(c);
-    end_refusal(c);
-    linger(c);
-}
-
-void turn_away(struct connection *c)
-{
-    begin_request(c);
-    fill_refusal(c, ERR_OVERLOADED);
-    send_without_waiting(c);
-    end_refusal(c);
-}
-
-static void answer_asterisk(struct connection *c)
-{
-    struct front_options *options = &c->front->options;
-
-    c->response.status = 204;
-    response_header(&c->response, "Allow",
-                    slice_str("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"));
-    options->refused(&c->request, &c->response, options->arg);
+    response->status = 204;
+    response_header(response, "Allow", slice_str("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"));
 }
 
 static void handle(struct connection *c)
 {
-    struct front_options *options = &c->front->options;
-
-    if (c->head.asterisk)
-        answer_asterisk(c);
+    const struct front_options *options = &c->front->options;
+    struct service *service = c->service;
+    struct worker *worker = c->worker;
+    int64_t began_ns = service->request.started_ns;
+    connection_enter(c, PHASE_SERVING, began_ns);
+    atomic_store_explicit(&worker->serving_since_ns, began_ns, memory_order_relaxed);
+    if (service->head.asterisk)
+        answer_asterisk(&service->response);
     else
-        options->handle(&c->request, &c->response, options->arg);
-    assert(c->response.status != 0);
+        options->handle(&service->request, &service->response, options->arg);
+    assert(service->response.status != 0);
+    atomic_store_explicit(&worker->serving_since_ns, 0, memory_order_relaxed);
 }
 
-static void shrink_buffers(struct connection *c, size_t keep)
+/* ---- Who is served, and when */
+
+static enum priority classify(struct connection *c)
 {
-    struct buf *bufs[] = {&c->body, &c->out, &c->response.headers, &c->response.body};
-
-    for (size_t i = 0; i < sizeof bufs / sizeof bufs[0]; i++)
-        buf_shrink(bufs[i], keep);
-}
-
-/* Moves what follows the request to the front of the buffer. */
-static void end_request(struct connection *c)
-{
-    size_t rest = c->in.len - c->request_end;
-
-    memmove(c->in.data, c->in.data + c->request_end, rest);
-    c->in.len = rest;
-    c->served++;
-    response_reset(&c->response);
-    shrink_buffers(c, KEEP_MAX);
-}
-
-/* True if the connection goes on. */
-static bool serve_request(struct connection *c)
-{
-    struct head_scan scan;
-    enum err err = read_head(c, &scan);
-    int64_t since_ns;
-    bool keep;
-
-    if (err == ERR_OK && scan.end == 0)
-        return false;
-    begin_request(c);
-    if (err == ERR_OK)
-        err = parse_request(c, &scan);
-    if (err == ERR_OK)
-        err = body_read(c);
-    if (err != ERR_OK) {
-        refuse(c, err);
-        return false;
+    const struct front_options *options = &c->front->options;
+    struct service *service = c->service;
+    if (!service->classified) {
+        service->priority = options->priority && !service->head.asterisk
+                                ? options->priority(&service->request, options->arg)
+                                : PRIORITY_NORMAL;
+        service->classified = true;
     }
-    since_ns = connection_phase(c) == PHASE_BODY ? mono_ns(c) : c->request.started_ns;
-    connection_enter(c, PHASE_SERVING, since_ns);
+    return service->priority;
+}
+
+/* What matters little is not served once there is a crowd; nothing is but what is critical, when it
+ * has waited so long that its client has perhaps given up. */
+static bool is_shed(struct connection *c)
+{
+    int64_t limit_ns = c->front->options.queue_timeout_ms * 1000000;
+    if (c->waited_ns < limit_ns / 4)
+        return false;
+    enum priority priority = classify(c);
+    return priority == PRIORITY_LOW || (priority == PRIORITY_NORMAL && c->waited_ns >= limit_ns);
+}
+
+static enum next shed(struct connection *c)
+{
+    atomic_fetch_add_explicit(&c->front->shed, 1, memory_order_relaxed);
+    return refuse(c, ERR_OVERLOADED);
+}
+
+static enum next serve_request(struct connection *c)
+{
+    struct worker *worker = c->worker;
+    if (worker->reserved && classify(c) != PRIORITY_CRITICAL) {
+        ready_push_classified(c);
+        return NEXT_HANDED;
+    }
+    if (is_shed(c))
+        return shed(c);
+    if (!ready_enter_handler(c))
+        return NEXT_HANDED;
+    int64_t began_ns = front_now_ns(c->front);
+    body_begin(c);
     handle(c);
-    keep = send_response(c);
-    own_add(&c->worker->busy_ns, (uint64_t)(mono_ns(c) - since_ns));
-    end_request(c);
-    if (!keep && c->in.len > 0)
-        linger(c);
-    return keep;
+    ready_leave_handler(c->front, c->peer);
+    enum next next = send_response(c);
+    own_add(&worker->busy_ns, (uint64_t)(front_now_ns(c->front) - began_ns));
+    return next;
 }
 
-void serve_connection(struct connection *c)
+static enum next serve_one(struct connection *c)
 {
-    c->in.len = 0;
-    while (serve_request(c)) {
+    if (!c->service || !c->service->head_parsed) {
+        enum next next = read_head(c);
+        if (next != NEXT_REQUEST)
+            return next;
+        begin_request(c);
+        enum err err = parse_request(c);
+        c->service->head_parsed = true;
+        if (err)
+            return refuse(c, err);
     }
-    buf_shrink(&c->in, KEEP_IDLE);
-    shrink_buffers(c, KEEP_IDLE);
+    return serve_request(c);
+}
+
+/* ---- Handing on */
+
+void serve_next(struct connection *c, enum next next)
+{
+    struct hub *hub = c->front->hub;
+    switch (next) {
+    case NEXT_REQUEST:
+        ready_push(c);
+        break;
+    case NEXT_WAIT:
+        hub_wait(hub, c, ERRAND_READ);
+        break;
+    case NEXT_SEND:
+        hub_send(hub, c, ERRAND_WRITE);
+        break;
+    case NEXT_FEED:
+        hub_send(hub, c, ERRAND_FEED_BEGIN);
+        break;
+    case NEXT_LINGER:
+        connection_enter(c, PHASE_LINGERING, front_now_ns(c->front));
+        shutdown(c->fd, SHUT_WR);
+        hub_wait(hub, c, ERRAND_LINGER);
+        break;
+    case NEXT_HANDED:
+        break;
+    case NEXT_CLOSE:
+        connection_close(c);
+        break;
+    }
+}
+
+/* Takes back what the connection need not keep. */
+static void leave(struct worker *worker, struct connection *c, enum next next)
+{
+    if (next == NEXT_WAIT || next == NEXT_CLOSE)
+        service_return(c);
+    if (next != NEXT_SEND && next != NEXT_FEED)
+        swap_buffers(c, &c->in, &worker->in);
+    c->worker = NULL;
+    serve_next(c, next);
+}
+
+/* The next request on a connection usually takes as long to come as another's that is there. */
+static enum next let_wait(struct connection *c)
+{
+    enter_idle(c);
+    return atomic_load(&c->front->closing) ? NEXT_CLOSE : NEXT_WAIT;
+}
+
+void serve_connection(struct worker *worker, struct connection *c)
+{
+    c->worker = worker;
+    c->waited_ns = front_now_ns(c->front) - c->queued_ns;
+    atomic_store(&worker->at, c);
+    swap_buffers(c, &worker->in, &c->in);
+    enum next next = serve_one(c);
+    while (next == NEXT_REQUEST && c->in.len > 0 && !ready_is_crowded(c->front)) {
+        c->waited_ns = 0;
+        next = serve_one(c);
+    }
+    if (next == NEXT_REQUEST && c->in.len == 0)
+        next = let_wait(c);
+    atomic_store(&worker->at, NULL);
+    if (next != NEXT_HANDED)
+        leave(worker, c, next);
+}
+
+void worker_run(struct front *front)
+{
+    unsigned index = atomic_fetch_add(&front->workers_started, 1);
+    struct worker *worker = &front->workers[index];
+    struct connection *c;
+    worker->front = front;
+    worker->reserved = index < front->reserved_workers;
+    ready_join(worker);
+    while ((c = ready_take(worker)))
+        serve_connection(worker, c);
+    service_destroy(&worker->service);
+    buf_release(&worker->in);
 }

@@ -3,14 +3,18 @@
 #include "base/log.h"
 #include "civetweb.h"
 
-#include <assert.h>
 #include <errno.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
-/* DESIGN. Of civetweb we use the listening sockets, the threads and (later) TLS; see the patches in
- * civetweb/. HTTP is ours. Replacing civetweb means rewriting this file. */
+/* DESIGN. Of civetweb we use the listening sockets, accepting and the pool of threads; see the
+ * patches in civetweb/. HTTP is ours. Replacing civetweb means rewriting this file. */
 
 static struct front *front_of(const struct mg_context *ctx)
 {
@@ -20,7 +24,6 @@ static struct front *front_of(const struct mg_context *ctx)
 static int on_log(const struct mg_connection *link, const char *message)
 {
     struct front *front = front_of(mg_get_context(link));
-
     if (atomic_load(&front->running))
         log_write(LOG_WARN, "front", "%s", message);
     else if (front->why[0] == '\0') /* what follows is only that it could not go on */
@@ -28,81 +31,181 @@ static int on_log(const struct mg_connection *link, const char *message)
     return 1;
 }
 
+static void on_accept(const struct mg_context *ctx, unsigned listener, int fd,
+                      const struct sockaddr *from)
+{
+    struct front *front = front_of(ctx);
+    struct connection *c = table_admit(front, &front->listeners[listener], fd, from);
+    if (c && !hub_add(front->hub, c))
+        connection_close(c);
+}
+
+/* Mostly for want of descriptors. The socket stays readable, and asking again at once would only
+ * burn the processor that could free some. */
+static void on_accept_failed(const struct mg_context *ctx, int error)
+{
+    static const struct timespec pause = {0, 20000000};
+    if (error == ECONNABORTED || error == EINTR || error == EAGAIN)
+        return;
+    table_make_room(front_of(ctx), strerror(error));
+    nanosleep(&pause, NULL);
+}
+
+static void on_worker(const struct mg_context *ctx)
+{
+    worker_run(front_of(ctx));
+}
+
+/* ---- Listening */
+
+/* A socket that nobody listens on any more is in the way of the next. One that answers is another
+ * server's, and binding then fails. */
+static void remove_dead_socket(const char *path)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    struct stat found;
+    if (lstat(path, &found) != 0 || !S_ISSOCK(found.st_mode))
+        return;
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    memcpy(address.sun_path, path, sizeof address.sun_path);
+    if (fd >= 0 && connect(fd, (struct sockaddr *)&address, sizeof address) != 0 &&
+        errno == ECONNREFUSED)
+        unlink(path);
+    if (fd >= 0)
+        close(fd);
+}
+
+/* In civetweb's words: "127.0.0.1:80,x/path". */
+static void write_ports(struct front *front, struct buf *out)
+{
+    for (unsigned i = 0; i < front->listener_count; i++) {
+        const struct listener *listener = &front->listeners[i];
+        if (i > 0)
+            buf_append_char(out, ',');
+        if (listener->unix_socket) {
+            remove_dead_socket(listener->address);
+            buf_append_char(out, 'x');
+        }
+        buf_append_str(out, listener->address);
+    }
+    buf_append_char(out, '\0');
+}
+
+/* Accepted sockets inherit what their listener has: no call for each of them. A client that has
+ * vanished without a word is given up when it has acknowledged nothing for as long as an answer may
+ * take. */
+static void set_options(int fd, int64_t gone_ms)
+{
+    int on = 1, idle_s = 60;
+    unsigned int user_timeout_ms = (unsigned int)gone_ms;
+    setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+    setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle_s, sizeof idle_s);
+    setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &user_timeout_ms, sizeof user_timeout_ms);
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+}
+
+static uint16_t bound_port(int fd)
+{
+    struct sockaddr_in6 address = {0};
+    socklen_t len = sizeof address;
+    if (getsockname(fd, (struct sockaddr *)&address, &len) != 0)
+        return 0;
+    return ntohs(address.sin6_port); /* stands at the same place in a sockaddr_in */
+}
+
+static void note_listeners(struct front *front)
+{
+    for (unsigned i = 0; i < front->listener_count; i++) {
+        struct listener *listener = &front->listeners[i];
+        int fd = mg_get_listening_socket(front->server, i);
+        set_options(fd, front->options.body_timeout_ms);
+        if (listener->unix_socket)
+            chmod(listener->address, listener->local ? 0600 : 0666);
+        else
+            listener->port = bound_port(fd);
+    }
+}
+
+/* Before the master accepts anybody, front->server has to be known: handlers need it. */
 static void *on_thread(const struct mg_context *ctx, int kind)
 {
     struct front *front = front_of(ctx);
-
-    return kind == 1 ? &front->workers[atomic_fetch_add(&front->workers_started, 1)] : NULL;
+    if (kind == 0) {
+        lock_acquire(&front->lock);
+        while (!front->may_accept)
+            lock_cond_wait(&front->changed, &front->lock);
+        lock_leave(&front->lock);
+    }
+    return NULL;
 }
 
-static int on_accept(const struct mg_context *ctx, int fd, const struct sockaddr *peer,
-                     void **accept_data)
+static void let_accept(struct front *front)
 {
-    *accept_data = table_admit(front_of(ctx), fd, peer);
-    return *accept_data == NULL;
-}
-
-static void on_serve(struct mg_connection *link)
-{
-    struct connection *c = mg_get_accept_data(link);
-
-    c->link = link;
-    c->worker = mg_get_thread_pointer(link);
-    serve_connection(c);
-}
-
-/* Right before civetweb closes the socket. */
-static void on_close(const struct mg_connection *link)
-{
-    table_remove(mg_get_accept_data(link));
+    lock_acquire(&front->lock);
+    front->may_accept = true;
+    lock_cond_broadcast(&front->changed);
+    lock_leave(&front->lock);
 }
 
 static const struct mg_callbacks callbacks = {
     .log_message = on_log,
     .init_thread = on_thread,
     .accept_connection = on_accept,
-    .serve_connection = on_serve,
-    .connection_close = on_close,
+    .accept_failed = on_accept_failed,
+    .run_worker = on_worker,
 };
 
-enum err transport_open(struct front *front, char *why, size_t why_size)
+static enum err start(struct front *front, const char *ports, char *why, size_t why_size)
 {
-    const struct front_options *o = &front->options;
-    bool v6 = strchr(o->address, ':') != NULL;
-    char listen[128], workers[16], queue[16], text[256];
+    char workers[16], text[256] = "";
     const char *options[] = {"listening_ports",
-                             listen,
+                             ports,
                              "num_threads",
                              workers,
-                             "connection_queue",
-                             queue,
                              "listen_backlog",
                              "4096",
-                             "tcp_nodelay",
+                             "connection_queue",
                              "1",
                              "max_request_size",
                              "1024",
                              NULL};
     struct mg_init_data init = {&callbacks, front, options};
     struct mg_error_data error = {.text = text, .text_buffer_size = sizeof text};
-    struct mg_server_port port;
-
-    /* civetweb would go on with fewer workers; a warning at the start is an error to us. */
-    snprintf(listen, sizeof listen, v6 ? "[%s]:%u" : "%s:%u", o->address, o->port);
-    snprintf(workers, sizeof workers, "%u", o->workers);
-    snprintf(queue, sizeof queue, "%u", QUEUE_MAX);
-    mg_init_library(MG_FEATURES_DEFAULT);
+    snprintf(workers, sizeof workers, "%u", front->options.workers);
     front->server = mg_start2(&init, &error);
-    if (front->server == NULL || front->why[0] != '\0') {
-        snprintf(why, why_size, "%s", front->why[0] != '\0' ? front->why : text);
-        mg_stop(front->server);
+    if (front->server && front->why[0] == '\0')
+        return ERR_OK;
+    snprintf(why, why_size, "%s", front->why[0] != '\0' ? front->why : text);
+    let_accept(front);
+    mg_stop(front->server);
+    front->server = NULL;
+    return ERR_INTERNAL;
+}
+
+enum err transport_open(struct front *front, char *why, size_t why_size)
+{
+    struct buf ports = BUF_INIT;
+    mg_init_library(MG_FEATURES_DEFAULT);
+    write_ports(front, &ports);
+    enum err err = start(front, ports.data, why, why_size);
+    buf_release(&ports);
+    if (err) {
         mg_exit_library();
-        return ERR_INTERNAL;
+        return err;
     }
+    note_listeners(front);
     atomic_store(&front->running, true);
-    if (mg_get_server_ports(front->server, 1, &port) == 1)
-        front->port = (uint16_t)port.port;
     return ERR_OK;
+}
+
+void transport_accept(struct front *front)
+{
+    let_accept(front);
+}
+
+bool transport_start_worker(struct front *front)
+{
+    return mg_start_worker(front->server) == 0;
 }
 
 void transport_stop_accepting(struct front *front)
@@ -112,43 +215,10 @@ void transport_stop_accepting(struct front *front)
 
 void transport_close(struct front *front)
 {
+    if (!front->server)
+        return;
+    let_accept(front); /* or the master would wait for it */
     mg_stop(front->server);
     mg_exit_library();
     front->server = NULL;
-}
-
-/* What the sweep's shutdown() looks like from here is the end of the connection. */
-static enum err why_ended(const struct connection *c)
-{
-    switch ((enum cut)atomic_load(&c->cut)) {
-    case CUT_DEADLINE:
-        return ERR_TIMEOUT;
-    case CUT_EVICTED:
-        return ERR_OVERLOADED;
-    case CUT_STOPPING:
-        return ERR_DRAINING;
-    case CUT_NOT:
-        break;
-    }
-    return ERR_MALFORMED;
-}
-
-enum err transport_receive(struct connection *c, void *out, size_t room, size_t *got)
-{
-    int n = mg_recv(c->link, out, room);
-
-    *got = n > 0 ? (size_t)n : 0;
-    if (n <= 0)
-        return why_ended(c);
-    own_add(&c->worker->bytes_in, (uint64_t)n);
-    return ERR_OK;
-}
-
-bool transport_send(struct connection *c, struct slice bytes)
-{
-    bool sent = mg_write(c->link, bytes.ptr, bytes.len) == (int)bytes.len;
-
-    if (sent)
-        own_add(&c->worker->bytes_out, bytes.len);
-    return sent;
 }

@@ -42,6 +42,7 @@ enum stage_result stage_request_id(struct exchange *exchange);   /* request_id.c
 enum stage_result stage_route(struct exchange *exchange);        /* route.c */
 enum stage_result stage_authenticate(struct exchange *exchange); /* authenticate.c */
 enum stage_result stage_rate_limit(struct exchange *exchange);   /* rate_limit.c */
+enum stage_result stage_body(struct exchange *exchange);         /* body.c */
 enum stage_result stage_validate(struct exchange *exchange);     /* validate.c */
 enum stage_result stage_idempotency(struct exchange *exchange);  /* idempotency.c */
 enum stage_result stage_target(struct exchange *exchange);       /* target.c */

@@ -11,8 +11,8 @@
 #include <stdlib.h>
 
 static const stage_fn stages[] = {
-    stage_request_id, stage_route,       stage_authenticate, stage_rate_limit,
-    stage_validate,   stage_idempotency, stage_target,
+    stage_request_id, stage_route,    stage_authenticate, stage_rate_limit,
+    stage_body,       stage_validate, stage_idempotency,  stage_target,
 };
 
 static void (*const closing_stages[])(struct exchange *exchange) = {
@@ -85,7 +85,6 @@ void gateway_handle(struct gateway *gateway, struct request *request, struct res
         closing_stages[i](&exchange);
     json_decref(request->json);
     request->json = NULL;
-    gateway_sent(gateway, request, response);
 }
 
 enum stage_result exchange_refuse(struct exchange *exchange, enum err err, const char *message)

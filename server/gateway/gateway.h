@@ -43,7 +43,9 @@ struct route_spec {
     const char *pattern; /* "/users/{id}", "/files/" and a final "*" for the rest; copied */
     bool signed_in;      /* a verified token is required */
     bool idempotent_key; /* Idempotency-Key is honoured: the route writes in a transaction */
-    const struct schema *schema; /* of the JSON body; NULL: no body is expected, one is ignored */
+    const struct schema *schema; /* of the JSON body; NULL: none is expected */
+    size_t body_max; /* the body is gathered, up to so many bytes; 0: left to the target */
+    enum priority priority;
     struct rate_limit limit;     /* .count 0: none */
     const char *limit_name; /* routes of one name share its buckets, over plans too; NULL: "" */
     target_fn target;
@@ -71,17 +73,16 @@ void gateway_swap(struct gateway *gateway, struct plan *plan);
 
 /* ---- Serving */
 
-/* Serves one request: fills the response. Ends with gateway_sent. */
+/* Serves one request: fills the response. gateway_sent has to follow. */
 void gateway_handle(struct gateway *gateway, struct request *request, struct response *response);
 
-/* After the answer of gateway_handle has been sent, or not been taken: writes the access line,
- * counts, and lets go of the request's plan. */
-void gateway_sent(struct gateway *gateway, struct request *request,
-                  const struct response *response);
+/* What its route says; what has no route matters little. Looks at the head alone. */
+enum priority gateway_priority(struct gateway *gateway, const struct request *request);
 
-/* Logs and counts what the front refused by itself. */
-void gateway_refused(struct gateway *gateway, const struct request *request,
-                     const struct response *response);
+/* After the answer has left, or failed to, also one that the front gave by itself: writes the
+ * access line, counts, and lets go of the request's plan. */
+void gateway_sent(struct gateway *gateway, struct request *request, const struct response *response,
+                  const struct sent *sent);
 
 /* Drops idempotency records that are older than 24 h, a bounded number a call, and plans that
  * nobody holds any more. Threads: any but the store's writer. */

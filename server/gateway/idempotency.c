@@ -55,7 +55,7 @@ static void identify(const struct exchange *exchange, struct slice key, struct k
 static enum err store_answer(struct txn *txn, const struct response *response, void *arg)
 {
     const struct exchange *exchange = arg;
-    assert(!response->stream); /* has no end that could be stored */
+    assert(!response->feed.fill); /* has no end that could be stored */
     return answer_records_put(txn, &exchange->gateway->answers, &exchange->keyed, response);
 }
 

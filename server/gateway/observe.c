@@ -16,10 +16,16 @@ static void count(struct traffic *traffic, const struct route *route, int status
     histogram_record(own->duration, duration_ns);
 }
 
+static const char *const outcomes[] = {
+    [SENT_WHOLE] = "",
+    [SENT_GONE] = "client gone",
+    [SENT_TIMEOUT] = "timeout",
+    [SENT_CUT] = "cut",
+};
+
 static void write_access_line(const struct request *request, const struct response *response,
-                              uint64_t duration_ns)
+                              const struct sent *sent)
 {
-    size_t bytes = response->borrowed.ptr ? response->borrowed.len : response->body.len;
     log_access(&(struct log_access){
         .wall_ms = request->received_ms,
         .request_id = slice_str(request->id),
@@ -29,33 +35,22 @@ static void write_access_line(const struct request *request, const struct respon
         .user = slice_str(request->user.id),
         .address = request->address,
         .status = response->status,
-        .duration_ns = duration_ns,
-        .bytes_out = request->method == METHOD_HEAD ? 0 : bytes,
+        .outcome = outcomes[sent->outcome],
+        .duration_ns = (uint64_t)sent->duration_ns,
+        .bytes_out = sent->body_bytes,
     });
 }
 
-static void observe(struct gateway *gateway, const struct request *request,
-                    const struct response *response)
+void gateway_sent(struct gateway *gateway, struct request *request, const struct response *response,
+                  const struct sent *sent)
 {
-    int64_t duration_ns = clock_mono_ns(gateway->clock) - request->started_ns;
-    assert(duration_ns >= 0);
-    count(gateway->traffic, request->route, response->status, (uint64_t)duration_ns);
-    write_access_line(request, response, (uint64_t)duration_ns);
-}
-
-void gateway_sent(struct gateway *gateway, struct request *request, const struct response *response)
-{
-    observe(gateway, request, response);
+    assert(sent->duration_ns >= 0);
+    count(gateway->traffic, request->route, response->status, (uint64_t)sent->duration_ns);
+    write_access_line(request, response, sent);
     request->route = NULL;
-    plan_release(request->plan);
+    if (request->plan)
+        plan_release(request->plan);
     request->plan = NULL;
-}
-
-void gateway_refused(struct gateway *gateway, const struct request *request,
-                     const struct response *response)
-{
-    assert(!request->route);
-    observe(gateway, request, response);
 }
 
 /* ---- Figures */
@@ -118,7 +113,8 @@ static void write_totals(struct route_traffic *one, struct buf *labels, struct b
 static void write_durations(struct route_traffic *one, struct buf *labels, struct buf *out)
 {
     static const char name[] = "galley_http_request_duration_seconds";
-    metrics_write_help(out, name, "histogram", "From the end of the head to the answer.");
+    metrics_write_help(out, name, "histogram",
+                       "From the end of the head to the end of the answer.");
     for (; one; one = one->next) {
         struct histogram_snapshot snapshot;
         histogram_read(one->duration, &snapshot);

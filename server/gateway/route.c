@@ -34,15 +34,29 @@ static enum stage_result answer_without_route(struct exchange *exchange,
     return STAGE_ANSWERED;
 }
 
+static const struct route *route_for(const struct route_set *routes, enum method method)
+{
+    const struct route *route = routes->by_method[method];
+    return !route && method == METHOD_HEAD ? routes->by_method[METHOD_GET] : route;
+}
+
+enum priority gateway_priority(struct gateway *gateway, const struct request *request)
+{
+    struct plan *plan = plan_hold(gateway);
+    const struct route_set *routes = route_table_find(plan->routes, request->path);
+    const struct route *route = routes ? route_for(routes, request->method) : NULL;
+    enum priority priority = route ? route->spec.priority : PRIORITY_LOW;
+    plan_release(plan);
+    return priority;
+}
+
 enum stage_result stage_route(struct exchange *exchange)
 {
     struct request *request = exchange->request;
     const struct route_set *routes = route_table_find(request->plan->routes, request->path);
     if (!routes)
         return exchange_refuse(exchange, ERR_NOT_FOUND, "There is nothing at this path.");
-    request->route = routes->by_method[request->method];
-    if (!request->route && request->method == METHOD_HEAD)
-        request->route = routes->by_method[METHOD_GET];
+    request->route = route_for(routes, request->method);
     if (!request->route)
         return answer_without_route(exchange, routes);
     route_bind_params(request->route, request);

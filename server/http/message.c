@@ -98,6 +98,26 @@ struct slice request_query(const struct request *request, const char *name, stru
     return slice_of(NULL, 0);
 }
 
+/* ---- Body */
+
+enum err request_body_read(struct request *request, void *out, size_t room, size_t *got)
+{
+    *got = 0;
+    if (!request->body_source)
+        return ERR_OK;
+    return request->body_source->read(request->body_source, out, room, got);
+}
+
+enum err request_body_gather(struct request *request, size_t max)
+{
+    if (!request->body_source)
+        return request->body.len > max ? ERR_BODY_TOO_LARGE : ERR_OK;
+    enum err err = request->body_source->gather(request->body_source, max, &request->body);
+    if (!err)
+        request->body_source = NULL;
+    return err;
+}
+
 /* ---- Response */
 
 static void release_borrowed(struct response *response)

@@ -1,8 +1,8 @@
 /* A request and its response, as plain data: what every layer above the sockets works on.
  *
- * Slices of a request point into memory of the connection's worker and are valid until the
- * response has been sent. One thread serves one exchange from beginning to end, so nothing here
- * locks. */
+ * Slices of a request point into memory of its connection and are valid until the response has been
+ * sent. One thread at a time has an exchange: a worker until the answer stands, then perhaps the
+ * front's hub, which sends what the client does not take at once. Nothing here locks. */
 #ifndef GALLEY_SERVER_HTTP_MESSAGE_H
 #define GALLEY_SERVER_HTTP_MESSAGE_H
 
@@ -10,6 +10,7 @@
 #include "base/err.h"
 #include "base/id.h"
 #include "base/json.h"
+#include "server/http/feed.h"
 
 #define HEADERS_MAX         64
 #define PARAMS_MAX          8
@@ -59,19 +60,34 @@ struct commit_hook {
     void *arg;
 };
 
+/* How much a request matters when there are too many. */
+enum priority { PRIORITY_CRITICAL, PRIORITY_NORMAL, PRIORITY_LOW };
+
+/* Where the body of a request comes from: implemented by the front. One thread at a time. */
+struct body_source {
+    int64_t length; /* as announced; -1: in chunks, its end will show */
+    /* As request_body_read and request_body_gather. */
+    enum err (*read)(struct body_source *source, void *out, size_t room, size_t *got);
+    enum err (*gather)(struct body_source *source, size_t max, struct slice *out);
+};
+
 struct request {
     enum method method;
     struct slice path;  /* decoded once, dot segments removed, begins with '/' */
     struct slice query; /* raw, without '?' */
     const struct header *headers;
     unsigned header_count;
-    struct slice body;    /* whole; empty if none */
-    struct slice address; /* text of the peer's IP address */
+    struct slice body;               /* whole, once it has been gathered; empty if none */
+    struct body_source *body_source; /* NULL: there is nothing but `body` */
+    struct slice address;            /* text of the client's IP address */
     struct slice network; /* bytes of what counts as one client: the IPv4 address or IPv6 /64 */
     char id[65];          /* request id; made by the front, may be replaced by the gateway */
     int64_t received_ms;  /* wall clock */
     int64_t started_ns;   /* monotonic, when the head was complete */
     bool peer_trusted;    /* the peer may set X-Request-Id and forwarding headers */
+    bool local;           /* came over the control socket: whoever can open it owns the data */
+    bool secure;          /* the client speaks TLS, to us or to a trusted proxy */
+    uint16_t local_port;  /* that it came to; 0 over a Unix socket */
 
     /* Filled on the way through the gateway. */
     struct param params[PARAMS_MAX]; /* of the route's pattern */
@@ -82,6 +98,15 @@ struct request {
     const struct route *route; /* NULL until one is found */
     struct plan *plan;         /* held until the answer was sent; or NULL */
 };
+
+/* Reads on in the body: *got bytes into out[room]; 0: it has ended. Blocks for as long as the
+ * client keeps up the least rate. The first call says "100 Continue" to a client that waits for it.
+ * ERR_TIMEOUT, ERR_MALFORMED, ERR_OVERLOADED (evicted), ERR_DRAINING. */
+enum err request_body_read(struct request *request, void *out, size_t room, size_t *got);
+
+/* Gathers the body into request->body, in place if it came with the head. ERR_BODY_TOO_LARGE beyond
+ * `max`, ERR_OVERLOADED beyond what all bodies together may take, and as request_body_read. */
+enum err request_body_gather(struct request *request, size_t max);
 
 /* The value of the first header of that name (any case), or a NULL slice. */
 struct slice request_header(const struct request *request, const char *name);
@@ -100,14 +125,6 @@ struct schema;
 bool request_read_json(const struct request *request, const struct schema *schema,
                        struct response *response, json_t **out);
 
-/* Writes to a client as long as it listens. */
-struct stream {
-    bool (*write)(struct stream *stream, struct slice bytes); /* false: gone, or server stopping */
-    /* Blocks until `deadline_ns` (monotonic) or until the server drains; false when it drains or
-     * the client has gone. */
-    bool (*wait_until)(struct stream *stream, int64_t deadline_ns);
-};
-
 struct response {
     int status;         /* 0: not answered yet */
     struct buf headers; /* "Name: value\r\n" lines, without those that the front writes itself:
@@ -115,15 +132,26 @@ struct response {
     struct buf body;
     struct slice
         borrowed; /* instead of body, when ptr is set: bytes that stay valid until release */
-    void (*release)(void *arg); /* called once after sending or dropping, a stream too; or NULL */
+    void (*release)(void *arg); /* called once after sending or dropping, a feed too; or NULL */
     void *release_arg;
-    /* Instead of a body: the head is sent, then this runs until it returns, then the connection
-     * closes. Does not run for HEAD or when the client has gone: what it holds is for release to
-     * free. May be NULL. */
-    void (*stream)(struct stream *stream, void *arg);
-    void *stream_arg;
-    bool close;   /* close the connection after this */
-    enum err err; /* what went wrong, for log and metrics; ERR_OK otherwise */
+    struct feed feed; /* instead of a body, when feed.fill is set; not asked for HEAD */
+    bool close;       /* close the connection after this */
+    enum err err;     /* what went wrong, for log and metrics; ERR_OK otherwise */
+};
+
+/* What became of an answer. */
+enum outcome {
+    SENT_WHOLE,
+    SENT_GONE,    /* the client has closed or broken the connection */
+    SENT_TIMEOUT, /* the client did not take it in time */
+    SENT_CUT,     /* by us: evicted, or stopping */
+};
+
+struct sent {
+    enum outcome outcome;
+    uint64_t
+        body_bytes; /* that the socket took, without the head; more than it got if it is gone */
+    int64_t duration_ns; /* from the end of the request's head to the last byte */
 };
 
 /* Back to unanswered; releases what was borrowed, keeps the buffers' memory. */

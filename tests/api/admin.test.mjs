@@ -219,7 +219,7 @@ test('a stop ends the live streams', async () => {
 
 test('the viewers of the live stream are bounded, and those that leave make room', async () => {
     const { galley, cookie } = await startWithSession();
-    const viewers = await Promise.all(Array.from({ length: 32 }, () => openLive(galley, cookie)));
+    const viewers = await Promise.all(Array.from({ length: 100 }, () => openLive(galley, cookie)));
     assert.ok(viewers.every((live) => live.status === 200));
     assert.equal((await galley.request('GET', '/_/api/live', { headers: { cookie } })).status, 503);
     viewers[0].close();

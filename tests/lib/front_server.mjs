@@ -69,7 +69,7 @@ export class FrontServer {
 
     async stop() {
         this.terminate();
-        assert.equal(await this.exited, 0, this.stderr);
+        assert.equal(await this.exited, this.exitStatus ?? 0, this.stderr);
         assert.equal(this.stderr, '');
     }
 }

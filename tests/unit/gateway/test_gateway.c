@@ -516,7 +516,7 @@ static void test_gateway_counts_what_the_front_refused(void **state)
     call_init(&call, METHOD_GET, "");
     call.request.started_ns = clock_mono_ns(&f->time.clock);
     call.response.status = 431;
-    gateway_refused(f->gateway, &call.request, &call.response);
+    gateway_sent(f->gateway, &call.request, &call.response, &(struct sent){0});
     gateway_stats(f->gateway, &stats);
     assert_int_equal(stats.by_class[4], 1);
     call_release(&call);
