@@ -5,6 +5,7 @@ export class ApiError extends Error {
         super(error?.message ?? `The server answered ${status}.`);
         this.status = status;
         this.code = error?.code;
+        this.details = error?.details ?? [];
     }
 }
 

@@ -1,14 +1,11 @@
 import { html, useEffect, useState } from '../lib/preact.js';
 import { post } from './api.js';
 import { uptime } from './format.js';
+import { icon } from './icon.js';
+import { ReloadButton } from './reload.js';
 
 export const logo = new URL('../favicon.svg', import.meta.url).href;
 
-const icon = (paths) => html`
-    <svg width="18" height="18" viewBox="0 0 24 24" fill="none" stroke="currentColor"
-        stroke-width="2" stroke-linecap="round" stroke-linejoin="round"
-        aria-hidden="true">${paths}</svg>
-`;
 const sun = icon(html`
     <circle cx="12" cy="12" r="4" />
     <path d="M12 2v2M12 20v2M2 12h2M20 12h2" />
@@ -77,6 +74,7 @@ export function Header({ session, live }) {
             </ul>
             <div class="who">
                 <span class="user" title="Signed in as">${session.user}</span>
+                <${ReloadButton} csrf=${session.csrf} />
                 <${ThemeButton} />
                 <button class="icon-button" type="button" title="Sign out" aria-label="Sign out"
                     onClick=${leave}>${door}</button>

@@ -33,6 +33,7 @@ static const struct admin_route routes[] = {
     {METHOD_POST, "/_/api/setup", ANYONE, serve_setup, "no-store"},
     {METHOD_POST, "/_/api/login", ANYONE, serve_login, "no-store"},
     {METHOD_POST, "/_/api/logout", ADMINISTRATOR, serve_logout, "no-store"},
+    {METHOD_POST, "/_/api/reload", ADMINISTRATOR, serve_reload, "no-store"},
     {METHOD_GET, "/_/api/live", ADMINISTRATOR, serve_live, "no-store"},
 };
 

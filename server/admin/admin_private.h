@@ -69,7 +69,7 @@ bool administrators_name_is_plain(const char *name);
 enum err administrators_password_hash(struct admin *admin, const char *name,
                                       char out[PASSWORD_HASH_SIZE]);
 
-/* ---- setup.c, login.c, pages.c, stream.c: what the routes of admin.c serve. */
+/* ---- setup.c, login.c, pages.c, stream.c, reload.c: what the routes of admin.c serve. */
 
 /* Makes the one-time link if there is no administrator. */
 enum err setup_open(struct admin *admin, char *why, size_t why_size);
@@ -90,6 +90,8 @@ void serve_page(struct visit *visit, const char *asset_path);
 void serve_redirect(struct visit *visit, const char *location);
 
 void serve_live(struct visit *visit);
+
+void serve_reload(struct visit *visit);
 
 /* ---- login.c, for setup.c as well. */
 

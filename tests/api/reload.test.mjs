@@ -126,6 +126,46 @@ test('traffic figures go on counting over a reload', async () => {
     assert.equal(await total(), 2);
 });
 
+test('an administrator reloads over HTTP and is told what changed', async () => {
+    const galley = await startGalley();
+    const post = await galley.administrator();
+    assert.equal((await galley.request('POST', '/_/api/reload')).status, 401);
+    assert.deepEqual((await post('reload')).body, { changed: [], restart: [] });
+    await galley.configure({
+        server: { workers: 65 }, auth: { key: 'hunter2 hunter2 hunter2 hunter2 hunter2' },
+        'route shop': { ...SHOP, rate_limit: '9/s' }, 'route list': { path: '/products', target: 'app:shop' },
+    });
+    const { status, body } = await post('reload');
+    assert.equal(status, 200);
+    assert.deepEqual(body, {
+        changed: [
+            { section: 'route shop', key: 'rate_limit', from: '', to: '9/s' },
+            { section: 'route list', key: null, from: null, to: '' },
+            { section: 'route list', key: 'path', from: null, to: '/products' },
+            { section: 'route list', key: 'target', from: null, to: 'app:shop' },
+        ],
+        restart: [
+            { section: 'server', key: 'workers', from: '64', to: '65' },
+            { section: 'auth', key: 'key', from: '(secret)', to: '(secret)' },
+        ],
+    });
+});
+
+test('a broken file is told over HTTP with its lines', async () => {
+    const galley = await startGalley();
+    const post = await galley.administrator();
+    await galley.configure('[server]\nworker = 8\n[cash]\n');
+    const { status, body } = await post('reload');
+    assert.equal(status, 422);
+    assert.equal(body.error.code, 'CONFIGURATION_INVALID');
+    assert.deepEqual(body.error.details, [
+        { message: 'config.ini:2: [server] worker: unknown key; did you mean workers?' },
+        { message: 'config.ini:3: [cash] unknown section; did you mean cache?' },
+    ]);
+    assert.equal((await galley.request('GET', '/products?limit=1')).status, 200);
+    assert.equal(await galley.metric('galley_config_reloads_total{outcome="refused"}'), 1);
+});
+
 test('200 reloads under load lose no request', async () => {
     const galley = await startGalley();
     const token = await galley.login();

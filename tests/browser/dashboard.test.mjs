@@ -168,6 +168,32 @@ test('a certificate that ends soon is warned of', async () => {
     assert.deepEqual(troubles, []);
 });
 
+test('the configuration is reloaded from the page, which shows what changed or what is wrong', async () => {
+    const galley = await startGalley();
+    await setUp(galley);
+    await isLive();
+    const dialog = page.getByRole('dialog', { name: 'Reload the configuration' });
+    const reload = (name) => dialog.getByRole('button', { name, exact: true }).click();
+    await page.getByRole('button', { name: 'Reload the configuration' }).click();
+    await reload('Reload');
+    await dialog.getByText('The file says what it said before.').waitFor();
+
+    await galley.configure({ server: { workers: 65 }, log: { level: 'debug' } });
+    await reload('Again');
+    await dialog.getByText('[log] level').waitFor();
+    assert.match(await dialog.innerText(), /Taken over\s+\[log\] level\s+info → debug\s+Takes a restart\s+\[server\] workers\s+64 → 65/);
+    await shoot('reload', { width: 1440, height: 900 }, 'light');
+
+    await galley.configure('[server]\nworker = 8\n');
+    await reload('Again');
+    await dialog.getByText('nothing has changed').waitFor();
+    await dialog.getByText('config.ini:2: [server] worker: unknown key; did you mean workers?').waitFor();
+    await shoot('reload-refused', { width: 390, height: 844 }, 'dark');
+    await page.keyboard.press('Escape');
+    await dialog.waitFor({ state: 'hidden' });
+    assert.deepEqual(troubles.filter((text) => !text.includes('422')), []);
+});
+
 test('the chosen theme stays', async () => {
     const galley = await startGalley();
     await setUp(galley);

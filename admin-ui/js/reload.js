@@ -1,0 +1,81 @@
+// Reading the configuration anew: asks first, then shows what the server answers.
+import { html, useRef, useState } from '../lib/preact.js';
+import { post } from './api.js';
+import { icon } from './icon.js';
+
+const turn = icon(html`<path d="M20 11a8 8 0 1 0-2.3 5.7M20 4v7h-7" />`);
+
+const shown = (value) => (value === null ? 'none' : value === '' ? 'empty' : value);
+
+/** What a change reads like: of a key from what to what, of a section that it came or went. */
+function Change({ change: { section, key, from, to } }) {
+    if (key === null) return html`<li><b>[${section}]</b> is ${to === null ? 'gone' : 'new'}</li>`;
+    return html`
+        <li><b>[${section}] ${key}</b><span>${shown(from)} → ${shown(to)}</span></li>
+    `;
+}
+
+function Changes({ title, changes }) {
+    if (changes.length === 0) return null;
+    return html`
+        <section>
+            <h3>${title}</h3>
+            <ul>${changes.map((change) => html`<${Change} change=${change} />`)}</ul>
+        </section>
+    `;
+}
+
+function Done({ changed, restart }) {
+    if (changed.length + restart.length === 0)
+        return html`<p>The file says what it said before.</p>`;
+    return html`
+        <${Changes} title="Taken over" changes=${changed} />
+        <${Changes} title="Takes a restart" changes=${restart} />
+    `;
+}
+
+function Refused({ error }) {
+    return html`
+        <p class="message" role="alert">${error.message}</p>
+        <ul class="lines">${error.details.map(({ message }) => html`<li>${message}</li>`)}</ul>
+    `;
+}
+
+function Answer({ outcome }) {
+    if (outcome.error) return html`<${Refused} error=${outcome.error} />`;
+    if (outcome.report) return html`<${Done} ...${outcome.report} />`;
+    return html`
+        <p>Reads the file anew and takes over what needs no restart. Nothing changes if something
+            in it is wrong. Requests go on.</p>
+    `;
+}
+
+export function ReloadButton({ csrf }) {
+    const dialog = useRef(null);
+    const [outcome, setOutcome] = useState({});
+    const open = () => {
+        setOutcome({});
+        dialog.current.showModal();
+    };
+    const reload = () => {
+        setOutcome({ busy: true });
+        post('reload', {}, csrf).then(
+            (report) => setOutcome({ report }),
+            (error) => setOutcome({ error }),
+        );
+    };
+    const over = outcome.report || outcome.error;
+    return html`
+        <button class="icon-button" type="button" title="Reload the configuration"
+            aria-label="Reload the configuration" onClick=${open}>${turn}</button>
+        <dialog ref=${dialog} class="sheet" aria-label="Reload the configuration">
+            <h2>Reload the configuration</h2>
+            <div aria-live="polite"><${Answer} outcome=${outcome} /></div>
+            <div class="actions">
+                <button type="button" onClick=${() => dialog.current.close()}>Close</button>
+                <button type="button" class="primary" disabled=${outcome.busy} onClick=${reload}>
+                    ${outcome.busy ? 'Reading…' : over ? 'Again' : 'Reload'}</button>
+            </div>
+        </dialog>
+    `;
+}
