@@ -39,7 +39,8 @@ void response_revalidate(struct response *response, uint64_t hash, bool shared)
     static const char shared_control[] = "Cache-Control: no-cache\r\nETag: ";
     char tag[ETAG_SIZE + 2];
     etag_format(hash, tag);
-    memcpy(tag + ETAG_SIZE, "\r\n", 2);
+    tag[ETAG_SIZE] = '\r';
+    tag[ETAG_SIZE + 1] = '\n';
     if (shared)
         buf_append(&response->headers, shared_control, sizeof shared_control - 1);
     else
