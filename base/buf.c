@@ -30,43 +30,13 @@ void buf_shrink(struct buf *buf, size_t keep)
         buf_reserve(buf, keep);
 }
 
-static void grow(struct buf *buf, size_t need)
+void buf_grow(struct buf *buf, size_t more)
 {
     size_t cap = buf->cap < CAP_MIN ? CAP_MIN : buf->cap * 2;
+    size_t need = buf->len + more;
     assert(need >= buf->len && buf->cap <= SIZE_MAX / 2);
     buf->cap = cap < need ? need : cap;
     buf->data = mem_realloc(buf->data, buf->cap);
-}
-
-char *buf_reserve(struct buf *buf, size_t more)
-{
-    if (!buf->data || buf->cap - buf->len < more)
-        grow(buf, buf->len + more);
-    return buf->data + buf->len;
-}
-
-void buf_append(struct buf *buf, const void *bytes, size_t len)
-{
-    if (len == 0)
-        return;
-    memcpy(buf_reserve(buf, len), bytes, len);
-    buf->len += len;
-}
-
-void buf_append_slice(struct buf *buf, struct slice s)
-{
-    buf_append(buf, s.ptr, s.len);
-}
-
-void buf_append_str(struct buf *buf, const char *text)
-{
-    buf_append(buf, text, strlen(text));
-}
-
-void buf_append_char(struct buf *buf, char c)
-{
-    *buf_reserve(buf, 1) = c;
-    buf->len++;
 }
 
 void buf_append_i64(struct buf *buf, int64_t value)
@@ -76,15 +46,23 @@ void buf_append_i64(struct buf *buf, int64_t value)
     buf_append_u64(buf, value < 0 ? 0 - (uint64_t)value : (uint64_t)value);
 }
 
+static size_t count_digits(uint64_t value)
+{
+    size_t digits = 1;
+    for (; value >= 1000; value /= 1000)
+        digits += 3;
+    return digits + (value >= 10) + (value >= 100);
+}
+
 void buf_append_u64(struct buf *buf, uint64_t value)
 {
-    char digits[20];
-    size_t at = sizeof digits;
+    size_t digits = count_digits(value);
+    char *at = buf_reserve(buf, digits) + digits;
+    buf->len += digits;
     do {
-        digits[--at] = (char)('0' + value % 10);
+        *--at = (char)('0' + value % 10);
         value /= 10;
     } while (value > 0);
-    buf_append(buf, digits + at, sizeof digits - at);
 }
 
 void buf_printf(struct buf *buf, const char *format, ...)

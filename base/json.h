@@ -46,7 +46,11 @@ struct json_writer {
 
 void jw_begin(struct json_writer *w, char open); /* '{' or '[' as a value */
 void jw_end(struct json_writer *w, char close);  /* '}' or ']' */
-void jw_key(struct json_writer *w, const char *key);
+void jw_name(struct json_writer *w, struct slice name);
+static inline void jw_key(struct json_writer *w, const char *key)
+{
+    jw_name(w, slice_str(key)); /* its length is known when compiling */
+}
 void jw_str(struct json_writer *w, struct slice value); /* escaped; bytes must be UTF-8 */
 void jw_i64(struct json_writer *w, int64_t value);
 void jw_f64(struct json_writer *w, double value); /* shortest that reads back; null if not finite */

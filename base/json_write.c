@@ -25,12 +25,14 @@ void jw_end(struct json_writer *w, char close)
     w->comma = true;
 }
 
-void jw_key(struct json_writer *w, const char *key)
+void jw_name(struct json_writer *w, struct slice name)
 {
     separate(w);
-    buf_append_char(w->out, '"');
-    buf_append_str(w->out, key);
-    buf_append(w->out, "\":", 2);
+    char *at = buf_reserve(w->out, name.len + 3);
+    *at++ = '"';
+    memcpy(at, name.ptr, name.len);
+    memcpy(at + name.len, "\":", 2);
+    w->out->len += name.len + 3;
     w->comma = false;
 }
 
@@ -83,9 +85,37 @@ void jw_raw(struct json_writer *w, struct slice json)
     buf_append_slice(w->out, json);
 }
 
-static bool plain(char c)
+#define EACH_BYTE(c) (UINT64_C(0x0101010101010101) * (c))
+
+/* True if eight bytes stand in a string as they are. A byte's highest bit tells: it is set where
+ * 0x20 cannot be taken away, beyond ASCII, and, by adding 0x7F, where the byte is not the one asked
+ * for. */
+static bool are_plain(uint64_t bytes)
+{
+    uint64_t low_or_high = (bytes - EACH_BYTE(0x20)) | bytes;
+    uint64_t no_quote = (bytes ^ EACH_BYTE('"')) + EACH_BYTE(0x7F);
+    uint64_t no_backslash = (bytes ^ EACH_BYTE('\\')) + EACH_BYTE(0x7F);
+    return ((low_or_high | ~(no_quote & no_backslash)) & EACH_BYTE(0x80)) == 0;
+}
+
+static bool is_plain(char c)
 {
     return (unsigned char)c >= 0x20 && (unsigned char)c < 0x80 && c != '"' && c != '\\';
+}
+
+/* How many bytes that need no escape s begins with. */
+static size_t plain_length(struct slice s)
+{
+    size_t len = 0;
+    uint64_t bytes;
+    for (; s.len - len >= sizeof bytes; len += sizeof bytes) {
+        memcpy(&bytes, s.ptr + len, sizeof bytes);
+        if (!are_plain(bytes))
+            break;
+    }
+    while (len < s.len && is_plain(s.ptr[len]))
+        len++;
+    return len;
 }
 
 static void append_escape(struct buf *out, char c)
@@ -120,15 +150,12 @@ void json_append_string(struct buf *out, struct slice value)
 {
     buf_reserve(out, value.len + 2);
     buf_append_char(out, '"');
-    size_t done = 0;
-    while (done < value.len) {
-        size_t end = done;
-        while (end < value.len && plain(value.ptr[end]))
-            end++;
-        buf_append(out, value.ptr + done, end - done);
-        done = end;
-        if (done < value.len)
-            done += append_special(out, slice_of(value.ptr + done, value.len - done));
+    while (value.len > 0) {
+        size_t len = plain_length(value);
+        buf_append(out, value.ptr, len);
+        value = slice_of(value.ptr + len, value.len - len);
+        len = value.len > 0 ? append_special(out, value) : 0;
+        value = slice_of(value.ptr + len, value.len - len);
     }
     buf_append_char(out, '"');
 }

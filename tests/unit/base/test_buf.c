@@ -6,6 +6,8 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <inttypes.h>
+#include <stdio.h>
 
 static void test_buf_appends_and_keeps_what_was_there(void **state)
 {
@@ -35,6 +37,22 @@ static void test_buf_writes_numbers_at_their_borders(void **state)
     assert_true(slice_is(buf_slice(&buf), "-9223372036854775808 9223372036854775807 "
                                           "18446744073709551615 0"));
     buf_release(&buf);
+}
+
+static void test_buf_writes_numbers_of_every_length(void **state)
+{
+    (void)state;
+    uint64_t value = 1;
+    for (size_t digits = 1; digits <= 20; digits++, value *= 10) {
+        char expected[64];
+        snprintf(expected, sizeof expected, "%" PRIu64 " %" PRIu64, value, value - 1);
+        struct buf buf = BUF_INIT;
+        buf_append_u64(&buf, value);
+        buf_append_char(&buf, ' ');
+        buf_append_u64(&buf, value - 1);
+        assert_true(slice_is(buf_slice(&buf), expected));
+        buf_release(&buf);
+    }
 }
 
 static void test_buf_printf_writes_texts_longer_than_the_room(void **state)
@@ -97,6 +115,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_buf_appends_and_keeps_what_was_there),
         cmocka_unit_test(test_buf_writes_numbers_at_their_borders),
+        cmocka_unit_test(test_buf_writes_numbers_of_every_length),
         cmocka_unit_test(test_buf_printf_writes_texts_longer_than_the_room),
         cmocka_unit_test(test_buf_clear_keeps_the_memory),
         cmocka_unit_test(test_buf_shrink_gives_back_what_is_above),

@@ -241,6 +241,28 @@ static void test_json_strings_are_escaped(void **state)
     assert_string_becomes(slice_str("\xC3\xA4\xF0\x9F\x98\x80"), "\"\xC3\xA4\xF0\x9F\x98\x80\"");
 }
 
+/* Strings are looked at eight bytes at a time: what a byte becomes must not depend on its place. */
+static void test_json_strings_escape_a_byte_wherever_it_stands(void **state)
+{
+    (void)state;
+    for (int byte = 0; byte < 256; byte++) {
+        struct buf alone = BUF_INIT;
+        char c = (char)byte;
+        json_append_string(&alone, slice_of(&c, 1));
+        for (size_t at = 0; at < 20; at++) {
+            char text[] = "abcdefghijklmnopqrst", expected[64];
+            text[at] = c;
+            snprintf(expected, sizeof expected, "\"%.*s%.*s%s\"", (int)at, "abcdefghijklmnopqrst",
+                     (int)alone.len - 2, alone.data + 1, "abcdefghijklmnopqrst" + at + 1);
+            struct buf out = BUF_INIT;
+            json_append_string(&out, slice_of(text, 20));
+            assert_true(slice_is(buf_slice(&out), expected));
+            buf_release(&out);
+        }
+        buf_release(&alone);
+    }
+}
+
 static void test_json_strings_are_always_utf8(void **state)
 {
     (void)state;
@@ -270,6 +292,7 @@ int main(void)
         cmocka_unit_test(test_json_writer_places_commas),
         cmocka_unit_test(test_json_writer_says_null_for_what_is_no_number),
         cmocka_unit_test(test_json_strings_are_escaped),
+        cmocka_unit_test(test_json_strings_escape_a_byte_wherever_it_stands),
         cmocka_unit_test(test_json_strings_are_always_utf8),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
