@@ -124,7 +124,7 @@ void listeners_reload(struct listeners *listeners, const struct config *next)
 static void write_number(const struct listener *listener, struct buf *out, const char *name,
                          const char *more, uint64_t value)
 {
-    char labels[LABELS_SIZE];
+    char labels[2 * LABELS_SIZE];
     snprintf(labels, sizeof labels, "listener=\"%s\"%s", config_name(listener->section), more);
     metrics_write_u64(out, name, labels, value);
 }
