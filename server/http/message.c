@@ -132,6 +132,7 @@ static void release_borrowed(struct response *response)
 void response_drop_bytes(struct response *response)
 {
     release_borrowed(response);
+    response->feed = (struct feed){0};
     buf_clear(&response->body);
 }
 

@@ -173,7 +173,7 @@ void response_revalidate(struct response *response, uint64_t hash, bool shared);
 
 /* The bytes of the answer, wherever they are. */
 struct slice response_bytes(const struct response *response);
-/* Drops them; status and headers stay. */
+/* Drops them, or what would have fed them; status and headers stay. */
 void response_drop_bytes(struct response *response);
 
 /* Answers with JSON text of the response's body buffer: sets status and Content-Type. The caller

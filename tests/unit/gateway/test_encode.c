@@ -32,18 +32,38 @@ static void answer_as_told(struct request *request, struct response *response, v
         response_header(response, answer.header, slice_str(answer.value));
 }
 
+static int64_t fill_nothing(void *arg, struct buf *out, int64_t now_ns)
+{
+    (void)arg;
+    (void)out;
+    (void)now_ns;
+    return FEED_END;
+}
+
+static void answer_with_feed(struct request *request, struct response *response, void *arg)
+{
+    (void)request;
+    (void)arg;
+    response->status = 200;
+    response->feed = (struct feed){.fill = fill_nothing, .sized = true, .length = 5000};
+    response->release = count_release;
+    response_header(response, "Content-Type", slice_str("text/plain"));
+    response_header(response, "ETag", slice_str(TAG));
+}
+
 static int setup(void **state)
 {
     static const struct route_spec routes[] = {
         {METHOD_GET, "/list", .target = answer_as_told},
         {METHOD_POST, "/list", .target = answer_as_told},
         {METHOD_GET, "/auth/list", .target = answer_as_told},
+        {METHOD_GET, "/feed", .target = answer_with_feed},
     };
     char why[200] = "";
     struct plan *plan;
     struct fixture *f = fixture_create();
-    fixture_open_gateway(f, routes, 3);
-    struct plan_options options = {routes, 3, .compress = true, .compress_min_bytes = 1024};
+    fixture_open_gateway(f, routes, 4);
+    struct plan_options options = {routes, 4, .compress = true, .compress_min_bytes = 1024};
     assert_int_equal(plan_create(f->gateway, &options, &plan, why, sizeof why), ERR_OK);
     gateway_swap(f->gateway, plan);
     memset(bytes, 'x', sizeof bytes);
@@ -285,6 +305,20 @@ static void test_who_has_another_form_or_version_gets_the_answer(void **state)
     assert_plain(ask(*state, METHOD_GET, "/list", "", "If-None-Match", "\"a\""), "Accept-Encoding");
 }
 
+static void test_a_feed_is_not_compressed_and_not_asked_behind_304(void **state)
+{
+    struct call *call = ask(*state, METHOD_GET, "/feed", "gzip", NULL, NULL);
+    assert_int_equal(call->response.status, 200);
+    assert_false(is_coded(call));
+    assert_true(call->response.feed.fill);
+    call_release(call);
+    call = ask(*state, METHOD_GET, "/feed", "gzip", "If-None-Match", TAG);
+    assert_int_equal(call->response.status, 304);
+    assert_false(call->response.feed.fill);
+    assert_int_equal(released, 2);
+    call_release(call);
+}
+
 static void test_only_a_whole_answer_to_a_read_can_be_known(void **state)
 {
     struct call *call = ask(*state, METHOD_POST, "/list", "", "If-None-Match", TAG);
@@ -338,6 +372,7 @@ int main(void)
         CLAIM(test_who_has_it_gets_304),
         CLAIM(test_304_varies_as_200_does),
         CLAIM(test_who_has_another_form_or_version_gets_the_answer),
+        CLAIM(test_a_feed_is_not_compressed_and_not_asked_behind_304),
         CLAIM(test_only_a_whole_answer_to_a_read_can_be_known),
         CLAIM(test_a_tag_that_is_too_long_is_handed_on),
     };
