@@ -248,7 +248,7 @@ static enum priority priority(const struct request *request, void *arg)
 /* The first is the one that the banner names; the last is for whoever can open files in the data
  * directory. */
 struct places {
-    struct front_listener list[2];
+    struct front_listener list[FRONT_LISTENERS_MAX];
     char control[sizeof "unix:/control.sock" + sizeof(((struct galley *)0)->data_dir)];
     unsigned count;
 };
@@ -257,15 +257,19 @@ static void list_places(struct galley *galley, struct places *out)
 {
     const struct config_section *server = config_section(galley->config, "server");
     snprintf(out->control, sizeof out->control, "unix:%s/control.sock", galley->data_dir);
-    out->list[0] = (struct front_listener){.address = config_text(server, "listen")};
-    out->list[1] = (struct front_listener){.address = out->control, .local = true};
-    out->count = 2;
+    out->list[out->count++] = (struct front_listener){.address = config_text(server, "listen")};
+    for (unsigned i = 0; i < listeners_count(galley->listeners); i++)
+        out->list[out->count++] = (struct front_listener){
+            .address = config_text(listeners_section(galley->listeners, i), "address"),
+            .tls = listeners_tls(galley->listeners, i),
+        };
+    out->list[out->count++] = (struct front_listener){.address = out->control, .local = true};
 }
 
 static struct front *make_front(struct galley *galley)
 {
     const struct config_section *server = config_section(galley->config, "server");
-    struct places places;
+    struct places places = {.count = 0};
     list_places(galley, &places);
     struct front_options options = {
         .listeners = places.list,
@@ -290,18 +294,24 @@ static struct front *make_front(struct galley *galley)
     return front_create(&options);
 }
 
-static void note_authority(struct galley *galley)
+/* What a place of the front is bound to: with the port that it has got. */
+static void write_authority(const struct galley *galley, const char *listen, unsigned place,
+                            char *out, size_t size)
 {
     struct config_address address;
-    const char *listen = config_text(config_section(galley->config, "server"), "listen");
     bool valid = config_parse_address(listen, &address);
     assert(valid); /* the configuration checked it */
     if (address.path[0] != '\0')
-        snprintf(galley->authority, sizeof galley->authority, "unix:%s", address.path);
+        snprintf(out, size, "unix:%s", address.path);
     else
-        snprintf(galley->authority, sizeof galley->authority,
-                 strchr(address.host, ':') ? "[%s]:%u" : "%s:%u", address.host,
-                 front_port(galley->front));
+        snprintf(out, size, strchr(address.host, ':') ? "[%s]:%u" : "%s:%u", address.host,
+                 front_port(galley->front, place));
+}
+
+static void note_authority(struct galley *galley)
+{
+    const char *listen = config_text(config_section(galley->config, "server"), "listen");
+    write_authority(galley, listen, 0, galley->authority, sizeof galley->authority);
 }
 
 /* All that requests meet is there before the first of them is served. */
@@ -475,6 +485,20 @@ bool galley_stop(struct galley **galley_ptr)
 const char *galley_authority(const struct galley *galley)
 {
     return galley->authority;
+}
+
+bool galley_listener(const struct galley *galley, unsigned i, char *out, size_t size)
+{
+    char authority[128];
+    if (i >= listeners_count(galley->listeners))
+        return false;
+    const struct config_section *section = listeners_section(galley->listeners, i);
+    const char *address = config_text(section, "address");
+    write_authority(galley, address, i + 1, authority, sizeof authority);
+    bool secure = listeners_tls(galley->listeners, i);
+    snprintf(out, size, "%s%s (%s)", secure ? "https://" : "http://", authority,
+             config_name(section));
+    return true;
 }
 
 const char *galley_data_dir(const struct galley *galley)

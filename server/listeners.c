@@ -66,7 +66,9 @@ static bool check_section(const struct config_section *section, char *why, size_
 
 bool listeners_check(const struct config *config, const char *path, struct buf *errors)
 {
-    bool right = true;
+    bool right = config_named_count(config, "listener") <= LISTENERS_MAX;
+    if (!right)
+        buf_printf(errors, "%s: more than %d [listener] sections\n", path, LISTENERS_MAX);
     for (unsigned i = 0; i < config_named_count(config, "listener"); i++) {
         const struct config_section *section = config_named(config, "listener", i);
         char why[TLS_WHY_SIZE];

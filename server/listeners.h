@@ -12,6 +12,8 @@
 #include "server/config/config.h"
 #include "server/front/tls.h"
 
+#define LISTENERS_MAX 30 /* sections; the front takes two more */
+
 struct listeners;
 
 /* Whether every certificate can be loaded: appends a line for each that cannot, as config_load

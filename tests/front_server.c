@@ -376,7 +376,7 @@ static int serve(struct ticker *ticker, const sigset_t *stop)
         return 1;
     }
     front_serve(front);
-    printf("port %u\n", front_port(front));
+    printf("port %u\n", front_port(front, 0));
     fflush(stdout);
     sigwait(stop, &signal);
     drain_and_report(front);

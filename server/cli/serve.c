@@ -84,6 +84,9 @@ static void print_banner(const struct config *config, const struct galley *galle
     snprintf(url, sizeof url, "http://%s", galley_authority(galley));
     printf("galley " GALLEY_VERSION "\n");
     printf("listening on %s\n", url);
+    char listener[300];
+    for (unsigned i = 0; galley_listener(galley, i, listener, sizeof listener); i++)
+        printf("             %s\n", listener);
     printf("admin        %s%s%s\n", url, setup ? setup : "/_/",
            setup ? "  (once: makes the first administrator)" : "");
     printf("data         %s\n", galley_data_dir(galley));

@@ -19,6 +19,7 @@ static void note_listener(struct listener *listener, const struct front_listener
     size_t skip = sizeof unix_prefix - 1;
     listener->unix_socket = strncmp(option->address, unix_prefix, skip) == 0;
     listener->local = option->local;
+    listener->tls = option->tls ? tls_hold(option->tls) : NULL;
     const char *address = option->address + (listener->unix_socket ? skip : 0);
     listener->too_long = strlen(address) >= sizeof listener->address;
     if (!listener->too_long)
@@ -35,7 +36,7 @@ static unsigned reserved_of(unsigned workers)
 struct front *front_create(const struct front_options *options)
 {
     assert(options->workers > 0 && options->connections > 0 && options->listener_count > 0);
-    assert(options->listener_count <= LISTENERS_MAX && options->requests_per_address > 0);
+    assert(options->listener_count <= FRONT_LISTENERS_MAX && options->requests_per_address > 0);
     struct front *front = mem_zalloc(sizeof *front);
     front->options = *options;
     front->reserved_workers = reserved_of(options->workers);
@@ -56,6 +57,8 @@ static void destroy(struct front *front)
     table_release(front);
     hub_destroy(&front->hub);
     ready_release(front);
+    for (unsigned i = 0; i < front->listener_count; i++)
+        tls_destroy(&front->listeners[i].tls);
     free(front->listeners);
     free(front->workers);
     free(front);
@@ -121,9 +124,10 @@ void front_serve(struct front *front)
     transport_accept(front);
 }
 
-uint16_t front_port(const struct front *front)
+uint16_t front_port(const struct front *front, unsigned i)
 {
-    return front->listeners[0].port;
+    assert(i < front->listener_count);
+    return front->listeners[i].port;
 }
 
 /* ---- Stopping */

@@ -15,13 +15,17 @@
 
 #include "base/clock.h"
 #include "base/ticker.h"
+#include "server/front/tls.h"
 #include "server/http/message.h"
 
 struct front;
 
+#define FRONT_LISTENERS_MAX 32
+
 /* A place that connections come to. Strings are copied. */
 struct front_listener {
     const char *address; /* "127.0.0.1:8080", "[::1]:0", "unix:/path" */
+    struct tls *tls;     /* held by the front; NULL: HTTP as it is */
     bool local;          /* the control socket: whoever can open it may do everything */
 };
 
@@ -63,8 +67,8 @@ enum err front_listen(struct front *front, char *why, size_t why_size);
 /* Serves what comes: from here on handlers run. Threads: main, once, after front_listen. */
 void front_serve(struct front *front);
 
-/* The port of the first listener, as bound; 0 for a Unix socket. */
-uint16_t front_port(const struct front *front);
+/* The port of the `i`th listener, as bound; 0 for a Unix socket. */
+uint16_t front_port(const struct front *front, unsigned i);
 
 struct front_drained {
     unsigned cut;      /* connections that had to be cut */

@@ -14,6 +14,7 @@
 #include "base/blocking.h"
 #include "base/lock.h"
 #include "server/front/front.h"
+#include "server/front/tls_private.h"
 #include "server/http/body.h"
 #include "server/http/head.h"
 
@@ -23,13 +24,12 @@
 #include <sys/queue.h>
 #include <sys/un.h>
 
-#define SPARE_PLACES  256                 /* in the table, for those that are leaving */
-#define LINGER_NS     INT64_C(2000000000) /* a refused client may go on sending for so long */
-#define SWEEP_MS      250
-#define SETTLED_NS    INT64_C(100000000) /* what a newcomer has before it may be evicted */
-#define UNREAD_MAX    65536              /* of a body that nobody wanted is read to keep alive */
-#define RECEIVE_ROOM  4096               /* received at first; most heads are far smaller */
-#define LISTENERS_MAX 32
+#define SPARE_PLACES 256                 /* in the table, for those that are leaving */
+#define LINGER_NS    INT64_C(2000000000) /* a refused client may go on sending for so long */
+#define SWEEP_MS     250
+#define SETTLED_NS   INT64_C(100000000) /* what a newcomer has before it may be evicted */
+#define UNREAD_MAX   65536              /* of a body that nobody wanted is read to keep alive */
+#define RECEIVE_ROOM 4096               /* received at first; most heads are far smaller */
 
 /* ---- connection.c, table.c: who is connected. */
 
@@ -130,8 +130,11 @@ struct connection {
     int64_t queued_ns;       /* when it became ready */
     int64_t waited_ns;       /* until a worker took it */
     int64_t head_since_ns;   /* the first byte of the present head; 0: none yet */
+    int64_t fresh_ns;        /* from when on its first head is due */
     struct worker *worker;   /* or NULL */
     struct service *service; /* or NULL */
+    struct tls_link *tls;    /* or NULL */
+    bool shaken;             /* hands: the TLS handshake is done */
     struct buf in;           /* received; begins with the present request's head */
     struct head_scan scan;
     struct body_decoder skip; /* of a body that nobody read: comes before the next head */
@@ -157,6 +160,7 @@ struct worker {
 
 struct listener {
     char address[sizeof(((struct sockaddr_un *)0)->sun_path)];
+    struct tls *tls; /* or NULL */
     bool local, unix_socket, too_long;
     uint16_t port;
 };
@@ -214,6 +218,17 @@ enum io link_receive(struct connection *c, size_t room);
 
 /* Sends what the client takes at once; *sent bytes are gone. */
 enum io link_send(struct connection *c, struct slice bytes, size_t *sent);
+
+/* Goes on with the handshake of a connection with TLS. IO_AGAIN: *wants_write says for what to
+ * wait. IO_ENDED: it has failed, or the client is gone; TLS is over on this connection. */
+enum io link_shake_hands(struct connection *c, bool *wants_write);
+
+/* Bytes have been received that nobody has looked at: the socket will not become readable for
+ * them. */
+bool link_has_input(const struct connection *c);
+
+/* Says that we send nothing more. What comes is not deciphered any more. */
+void link_end(struct connection *c);
 
 /* Why nothing more comes: ERR_TIMEOUT, ERR_OVERLOADED (evicted), ERR_DRAINING, ERR_MALFORMED (the
  * client has ended). */
@@ -296,6 +311,7 @@ unsigned hub_feeds(const struct hub *hub);
 enum next {
     NEXT_REQUEST, /* bytes of another are there, or may come soon */
     NEXT_WAIT,    /* for bytes: the hub's */
+    NEXT_SHAKE,   /* the client has to take bytes of the handshake: likewise */
     NEXT_SEND,    /* the rest of the answer: the hub's */
     NEXT_FEED,    /* the hub's */
     NEXT_LINGER,

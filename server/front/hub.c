@@ -181,7 +181,7 @@ static void wait_for_news(struct hub *hub, struct connection *c)
 /* Gives the connection to whom `next` says. */
 static void pass(struct hub *hub, struct connection *c, enum next next)
 {
-    if (next == NEXT_REQUEST && c->in.len > 0)
+    if (next == NEXT_REQUEST && link_has_input(c))
         ready_push(c);
     else
         serve_next(c, next == NEXT_REQUEST ? NEXT_WAIT : next);

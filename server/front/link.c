@@ -34,22 +34,80 @@ static void wait_readable(int fd)
     blocking_end();
 }
 
+/* ---- In plain */
+
+static enum io plain_receive(struct connection *c, void *out, size_t room, size_t *got)
+{
+    ssize_t n;
+    do
+        n = recv(c->fd, out, room, MSG_DONTWAIT);
+    while (n < 0 && errno == EINTR);
+    *got = n > 0 ? (size_t)n : 0;
+    if (n > 0)
+        return IO_DONE;
+    return n < 0 && would_block(errno) ? IO_AGAIN : IO_ENDED;
+}
+
+static enum io plain_send(struct connection *c, struct slice bytes, size_t *sent)
+{
+    for (*sent = 0; *sent < bytes.len;) {
+        ssize_t n = send(c->fd, bytes.ptr + *sent, bytes.len - *sent, MSG_DONTWAIT | MSG_NOSIGNAL);
+        if (n >= 0)
+            *sent += (size_t)n;
+        else if (errno != EINTR)
+            return would_block(errno) ? IO_AGAIN : IO_ENDED;
+    }
+    return IO_DONE;
+}
+
+/* ---- With TLS */
+
+static enum io io_of(enum tls_result result)
+{
+    switch (result) {
+    case TLS_DONE:
+        return IO_DONE;
+    case TLS_WANT_READ:
+    case TLS_WANT_WRITE:
+        return IO_AGAIN;
+    case TLS_ENDED:
+    case TLS_GONE:
+    case TLS_FAILED:
+        break;
+    }
+    return IO_ENDED;
+}
+
+enum io link_shake_hands(struct connection *c, bool *wants_write)
+{
+    enum tls_result result = tls_handshake(c->tls, false);
+    *wants_write = result == TLS_WANT_WRITE;
+    c->shaken = result == TLS_DONE;
+    return io_of(result);
+}
+
+bool link_has_input(const struct connection *c)
+{
+    return c->in.len > 0 || (c->tls && tls_has_pending(c->tls));
+}
+
+void link_end(struct connection *c)
+{
+    tls_close(&c->tls, true);
+    shutdown(c->fd, SHUT_WR);
+}
+
+/* ---- Either way */
+
 enum io link_receive_into(struct connection *c, void *out, size_t room, bool wait, size_t *got)
 {
-    *got = 0;
     for (;;) {
-        ssize_t n = recv(c->fd, out, room, MSG_DONTWAIT);
-        if (n > 0) {
-            *got = (size_t)n;
-            count_in(c, *got);
-            return IO_DONE;
-        }
-        if (n == 0 || (!would_block(errno) && errno != EINTR))
-            return IO_ENDED;
-        if (would_block(errno) && !wait)
-            return IO_AGAIN;
-        if (would_block(errno))
-            wait_readable(c->fd);
+        enum io io = c->tls ? io_of(tls_receive(c->tls, out, room, false, got))
+                            : plain_receive(c, out, room, got);
+        count_in(c, *got);
+        if (io != IO_AGAIN || !wait)
+            return io;
+        wait_readable(c->fd);
     }
 }
 
@@ -64,19 +122,9 @@ enum io link_receive(struct connection *c, size_t room)
 
 enum io link_send(struct connection *c, struct slice bytes, size_t *sent)
 {
-    *sent = 0;
-    while (*sent < bytes.len) {
-        ssize_t n = send(c->fd, bytes.ptr + *sent, bytes.len - *sent, MSG_DONTWAIT | MSG_NOSIGNAL);
-        if (n >= 0) {
-            *sent += (size_t)n;
-            count_out(c, (size_t)n);
-        } else if (would_block(errno)) {
-            return IO_AGAIN;
-        } else if (errno != EINTR) {
-            return IO_ENDED;
-        }
-    }
-    return IO_DONE;
+    enum io io = c->tls ? io_of(tls_send(c->tls, bytes, false, sent)) : plain_send(c, bytes, sent);
+    count_out(c, *sent);
+    return io;
 }
 
 enum err link_why_ended(const struct connection *c)

@@ -98,6 +98,8 @@ static void append_head(struct connection *c, size_t length)
         buf_append_str(out, "\r\nConnection: keep-alive");
     buf_append(out, "\r\n", 2);
     buf_append(out, common_headers, sizeof common_headers - 1);
+    if (c->tls)
+        buf_append_str(out, tls_hsts_line(c->tls));
     buf_append(out, service->response.headers.data, service->response.headers.len);
     buf_append(out, "\r\n", 2);
 }

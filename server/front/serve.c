@@ -2,6 +2,7 @@
  * is something to read and nobody else waits. */
 #include "server/front/front_private.h"
 
+#include "base/log.h"
 #include "base/mem.h"
 
 #include <assert.h>
@@ -84,7 +85,7 @@ static void enter_idle(struct connection *c)
     if (c->served > 0)
         connection_enter(c, PHASE_IDLE, since_of(atomic_load(&c->phase)));
     else
-        connection_enter(c, PHASE_FRESH, c->came_ns);
+        connection_enter(c, PHASE_FRESH, c->fresh_ns);
 }
 
 static void enter_head(struct connection *c)
@@ -148,6 +149,7 @@ static void begin_request(struct connection *c)
         .started_ns = front_now_ns(c->front),
         .local = c->listener->local,
         .local_port = c->listener->port,
+        .secure = c->tls != NULL,
     };
     id_format(&id, service->request.id);
     service->taken = c->in.len;
@@ -173,33 +175,42 @@ static enum err parse_request(struct connection *c)
 
 /* ---- Answering */
 
-static void answer_error(struct connection *c, enum err err)
+static void answer_error(struct connection *c, enum err err, const char *message)
 {
     struct service *service = c->service;
-    response_error(&service->response, &service->request, err, NULL, NULL, NULL);
+    response_error(&service->response, &service->request, err, NULL, message, NULL);
     service->response.close = true;
     service->refused = true;
     atomic_fetch_add_explicit(&c->front->refused, 1, memory_order_relaxed);
 }
 
-/* What has come is no request, or none that we take. */
-static enum next refuse(struct connection *c, enum err err)
+/* What has come is no request, or none that we take. `message` may be NULL. */
+static enum next refuse_saying(struct connection *c, enum err err, const char *message)
 {
     if (!c->service || !c->service->head_parsed)
         begin_request(c);
-    answer_error(c, err);
+    answer_error(c, err, message);
     return send_response(c);
+}
+
+static enum next refuse(struct connection *c, enum err err)
+{
+    return refuse_saying(c, err, NULL);
 }
 
 /* Nobody has time for it. The head has perhaps been read. */
 void serve_turned_away(struct connection *c)
 {
     atomic_fetch_add_explicit(&c->front->shed, 1, memory_order_relaxed);
+    if (c->tls && !c->shaken) { /* it would not understand */
+        connection_close(c);
+        return;
+    }
     if (!c->service)
         c->service = service_create();
     if (!c->service->head_parsed)
         begin_request(c);
-    answer_error(c, ERR_OVERLOADED);
+    answer_error(c, ERR_OVERLOADED, NULL);
     serve_next(c, send_response(c));
 }
 
@@ -277,8 +288,45 @@ static enum next serve_request(struct connection *c)
     return next;
 }
 
+/* ---- TLS */
+
+static enum next end_handshake(struct connection *c)
+{
+    const char *reason = tls_reason(c->tls);
+    bool plain_http = tls_is_plain_http(c->tls);
+    if (reason[0] == '\0')
+        return NEXT_CLOSE;
+    log_write(LOG_DEBUG, "tls", "%s: no handshake: %s", c->address, reason);
+    tls_close(&c->tls, false);
+    return plain_http ? refuse_saying(c, ERR_MALFORMED, "This port speaks TLS: use https.")
+                      : NEXT_LINGER;
+}
+
+/* Under the deadline of a head. NEXT_REQUEST: it is done. */
+static enum next shake_hands(struct connection *c)
+{
+    bool wants_write;
+    enter_head(c);
+    switch (link_shake_hands(c, &wants_write)) {
+    case IO_AGAIN:
+        return wants_write ? NEXT_SHAKE : NEXT_WAIT;
+    case IO_ENDED:
+        return end_handshake(c);
+    case IO_DONE:
+        break;
+    }
+    c->head_since_ns = 0;
+    c->fresh_ns = front_now_ns(c->front);
+    return NEXT_REQUEST;
+}
+
 static enum next serve_one(struct connection *c)
 {
+    if (c->tls && !c->shaken) {
+        enum next next = shake_hands(c);
+        if (next != NEXT_REQUEST)
+            return next;
+    }
     if (!c->service || !c->service->head_parsed) {
         enum next next = read_head(c);
         if (next != NEXT_REQUEST)
@@ -304,6 +352,9 @@ void serve_next(struct connection *c, enum next next)
     case NEXT_WAIT:
         hub_wait(hub, c, ERRAND_READ);
         break;
+    case NEXT_SHAKE:
+        hub_send(hub, c, ERRAND_READ);
+        break;
     case NEXT_SEND:
         hub_send(hub, c, ERRAND_WRITE);
         break;
@@ -312,7 +363,7 @@ void serve_next(struct connection *c, enum next next)
         break;
     case NEXT_LINGER:
         connection_enter(c, PHASE_LINGERING, front_now_ns(c->front));
-        shutdown(c->fd, SHUT_WR);
+        link_end(c);
         hub_wait(hub, c, ERRAND_LINGER);
         break;
     case NEXT_HANDED:
@@ -348,11 +399,11 @@ void serve_connection(struct worker *worker, struct connection *c)
     atomic_store(&worker->at, c);
     swap_buffers(c, &worker->in, &c->in);
     enum next next = serve_one(c);
-    while (next == NEXT_REQUEST && c->in.len > 0 && !ready_is_crowded(c->front)) {
+    while (next == NEXT_REQUEST && link_has_input(c) && !ready_is_crowded(c->front)) {
         c->waited_ns = 0;
         next = serve_one(c);
     }
-    if (next == NEXT_REQUEST && c->in.len == 0)
+    if (next == NEXT_REQUEST && !link_has_input(c))
         next = let_wait(c);
     atomic_store(&worker->at, NULL);
     if (next != NEXT_HANDED)

@@ -209,7 +209,7 @@ static void fill(struct connection *c, struct front *front, int fd, struct peer 
     c->phase = phase;
     c->front = front;
     c->fd = fd;
-    c->came_ns = now_ns;
+    c->came_ns = c->fresh_ns = now_ns;
     c->peer = peer;
     peer->count++;
     TAILQ_INSERT_TAIL(&peer->connections, c, of_peer);
@@ -247,6 +247,7 @@ struct connection *table_admit(struct front *front, const struct listener *liste
         return NULL;
     }
     c->listener = listener;
+    c->tls = listener->tls ? tls_accept(listener->tls, fd) : NULL;
     format_address(from, c->address);
     c->turned_away = !room;
     return c;
@@ -275,6 +276,7 @@ void connection_close(struct connection *c)
         send_finished(c, false);
     service_return(c);
     buf_release(&c->in);
+    tls_close(&c->tls, true);
     forget(c); /* from here on nobody shuts the descriptor down, whoever may get its number next */
     close(fd);
 }

@@ -1,10 +1,13 @@
 // Listeners with TLS, over real connections.
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { writeFile } from 'node:fs/promises';
+import https from 'node:https';
 import test from 'node:test';
+import tls from 'node:tls';
 
 import { makeCertificates, replaceCertificates } from '../lib/certificates.mjs';
-import { configText, eventually, runGalley, startGalley } from '../lib/galley.mjs';
+import { configText, eventually, runGalley, startGalley, withDeadline } from '../lib/galley.mjs';
 
 const DAY_S = 86_400;
 
@@ -17,6 +20,54 @@ const start = (certificates, keys) => startGalley({ config: listener(certificate
 
 // The log is written a moment later.
 const logged = (galley, pattern) => eventually(`${pattern} is logged`, () => pattern.test(galley.log()));
+
+// Where a listener is bound, as the banner says.
+function portOf(galley, name = 'web') {
+    return Number(new RegExp(`:(\\d+) \\(${name}\\)$`, 'm').exec(galley.stdout)[1]);
+}
+
+// A bare TLS connection that trusts the certificate.
+async function connect(galley, { ca }, options = {}) {
+    const socket = tls.connect({ port: portOf(galley), host: '127.0.0.1', servername: 'localhost', ca, ...options });
+    await withDeadline('the handshake', once(socket, 'secureConnect'));
+    return socket;
+}
+
+// The answer to one request, over any agent.
+function get(galley, { ca }, path, options = {}) {
+    const answer = new Promise((resolve, reject) => {
+        const request = https.get({ port: portOf(galley), host: 'localhost', path, ca, ...options }, (response) => {
+            const chunks = [];
+            const certificate = response.socket.getPeerCertificate();
+            response.on('data', (chunk) => chunks.push(chunk));
+            response.on('end', () => resolve({
+                status: response.statusCode,
+                headers: response.headers,
+                reused: request.reusedSocket,
+                certificate,
+                body: Buffer.concat(chunks).toString(),
+            }));
+            response.on('error', reject);
+        });
+        request.on('error', reject);
+    });
+    return withDeadline(path, answer);
+}
+
+// ---- Requests
+
+test('https requests are answered, over one connection', async (t) => {
+    const certificates = await makeCertificates();
+    const galley = await start(certificates);
+    const agent = new https.Agent({ keepAlive: true, maxSockets: 1 });
+    t.after(() => agent.destroy());
+    for (let i = 0; i < 3; i++) {
+        const { status, reused, body } = await get(galley, certificates, '/healthz', { agent });
+        assert.equal(status, 200);
+        assert.equal(body, '{"status":"ok"}');
+        assert.equal(reused, i > 0);
+    }
+});
 
 // ---- Files
 
