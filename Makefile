@@ -43,7 +43,7 @@ CRASH   := $(wildcard tests/crash/*.test.mjs)
 BROWSER := $(wildcard tests/browser/*.test.mjs)
 RUN_TESTS = GALLEY_BIN=$(CURDIR)/$(GALLEY) GALLEY_TOOLS=$(CURDIR)/$(B)/tests tests/run.sh
 
-.PHONY: all run test unit api crash browser bench cost asan tsan check deps clean install
+.PHONY: all run test unit api crash browser bench cost sanitized asan tsan check deps clean install
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -125,8 +125,12 @@ api crash: $(GALLEY) $(TOOLS) build/.deps-test
 browser: $(GALLEY) build/tests/browser/.stamp build/.deps-test
 	@$(RUN_TESTS) -- $(BROWSER)
 
+# All but the browser's, which would take long and see nothing more.
+sanitized: $(GALLEY) $(UNIT) $(TOOLS) build/.deps-test
+	@$(RUN_TESTS) $(UNIT) -- $(API) $(CRASH)
+
 asan tsan:
-	$(MAKE) VARIANT=$@ test
+	$(MAKE) VARIANT=$@ sanitized
 
 build/nginx: tools/nginx.sh build/.deps-bench
 	tools/nginx.sh $@
