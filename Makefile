@@ -143,7 +143,7 @@ cost: $(GALLEY) build/.deps-cost
 	@node bench/cost.mjs $(GALLEY) docs/cost.tsv
 
 # clang-format decides layout; gcc's analyzer, cppcheck and clang-tidy look for bugs.
-check: build/.deps-check build/assets.c
+check: build/.deps-check build/assets.c $(CIVETWEB)/.stamp
 	@tools/check.sh $(SRC)
 
 install: $(GALLEY)
