@@ -52,8 +52,7 @@ static bool read_properties(struct schema *schema, const struct keyword *keyword
     schema->properties = mem_zalloc(json_object_size(value) * sizeof *schema->properties);
     const char *name;
     json_t *member;
-    json_object_foreach(value, name, member)
-    {
+    json_object_foreach(value, name, member) {
         struct schema *property = compile(member, why);
         if (!property)
             return false;
@@ -169,8 +168,7 @@ static struct schema *compile(json_t *source, const struct why *why)
     struct schema *schema = mem_zalloc(sizeof *schema);
     const char *name;
     json_t *value;
-    json_object_foreach(source, name, value)
-    {
+    json_object_foreach(source, name, value) {
         if (!read_keyword(schema, name, value, why)) {
             destroy(schema);
             return NULL;

@@ -169,8 +169,7 @@ static void check_object(const struct schema *schema, const json_t *value,
         return;
     const char *name;
     json_t *member;
-    json_object_foreach(object, name, member)
-    {
+    json_object_foreach(object, name, member) {
         if (!declared(schema, name))
             report(rows, &(struct place){.up = place, .name = name}, "additionalProperties", NULL,
                    NULL);

@@ -16,8 +16,8 @@ struct cache_lease *cache_lease_find(const struct cache_leases *leases, uint64_t
 {
     struct cache_lease *lease;
     LIST_FOREACH(lease, leases, link)
-    if (lease->hash == hash && slice_eq(slice_of(lease->key, lease->key_len), key))
-        return lease;
+        if (lease->hash == hash && slice_eq(slice_of(lease->key, lease->key_len), key))
+            return lease;
     return NULL;
 }
 

@@ -10,6 +10,7 @@
 #include <lmdb.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <sys/queue.h>
 
 /* LMDB numbers its tables from 2 on; 0 and 1 are its own. */
 #define TABLE_SLOTS (STORE_TABLES_MAX + 2)
@@ -26,16 +27,13 @@
 
 /* Something to do when a transaction has ended, one way or the other. */
 struct action {
-    struct action *next;
+    STAILQ_ENTRY(action) link;
     void (*fn)(void *arg);
     void (*drop)(void *arg);
     void *arg;
 };
 
-struct action_list {
-    struct action *first;
-    struct action **last;
-};
+STAILQ_HEAD(action_list, action);
 
 struct txn {
     struct store *store;
@@ -69,18 +67,15 @@ struct readers {
 /* A store_write that waits for its commit; on the stack of its thread, and not touched after it
  * is done. */
 struct waiter {
-    struct waiter *next;
+    STAILQ_ENTRY(waiter) link;
     store_fn fn;
     void *arg;
     enum err result;
-    unsigned lane; /* whose futex it sleeps on */
+    unsigned futex; /* it sleeps on; see waiter_sleep */
     _Atomic bool done;
 };
 
-struct waiter_list {
-    struct waiter *first;
-    struct waiter **last;
-};
+STAILQ_HEAD(waiter_list, waiter);
 
 struct writer {
     pthread_t thread;
@@ -89,7 +84,7 @@ struct writer {
     struct lock_cond arrived;
     /* Under the lock. */
     struct waiter_list waiting;
-    unsigned lane; /* of those in `waiting` */
+    unsigned futex; /* of those in `waiting` */
     bool asleep;
     bool closing;
     /* The writer thread's own. */
@@ -158,10 +153,8 @@ void txn_begin(struct txn *txn, struct store *store, MDB_txn *mdb, struct arena 
 /* Runs the closure; its own error goes before the sticky one. */
 enum err txn_run(struct txn *txn, store_fn fn, void *arg);
 
-void actions_init(struct action_list *list);
-void actions_append(struct action_list *list, struct action_list *tail); /* empties tail */
-void actions_run(struct action_list *list);                              /* empties it */
-void actions_drop(struct action_list *list);                             /* empties it */
+void actions_run(struct action_list *list);  /* empties it */
+void actions_drop(struct action_list *list); /* empties it */
 
 /* txn_put without the copy: *place is where the caller writes `size` bytes at once. With `only_new`
  * ERR_EXISTS, which does not stick, if the key is there. */

@@ -12,8 +12,8 @@
  * that nobody can make us do all the work twice by failing often.
  *
  * Waking is one system call for a batch: its waiters sleep on one futex, and those that arrive
- * meanwhile on another. There are two such lanes, in turns: a lane is used again only after all
- * who slept on it were woken.
+ * meanwhile on another. The two take turns: each is used again only after all who slept on it were
+ * woken.
  *
  * Errors of the commit:
  * - It did not fit into the map. Nothing was written. Each closure runs again on its own, so that
@@ -47,69 +47,36 @@
 #define CAUTIOUS_BATCHES  64 /* with children, after one was spoiled */
 #define FULL_LOG_EVERY_NS (60 * INT64_C(1000000000))
 
-/* ---- Lists of waiters. */
-
-static void list_init(struct waiter_list *list)
-{
-    list->first = NULL;
-    list->last = &list->first;
-}
-
-static void list_push(struct waiter_list *list, struct waiter *waiter)
-{
-    waiter->next = NULL;
-    *list->last = waiter;
-    list->last = &waiter->next;
-}
-
-static void list_append(struct waiter_list *list, struct waiter_list *tail)
-{
-    if (!tail->first)
-        return;
-    *list->last = tail->first;
-    list->last = tail->last;
-    list_init(tail);
-}
-
-static struct waiter *list_shift(struct waiter_list *list)
-{
-    struct waiter *waiter = list->first;
-    if (!waiter)
-        return NULL;
-    list->first = waiter->next;
-    if (!list->first)
-        list_init(list);
-    return waiter;
-}
-
 /* ---- Sleeping and waking. */
 
-/* Counts the batches of each lane; futexes. No store's own, so that a waiter whose commit is done
- * touches nothing that store_close has freed. Two stores may at most wake each other's in vain. */
+/* Count the batches whose waiters slept on each. No store's own, so that a waiter whose commit is
+ * done touches nothing that store_close has freed. Two stores may at most wake each other's in
+ * vain. */
 static _Atomic uint32_t finished[2];
 
 static void waiter_sleep(const struct waiter *waiter)
 {
-    _Atomic uint32_t *lane = &finished[waiter->lane];
+    _Atomic uint32_t *futex = &finished[waiter->futex];
     for (;;) {
-        uint32_t seen = atomic_load(lane);
+        uint32_t seen = atomic_load(futex);
         if (atomic_load(&waiter->done))
             return;
-        syscall(SYS_futex, lane, FUTEX_WAIT_PRIVATE, seen, NULL, NULL, 0);
+        syscall(SYS_futex, futex, FUTEX_WAIT_PRIVATE, seen, NULL, NULL, 0);
     }
 }
 
 /* From `done` on the waiter's memory belongs to its thread again. */
 static void wake_all(const struct waiter_list *list)
 {
-    _Atomic uint32_t *lane = &finished[list->first->lane];
-    struct waiter *next;
-    for (struct waiter *waiter = list->first; waiter; waiter = next) {
-        next = waiter->next;
+    struct waiter *waiter = STAILQ_FIRST(list);
+    _Atomic uint32_t *futex = &finished[waiter->futex];
+    while (waiter) {
+        struct waiter *next = STAILQ_NEXT(waiter, link);
         atomic_store(&waiter->done, true);
+        waiter = next;
     }
-    atomic_fetch_add(lane, 1);
-    syscall(SYS_futex, lane, FUTEX_WAKE_PRIVATE, INT_MAX, NULL, NULL, 0);
+    atomic_fetch_add(futex, 1);
+    syscall(SYS_futex, futex, FUTEX_WAKE_PRIVATE, INT_MAX, NULL, NULL, 0);
 }
 
 /* ---- The callers' side. */
@@ -119,9 +86,9 @@ static enum err enqueue(struct writer *writer, struct waiter *waiter)
 {
     lock_acquire(&writer->lock);
     enum err err = writer->closing ? ERR_DRAINING : ERR_OK;
-    waiter->lane = writer->lane;
+    waiter->futex = writer->futex;
     if (err == ERR_OK)
-        list_push(&writer->waiting, waiter);
+        STAILQ_INSERT_TAIL(&writer->waiting, waiter, link);
     if (err == ERR_OK && writer->asleep) {
         writer->asleep = false;
         lock_cond_signal(&writer->arrived);
@@ -147,23 +114,24 @@ enum err store_write(struct store *store, store_fn fn, void *arg)
 
 /* ---- Commits. */
 
-struct batch {
+struct write_batch {
     struct waiter_list waiters;
     unsigned count; /* closures that succeeded */
     unsigned pages; /* written so far, as estimated */
     struct action_list actions;
 };
 
-static void batch_init(struct batch *batch)
+static void batch_init(struct write_batch *batch)
 {
-    *batch = (struct batch){0};
-    list_init(&batch->waiters);
-    actions_init(&batch->actions);
+    *batch = (struct write_batch){0};
+    STAILQ_INIT(&batch->waiters);
+    STAILQ_INIT(&batch->actions);
 }
 
 static void fail_all(const struct waiter_list *list, enum err err)
 {
-    for (struct waiter *waiter = list->first; waiter; waiter = waiter->next)
+    struct waiter *waiter;
+    STAILQ_FOREACH(waiter, list, link)
         waiter->result = err;
 }
 
@@ -202,7 +170,7 @@ static enum err begin(struct store *store, MDB_txn **mdb)
 }
 
 /* Commits the batch's transaction. Returns what LMDB said; *err is what that means. */
-static int commit(struct store *store, struct batch *batch, MDB_txn *mdb, enum err *err)
+static int commit(struct store *store, struct write_batch *batch, MDB_txn *mdb, enum err *err)
 {
     struct writer *writer = &store->writer;
     int64_t begin_ns = clock_mono_ns(store->clock);
@@ -221,7 +189,8 @@ static int commit(struct store *store, struct batch *batch, MDB_txn *mdb, enum e
 
 /* Runs one closure in `mdb`; its actions join the batch's if it succeeds and are dropped if not.
  * False if it failed and left something in `mdb` that must not be committed. */
-static bool run_in(struct store *store, struct batch *batch, struct waiter *waiter, MDB_txn *mdb)
+static bool run_closure(struct store *store, struct write_batch *batch, struct waiter *waiter,
+                        MDB_txn *mdb)
 {
     struct txn txn;
     txn_begin(&txn, store, mdb, &store->writer.arena);
@@ -230,21 +199,21 @@ static bool run_in(struct store *store, struct batch *batch, struct waiter *wait
     batch->pages += txn.pages;
     if (waiter->result == ERR_OK) {
         batch->count++;
-        actions_append(&batch->actions, &txn.actions);
+        STAILQ_CONCAT(&batch->actions, &txn.actions);
         return true;
     }
     actions_drop(&txn.actions);
     return !txn.touched;
 }
 
-/* run_in a child of `parent`. False if the parent cannot go on. */
-static bool run_in_child(struct store *store, struct batch *batch, struct waiter *waiter,
-                         MDB_txn *parent)
+/* run_closure in a child of `parent`. False if the parent cannot go on. */
+static bool run_closure_in_child(struct store *store, struct write_batch *batch,
+                                 struct waiter *waiter, MDB_txn *parent)
 {
     MDB_txn *child;
     if (mdb_txn_begin(store->env, parent, 0, &child) != MDB_SUCCESS)
         return false;
-    run_in(store, batch, waiter, child);
+    run_closure(store, batch, waiter, child);
     if (waiter->result == ERR_OK)
         return mdb_txn_commit(child) == MDB_SUCCESS;
     mdb_txn_abort(child);
@@ -252,51 +221,53 @@ static bool run_in_child(struct store *store, struct batch *batch, struct waiter
 }
 
 /* One closure, one transaction, one commit. */
-static void run_alone(struct store *store, struct waiter *waiter)
+static void commit_alone(struct store *store, struct waiter *waiter)
 {
-    struct batch batch;
+    struct write_batch batch;
     batch_init(&batch);
     MDB_txn *mdb;
     waiter->result = begin(store, &mdb);
     if (waiter->result != ERR_OK)
         return;
-    run_in(store, &batch, waiter, mdb);
+    run_closure(store, &batch, waiter, mdb);
     if (waiter->result == ERR_OK)
         commit(store, &batch, mdb, &waiter->result);
     else
         mdb_txn_abort(mdb);
 }
 
-typedef bool (*run_fn)(struct store *store, struct batch *batch, struct waiter *waiter,
-                       MDB_txn *mdb);
+typedef bool (*closure_runner)(struct store *store, struct write_batch *batch,
+                               struct waiter *waiter, MDB_txn *mdb);
 
 /* Moves waiters from the backlog to the batch and runs each, until the batch is large enough.
  * False if the transaction cannot go on. */
-static bool run_each(struct store *store, struct batch *batch, run_fn run, MDB_txn *mdb)
+static bool fill_batch(struct store *store, struct write_batch *batch, closure_runner run,
+                       MDB_txn *mdb)
 {
     struct writer *writer = &store->writer;
     bool sound = true;
     for (unsigned i = 0; i < writer->batch_max && batch->pages < BATCH_PAGES_MAX && sound; i++) {
-        struct waiter *waiter = list_shift(&writer->backlog);
+        struct waiter *waiter = STAILQ_FIRST(&writer->backlog);
         if (!waiter)
             break;
-        list_push(&batch->waiters, waiter);
+        STAILQ_REMOVE_HEAD(&writer->backlog, link);
+        STAILQ_INSERT_TAIL(&batch->waiters, waiter, link);
         sound = run(store, batch, waiter, mdb);
     }
     return sound;
 }
 
 /* A batch in one transaction. False if nothing was committed and it has to run in another way. */
-static bool run_together(struct store *store, struct batch *batch, run_fn run)
+static bool commit_together(struct store *store, struct write_batch *batch, closure_runner run)
 {
     MDB_txn *mdb;
     enum err err = begin(store, &mdb);
     if (err != ERR_OK) {
-        list_append(&batch->waiters, &store->writer.backlog);
+        STAILQ_CONCAT(&batch->waiters, &store->writer.backlog);
         fail_all(&batch->waiters, err);
         return true;
     }
-    bool sound = run_each(store, batch, run, mdb);
+    bool sound = fill_batch(store, batch, run, mdb);
     if (!sound || batch->count == 0) {
         actions_drop(&batch->actions);
         mdb_txn_abort(mdb);
@@ -311,33 +282,35 @@ static bool run_together(struct store *store, struct batch *batch, run_fn run)
 }
 
 /* Puts the waiters of a batch that was not committed back to where they were. */
-static void give_back(struct writer *writer, struct batch *batch)
+static void give_back(struct writer *writer, struct write_batch *batch)
 {
-    list_append(&batch->waiters, &writer->backlog);
-    list_append(&writer->backlog, &batch->waiters);
+    STAILQ_CONCAT(&batch->waiters, &writer->backlog);
+    STAILQ_CONCAT(&writer->backlog, &batch->waiters);
     batch_init(batch);
 }
 
-static void run_batch(struct store *store, struct batch *batch)
+static void commit_batch(struct store *store, struct write_batch *batch)
 {
     struct writer *writer = &store->writer;
-    if (!writer->backlog.first->next) {
-        list_append(&batch->waiters, &writer->backlog);
-        run_alone(store, batch->waiters.first);
+    struct waiter *first = STAILQ_FIRST(&writer->backlog);
+    if (!STAILQ_NEXT(first, link)) {
+        STAILQ_CONCAT(&batch->waiters, &writer->backlog);
+        commit_alone(store, first);
         return;
     }
     if (writer->cautious > 0) {
         writer->cautious--;
     } else {
-        if (run_together(store, batch, run_in))
+        if (commit_together(store, batch, run_closure))
             return;
         writer->cautious = CAUTIOUS_BATCHES;
         give_back(writer, batch);
     }
-    if (run_together(store, batch, run_in_child))
+    if (commit_together(store, batch, run_closure_in_child))
         return;
-    for (struct waiter *waiter = batch->waiters.first; waiter; waiter = waiter->next)
-        run_alone(store, waiter);
+    struct waiter *waiter;
+    STAILQ_FOREACH(waiter, &batch->waiters, link)
+        commit_alone(store, waiter);
 }
 
 /* ---- The writer thread. */
@@ -347,7 +320,8 @@ static void account(struct store *store, const struct waiter_list *list)
 {
     struct writer *writer = &store->writer;
     unsigned ok = 0, failed = 0, full = 0;
-    for (const struct waiter *waiter = list->first; waiter; waiter = waiter->next) {
+    const struct waiter *waiter;
+    STAILQ_FOREACH(waiter, list, link) {
         ok += waiter->result == ERR_OK;
         failed += waiter->result != ERR_OK;
         full += waiter->result == ERR_STORE_FULL;
@@ -362,21 +336,21 @@ static void account(struct store *store, const struct waiter_list *list)
 }
 
 /* Waits until there is something to do; false when closing and nothing is left. The backlog is of
- * one lane: it is worked off before more is taken. */
+ * one futex: it is worked off before more is taken. */
 static bool collect(struct writer *writer)
 {
-    if (writer->backlog.first)
+    if (!STAILQ_EMPTY(&writer->backlog))
         return true;
     lock_acquire(&writer->lock);
-    while (!writer->waiting.first && !writer->closing) {
+    while (STAILQ_EMPTY(&writer->waiting) && !writer->closing) {
         writer->asleep = true;
         lock_cond_wait(&writer->arrived, &writer->lock);
     }
     writer->asleep = false;
-    list_append(&writer->backlog, &writer->waiting);
-    writer->lane ^= 1;
+    STAILQ_CONCAT(&writer->backlog, &writer->waiting);
+    writer->futex ^= 1;
     lock_leave(&writer->lock);
-    return writer->backlog.first;
+    return !STAILQ_EMPTY(&writer->backlog);
 }
 
 static void *writer_main(void *arg)
@@ -386,9 +360,9 @@ static void *writer_main(void *arg)
     pthread_setname_np(pthread_self(), "store");
     (void)setpriority(PRIO_PROCESS, 0, WRITER_NICE); /* of this thread; EPERM: as all the others */
     while (collect(writer)) {
-        struct batch batch;
+        struct write_batch batch;
         batch_init(&batch);
-        run_batch(store, &batch);
+        commit_batch(store, &batch);
         arena_reset(&writer->arena);
         account(store, &batch.waiters);
         wake_all(&batch.waiters);
@@ -401,15 +375,15 @@ void writer_init(struct writer *writer, unsigned batch_max)
     writer->batch_max = batch_max != 0 ? batch_max : BATCH_MAX_DEFAULT;
     lock_init(&writer->lock, LOCK_RANK_STORE_WRITER);
     lock_cond_init(&writer->arrived);
-    list_init(&writer->waiting);
-    list_init(&writer->backlog);
+    STAILQ_INIT(&writer->waiting);
+    STAILQ_INIT(&writer->backlog);
     writer->commit_ns = histogram_create();
     writer->batch_sizes = histogram_create();
 }
 
 void writer_release(struct writer *writer)
 {
-    assert(!writer->waiting.first && !writer->backlog.first);
+    assert(STAILQ_EMPTY(&writer->waiting) && STAILQ_EMPTY(&writer->backlog));
     lock_cond_release(&writer->arrived);
     lock_release(&writer->lock);
     arena_release(&writer->arena);

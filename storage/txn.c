@@ -8,7 +8,7 @@ void txn_begin(struct txn *txn, struct store *store, MDB_txn *mdb, struct arena 
 {
     *txn = (struct txn){
         .store = store, .mdb = mdb, .arena = arena, .now_ms = clock_wall_ms(store->clock)};
-    actions_init(&txn->actions);
+    STAILQ_INIT(&txn->actions);
 }
 
 enum err txn_run(struct txn *txn, store_fn fn, void *arg)
@@ -48,44 +48,30 @@ void *txn_alloc(struct txn *txn, size_t size)
 
 /* ---- Actions. */
 
-void actions_init(struct action_list *list)
-{
-    list->first = NULL;
-    list->last = &list->first;
-}
-
 void txn_on_commit(struct txn *txn, void (*fn)(void *arg), void (*drop)(void *arg), void *arg)
 {
     assert(txn->writing);
     struct action *action = arena_alloc(txn->arena, sizeof *action);
-    *action = (struct action){NULL, fn, drop, arg};
-    *txn->actions.last = action;
-    txn->actions.last = &action->next;
-}
-
-void actions_append(struct action_list *list, struct action_list *tail)
-{
-    if (!tail->first)
-        return;
-    *list->last = tail->first;
-    list->last = tail->last;
-    actions_init(tail);
+    *action = (struct action){.fn = fn, .drop = drop, .arg = arg};
+    STAILQ_INSERT_TAIL(&txn->actions, action, link);
 }
 
 void actions_run(struct action_list *list)
 {
-    for (struct action *action = list->first; action; action = action->next)
+    struct action *action;
+    STAILQ_FOREACH(action, list, link)
         action->fn(action->arg);
-    actions_init(list);
+    STAILQ_INIT(list);
 }
 
 void actions_drop(struct action_list *list)
 {
-    for (struct action *action = list->first; action; action = action->next) {
+    struct action *action;
+    STAILQ_FOREACH(action, list, link) {
         if (action->drop)
             action->drop(action->arg);
     }
-    actions_init(list);
+    STAILQ_INIT(list);
 }
 
 /* ---- Byte keys. */

@@ -58,7 +58,7 @@ static size_t count_timed(const struct cache_wheel *wheel)
     size_t count = 0;
     for (size_t i = 0; i < WHEEL_LEVELS * WHEEL_SLOTS; i++)
         LIST_FOREACH(value, &slots[i], timed)
-    count++;
+            count++;
     return count;
 }
 
@@ -68,13 +68,11 @@ static void assert_consistent(const struct cache_shard *shard)
     size_t bytes = cache_charge(shard->table.slots) + cache_charge(shard->s3.ghost);
     size_t count = 0, small_bytes = 0;
     const struct cache_value *value;
-    TAILQ_FOREACH(value, &shard->s3.main, queued)
-    {
+    TAILQ_FOREACH(value, &shard->s3.main, queued) {
         bytes += cache_charge(value);
         count++;
     }
-    TAILQ_FOREACH(value, &shard->s3.small, queued)
-    {
+    TAILQ_FOREACH(value, &shard->s3.small, queued) {
         small_bytes += cache_charge(value);
         count++;
     }

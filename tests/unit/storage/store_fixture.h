@@ -210,7 +210,8 @@ static inline unsigned waiting(struct store *store)
 {
     lock_acquire(&store->writer.lock);
     unsigned count = 0;
-    for (const struct waiter *w = store->writer.waiting.first; w; w = w->next)
+    const struct waiter *w;
+    STAILQ_FOREACH(w, &store->writer.waiting, link)
         count++;
     lock_leave(&store->writer.lock);
     return count;
