@@ -192,7 +192,7 @@ static struct slice id_of(const json_t *doc)
 }
 
 /* The compact text, in memory of the writer thread that the next text goes to as well. */
-static struct slice print(struct txn *txn, const json_t *doc)
+static struct slice text_of(struct txn *txn, const json_t *doc)
 {
     struct buf *text = &txn->store->scratch;
     buf_clear(text);
@@ -207,7 +207,7 @@ enum err doc_insert(struct txn *txn, const struct collection *c, const json_t *d
         return txn_fail(txn, ERR_VALIDATION);
     struct key key;
     document_key(&key, c, id);
-    enum err err = record_insert(txn, c->documents, key_slice(&key), print(txn, doc));
+    enum err err = record_insert(txn, c->documents, key_slice(&key), text_of(txn, doc));
     if (err == ERR_OK)
         err = index_update(txn, c, id, NULL, doc);
     return err == ERR_OK ? ERR_OK : txn_fail(txn, err);
@@ -244,7 +244,7 @@ enum err doc_replace(struct txn *txn, const struct collection *c, const json_t *
         return err;
     struct key key;
     document_key(&key, c, id);
-    return record_put(txn, c->documents, key_slice(&key), version + 1, print(txn, doc));
+    return record_put(txn, c->documents, key_slice(&key), version + 1, text_of(txn, doc));
 }
 
 static bool is_indexed(const struct collection *c, const char *member)
@@ -257,7 +257,7 @@ static bool is_indexed(const struct collection *c, const char *member)
 }
 
 /* The document's text with another number in the place of `old`, which is a part of it. */
-static struct slice print_with(struct txn *txn, struct slice json, struct slice old, int64_t number)
+static struct slice text_with(struct txn *txn, struct slice json, struct slice old, int64_t number)
 {
     struct buf *text = &txn->store->scratch;
     const char *behind = old.ptr + old.len;
@@ -287,7 +287,7 @@ enum err doc_add(struct txn *txn, const struct collection *c, struct slice id, c
     struct key key;
     document_key(&key, c, id);
     return record_put(txn, c->documents, key_slice(&key), doc.version + 1,
-                      print_with(txn, doc.json, old, sum));
+                      text_with(txn, doc.json, old, sum));
 }
 
 enum err doc_delete(struct txn *txn, const struct collection *c, struct slice id)

@@ -27,8 +27,8 @@ bool index_value_key(struct key *key, const struct index *index, const json_t *v
 
 /* ---- From an entry to its document. */
 
-static enum err broken(struct txn *txn, const struct collection *c, const struct index *index,
-                       const char *how)
+static enum err damaged(struct txn *txn, const struct collection *c, const struct index *index,
+                        const char *how)
 {
     log_write(LOG_ERROR, "store", "The index %s of %s %s.", index->member, c->name, how);
     return txn_fail(txn, ERR_CORRUPT);
@@ -41,9 +41,9 @@ enum err index_entry_document(struct txn *txn, const struct collection *c,
     struct slice rest = slice_of(entry.ptr + index->prefix.len, entry.len - index->prefix.len);
     *out = (struct doc){0};
     if (!key_skip(&rest) || !key_take_string(&rest, id, DOC_ID_MAX + 1))
-        return broken(txn, c, index, "has an entry without an id");
+        return damaged(txn, c, index, "has an entry without an id");
     enum err err = doc_get(txn, c, slice_str(id), out);
-    return err == ERR_NOT_FOUND ? broken(txn, c, index, "has an entry without a document") : err;
+    return err == ERR_NOT_FOUND ? damaged(txn, c, index, "has an entry without a document") : err;
 }
 
 enum err index_matches(struct txn *txn, const struct index *index, const struct doc *doc,
@@ -113,7 +113,7 @@ static enum err remove_entry(struct txn *txn, const struct collection *c, const 
         return ERR_OK;
     key_add_string(&key, id);
     enum err err = txn_del(txn, c->indexes, key_slice(&key));
-    return err == ERR_NOT_FOUND ? broken(txn, c, index, "lacks an entry") : err;
+    return err == ERR_NOT_FOUND ? damaged(txn, c, index, "lacks an entry") : err;
 }
 
 enum err index_update(struct txn *txn, const struct collection *c, struct slice id,

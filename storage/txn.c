@@ -77,7 +77,7 @@ void actions_drop(struct action_list *list)
 /* ---- Byte keys. */
 
 /* Every LMDB result passes here: not found is an answer, all else sticks. */
-static enum err settle(struct txn *txn, int rc, const char *step)
+static enum err err_of(struct txn *txn, int rc, const char *step)
 {
     if (rc == MDB_SUCCESS)
         return ERR_OK;
@@ -123,7 +123,7 @@ enum err txn_get(struct txn *txn, struct table table, struct slice key, struct s
     if (txn->err != ERR_OK)
         return txn->err;
     MDB_val k = val_of(key), v = {0};
-    enum err err = settle(txn, mdb_get(txn->mdb, table.handle, &k, &v), "reading");
+    enum err err = err_of(txn, mdb_get(txn->mdb, table.handle, &k, &v), "reading");
     if (err == ERR_OK)
         *value = slice_of_val(v);
     return err;
@@ -136,7 +136,7 @@ enum err txn_put(struct txn *txn, struct table table, struct slice key, struct s
         return err;
     MDB_val k = val_of(key), v = val_of(value);
     txn->touched = true;
-    return settle(txn, mdb_put(txn->mdb, table.handle, &k, &v, 0), "writing");
+    return err_of(txn, mdb_put(txn->mdb, table.handle, &k, &v, 0), "writing");
 }
 
 enum err txn_reserve(struct txn *txn, struct table table, struct slice key, size_t size,
@@ -152,7 +152,7 @@ enum err txn_reserve(struct txn *txn, struct table table, struct slice key, size
         return ERR_EXISTS;
     txn->touched = true;
     *place = v.mv_data;
-    return settle(txn, rc, "writing");
+    return err_of(txn, rc, "writing");
 }
 
 enum err txn_del(struct txn *txn, struct table table, struct slice key)
@@ -163,7 +163,7 @@ enum err txn_del(struct txn *txn, struct table table, struct slice key)
     MDB_val k = val_of(key);
     int rc = mdb_del(txn->mdb, table.handle, &k, NULL);
     txn->touched |= rc != MDB_NOTFOUND;
-    return settle(txn, rc, "deleting");
+    return err_of(txn, rc, "deleting");
 }
 
 /* ---- Cursors. */
@@ -174,7 +174,7 @@ void cursor_open(struct cursor *cursor, struct txn *txn, struct table table)
     if (txn->err != ERR_OK)
         return;
     MDB_cursor *impl;
-    if (settle(txn, mdb_cursor_open(txn->mdb, table.handle, &impl), "opening a cursor") != ERR_OK)
+    if (err_of(txn, mdb_cursor_open(txn->mdb, table.handle, &impl), "opening a cursor") != ERR_OK)
         return;
     cursor->impl = impl;
     txn->cursors++;
@@ -194,7 +194,7 @@ static enum err move(struct cursor *cursor, MDB_cursor_op op, struct slice key)
     if (cursor->txn->err != ERR_OK)
         return cursor->txn->err;
     MDB_val k = val_of(key), v = {0};
-    enum err err = settle(cursor->txn, mdb_cursor_get(cursor->impl, &k, &v, op), "walking");
+    enum err err = err_of(cursor->txn, mdb_cursor_get(cursor->impl, &k, &v, op), "walking");
     cursor->key = err == ERR_OK ? slice_of_val(k) : slice_of(NULL, 0);
     cursor->value = err == ERR_OK ? slice_of_val(v) : slice_of(NULL, 0);
     return err;
