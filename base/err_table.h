@@ -23,7 +23,7 @@ ERR_ROW(LIMITED, 429, "RATE_LIMITED", "Too many requests.")
 ERR_ROW(HEADER_TOO_LARGE, 431, "HEADER_TOO_LARGE",
         "The header is too large or has too many fields.")
 ERR_ROW(INTERNAL, 500, "INTERNAL_ERROR", "Something failed inside.")
-ERR_ROW(CORRUPT, 500, "INTERNAL_ERROR", "Something failed inside.")
+ERR_ROW(DAMAGED, 500, "INTERNAL_ERROR", "Something failed inside.")
 ERR_ROW(NOT_IMPLEMENTED, 501, "NOT_IMPLEMENTED", "This is not implemented.")
 ERR_ROW(READ_ONLY, 503, "READ_ONLY", "The store is read-only until a restart.")
 ERR_ROW(OVERLOADED, 503, "OVERLOADED", "The server is overloaded.")

@@ -13,7 +13,8 @@ static size_t skip_string(struct slice text, size_t i)
     return i + 1;
 }
 
-/* Before jansson looks at the text, because it recurses. Need not be right about broken texts. */
+/* Before jansson looks at the text, because it recurses. Need not be right about texts that are no
+ * JSON. */
 static bool too_deep(struct slice text)
 {
     int depth = 0;
@@ -83,7 +84,7 @@ enum err json_read(struct slice text, json_t **out, char *why, size_t why_size)
 enum err json_read_trusted(struct slice text, json_t **out)
 {
     *out = text.len == 0 ? NULL : json_loadb(text.ptr, text.len, JSON_DECODE_ANY, NULL);
-    return *out ? ERR_OK : ERR_CORRUPT;
+    return *out ? ERR_OK : ERR_DAMAGED;
 }
 
 int64_t json_int(const json_t *object, const char *key, int64_t fallback)

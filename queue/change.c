@@ -98,7 +98,7 @@ void job_move(struct change *change, const struct id *id, const struct index_ent
 
 void change_damaged(struct change *change, const struct index_entry *entry)
 {
-    if (txn_fail(change->txn, ERR_CORRUPT) == ERR_CORRUPT && !change->damage.found)
+    if (txn_fail(change->txn, ERR_DAMAGED) == ERR_DAMAGED && !change->damage.found)
         change->damage = (struct damage){true, *entry};
 }
 

@@ -50,13 +50,13 @@ static struct key id_key(const struct id *id)
 }
 
 /* The checksum was right, and yet: a newer format, or a bug. */
-static enum err unreadable(struct txn *txn, const char *what, const struct id *id)
+static enum err damaged(struct txn *txn, const char *what, const struct id *id)
 {
     char text[ID_TEXT_SIZE];
     id_format(id, text);
     log_write(LOG_ERROR, "queue", "The %s of job %s is missing or of an unknown format.", what,
               text);
-    return txn_fail(txn, ERR_CORRUPT);
+    return txn_fail(txn, ERR_DAMAGED);
 }
 
 void job_put(struct queues *queues, struct txn *txn, const struct id *id,
@@ -91,12 +91,12 @@ enum err job_get(struct queues *queues, struct txn *txn, const struct id *id,
         return err;
     struct job_head head;
     if (record.payload.len < sizeof head)
-        return unreadable(txn, "record", id);
+        return damaged(txn, "record", id);
     memcpy(&head, record.payload.ptr, sizeof head);
     size_t fixed = sizeof head + head.queue_len + head.type_len + 2u;
     if (head.queue_len > QUEUE_NAME_MAX || head.type_len > QUEUE_NAME_MAX ||
         head.format != QUEUE_FORMAT || record.payload.len < fixed)
-        return unreadable(txn, "record", id);
+        return damaged(txn, "record", id);
     const char *queue = record.payload.ptr + sizeof head;
     *out = (struct job_record){
         .queue = queue,
@@ -142,12 +142,12 @@ enum err live_get(struct queues *queues, struct txn *txn, const struct id *id, s
         return err;
     struct live_head head;
     if (record.payload.len < sizeof head)
-        return unreadable(txn, "state", id);
+        return damaged(txn, "state", id);
     memcpy(&head, record.payload.ptr, sizeof head);
     if (head.format != QUEUE_FORMAT || head.state >= JOB_STATES ||
         head.queue_len > QUEUE_NAME_MAX || head.reason_len > REASON_MAX ||
         record.payload.len != sizeof head + head.queue_len + head.reason_len)
-        return unreadable(txn, "state", id);
+        return damaged(txn, "state", id);
     *out = (struct job_live){
         .state = head.state,
         .lost = head.lost,
@@ -208,7 +208,7 @@ void counts_get(struct queue *queue, struct txn *txn, struct counts *out)
     struct counts_body body;
     if (record.payload.len != sizeof body) {
         log_write(LOG_ERROR, "queue", "The counts of %s are of an unknown format.", queue->name);
-        txn_fail(txn, ERR_CORRUPT);
+        txn_fail(txn, ERR_DAMAGED);
         return;
     }
     memcpy(&body, record.payload.ptr, sizeof body);
@@ -258,7 +258,7 @@ void index_del(struct queue *queue, struct txn *txn, const struct index_entry *e
 {
     struct key key = index_key(queue, entry);
     if (txn_del(txn, queue->queues->index, key_slice(&key)) == ERR_NOT_FOUND)
-        unreadable(txn, "index entry", &entry->id);
+        damaged(txn, "index entry", &entry->id);
 }
 
 bool index_has(struct queue *queue, struct txn *txn, const struct index_entry *entry)
@@ -288,5 +288,5 @@ enum err index_first(struct queue *queue, struct txn *txn, enum job_state state,
     if (txn_error(txn) == ERR_OK)
         log_write(LOG_ERROR, "queue", "%s has fewer %s jobs in its index than it counts.",
                   queue->name, job_state_name(state));
-    return txn_fail(txn, ERR_CORRUPT);
+    return txn_fail(txn, ERR_DAMAGED);
 }

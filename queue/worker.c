@@ -240,7 +240,7 @@ static bool pause_after(struct queue *queue, enum err err)
 /* What follows from a turn that failed. False when stopping. */
 static bool turn_failed(struct worker *worker, enum err err)
 {
-    if (err == ERR_CORRUPT && worker->settle_only)
+    if (err == ERR_DAMAGED && worker->settle_only)
         batch_clear(worker->run); /* cannot be settled: these leases run out */
     worker->settle_only = true;
     worker->bury = worker->met;

@@ -180,7 +180,7 @@ enum err doc_load(struct txn *txn, const struct collection *c, struct slice id, 
     if (version)
         *version = doc.version;
     err = json_read_trusted(doc.json, out);
-    return err == ERR_OK ? ERR_OK : txn_fail(txn, ERR_CORRUPT);
+    return err == ERR_OK ? ERR_OK : txn_fail(txn, ERR_DAMAGED);
 }
 
 /* ---- Writing. */

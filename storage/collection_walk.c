@@ -91,7 +91,7 @@ static enum err document_here(struct walk *w, char id[DOC_ID_MAX + 1], struct do
         return err;
     *out = (struct doc){record.payload, record.version};
     bool sound = key_skip(&rest) && key_take_string(&rest, id, DOC_ID_MAX + 1);
-    return sound ? ERR_OK : txn_fail(w->txn, ERR_CORRUPT);
+    return sound ? ERR_OK : txn_fail(w->txn, ERR_DAMAGED);
 }
 
 static enum err entry_here(struct walk *w, char id[DOC_ID_MAX + 1], struct doc *out, bool *matches)

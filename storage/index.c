@@ -31,7 +31,7 @@ static enum err damaged(struct txn *txn, const struct collection *c, const struc
                         const char *how)
 {
     log_write(LOG_ERROR, "store", "The index %s of %s %s.", index->member, c->name, how);
-    return txn_fail(txn, ERR_CORRUPT);
+    return txn_fail(txn, ERR_DAMAGED);
 }
 
 enum err index_entry_document(struct txn *txn, const struct collection *c,
@@ -52,7 +52,7 @@ enum err index_matches(struct txn *txn, const struct index *index, const struct 
     *out = false;
     json_t *tree;
     if (json_read_trusted(doc->json, &tree) != ERR_OK)
-        return txn_fail(txn, ERR_CORRUPT);
+        return txn_fail(txn, ERR_DAMAGED);
     *out = json_equal(json_object_get(tree, index->member), value);
     json_decref(tree);
     return ERR_OK;

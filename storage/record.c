@@ -37,7 +37,7 @@ static enum err damaged(struct txn *txn, struct table table, struct slice key, c
     log_write(LOG_ERROR, "store", "The record %.*s of the table %s is damaged: %s.",
               SLICE_ARG(buf_slice(&text)), txn->store->table_names[table.handle], how);
     buf_release(&text);
-    return txn_fail(txn, ERR_CORRUPT);
+    return txn_fail(txn, ERR_DAMAGED);
 }
 
 enum err record_decode(struct txn *txn, struct table table, struct slice key, struct slice value,

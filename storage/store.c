@@ -47,7 +47,7 @@ enum err store_err(int rc, const char *step)
         return ERR_READ_ONLY;
     log_write(LOG_ERROR, "store", "%s failed: %s.", step, mdb_strerror(rc));
     bool damaged = rc == MDB_CORRUPTED || rc == MDB_PAGE_NOTFOUND;
-    return damaged ? ERR_CORRUPT : ERR_INTERNAL;
+    return damaged ? ERR_DAMAGED : ERR_INTERNAL;
 }
 
 /* Where store_open says why it failed. */
@@ -133,7 +133,7 @@ static enum err refuse_lmdb(const struct reason *reason, int rc, const char *dir
     case MDB_VERSION_MISMATCH:
     case MDB_CORRUPTED:
     case MDB_PAGE_NOTFOUND:
-        return refuse(reason, ERR_CORRUPT, "%s/data.mdb is damaged or not a database: %s", dir,
+        return refuse(reason, ERR_DAMAGED, "%s/data.mdb is damaged or not a database: %s", dir,
                       mdb_strerror(rc));
     default:
         errno = rc;
@@ -281,12 +281,12 @@ static enum err open_meta(struct store *store, const char *dir, const struct rea
     else if ((rc = mdb_txn_commit(mdb)) != 0)
         return refuse_lmdb(reason, rc, dir);
     if (err == ERR_NOT_FOUND || err == ERR_MALFORMED)
-        return refuse(reason, ERR_CORRUPT, "%s/data.mdb is not a Galley database", dir);
+        return refuse(reason, ERR_DAMAGED, "%s/data.mdb is not a Galley database", dir);
     if (err != ERR_OK)
         return refuse(reason, err, "cannot read the format of %s/data.mdb: %s", dir,
-                      err == ERR_CORRUPT ? "it is damaged" : err_text(err));
+                      err == ERR_DAMAGED ? "it is damaged" : err_text(err));
     if (format != STORE_FORMAT)
-        return refuse(reason, ERR_CORRUPT, "%s/data.mdb has format %lld, this program knows %d",
+        return refuse(reason, ERR_DAMAGED, "%s/data.mdb has format %lld, this program knows %d",
                       dir, (long long)format, STORE_FORMAT);
     return ERR_OK;
 }

@@ -34,7 +34,7 @@ struct store_options {
 };
 
 /* Opens or creates. On an error *out is NULL and why[why_size] says what and where.
- * ERR_CONFLICT: another process has it open. ERR_CORRUPT: not ours, damaged, a newer format.
+ * ERR_CONFLICT: another process has it open. ERR_DAMAGED: not ours, damaged, a newer format.
  * Threads: main. */
 enum err store_open(const struct store_options *options, struct store **out, char *why,
                     size_t why_size);
@@ -110,7 +110,7 @@ enum err cursor_next(struct cursor *cursor);
 enum err cursor_prev(struct cursor *cursor);
 
 /* ---- Records: a value with a format number, a version and a checksum over key and payload
- * (docs/format.md). A wrong checksum is ERR_CORRUPT, logged with the record's table and key,
+ * (docs/format.md). A wrong checksum is ERR_DAMAGED, logged with the record's table and key,
  * and never data. */
 
 struct record {

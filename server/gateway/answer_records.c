@@ -86,12 +86,12 @@ static enum err get_answer(struct txn *txn, struct table table, const void *scop
         return err;
     struct answer_head head;
     if (record.payload.len < sizeof head)
-        return ERR_CORRUPT;
+        return ERR_DAMAGED;
     memcpy(&head, record.payload.ptr, sizeof head);
     uint32_t headers_len = le32toh(head.headers_len);
     size_t rest = record.payload.len - sizeof head;
     if (le16toh(head.format) != FORMAT || headers_len > rest)
-        return ERR_CORRUPT;
+        return ERR_DAMAGED;
     const char *headers = record.payload.ptr + sizeof head;
     *out = (struct answer){
         .status = le16toh(head.status),
@@ -178,7 +178,7 @@ static enum err oldest_expired(struct txn *txn, const struct sweep *sweep, struc
     cursor_open(&cursor, txn, sweep->table);
     enum err err = cursor_seek(&cursor, slice_of((char[]){KEY_TIME}, 1));
     if (err == ERR_OK && cursor.key.len != sizeof *out)
-        err = ERR_CORRUPT;
+        err = ERR_DAMAGED;
     if (err == ERR_OK) {
         memcpy(out, cursor.key.ptr, sizeof *out);
         if (time_key_ms(out) + KEEP_MS > sweep->now_ms)

@@ -39,8 +39,8 @@ static void test_err_rows_are_those_of_the_enum(void **state)
 static void test_err_corruption_looks_like_any_internal_error(void **state)
 {
     (void)state;
-    assert_string_equal(err_code(ERR_CORRUPT), err_code(ERR_INTERNAL));
-    assert_string_equal(err_text(ERR_CORRUPT), err_text(ERR_INTERNAL));
+    assert_string_equal(err_code(ERR_DAMAGED), err_code(ERR_INTERNAL));
+    assert_string_equal(err_text(ERR_DAMAGED), err_text(ERR_INTERNAL));
 }
 
 int main(void)

@@ -113,7 +113,7 @@ static void test_record_with_any_bit_flipped_is_corrupt(void **state)
     put_payload(f, slice_str(PAYLOAD), 1);
     for (size_t i = 0; i < bits; i++) {
         struct access access = {.f = f, .spoil = flip_bit, .where = i};
-        assert_int_equal(store_read(f->store, decode_spoiled, &access), ERR_CORRUPT);
+        assert_int_equal(store_read(f->store, decode_spoiled, &access), ERR_DAMAGED);
     }
 }
 
@@ -122,7 +122,7 @@ static void test_record_under_another_key_is_corrupt(void **state)
     struct fixture *f = *state;
     put_payload(f, slice_str(PAYLOAD), 1);
     struct access access = {.f = f, .other_key = true};
-    assert_int_equal(store_read(f->store, decode_spoiled, &access), ERR_CORRUPT);
+    assert_int_equal(store_read(f->store, decode_spoiled, &access), ERR_DAMAGED);
 }
 
 static enum err decode_short(struct txn *txn, void *arg)
@@ -139,7 +139,7 @@ static void test_record_shorter_than_its_header_is_corrupt(void **state)
 {
     struct fixture *f = *state;
     put_payload(f, slice_str(PAYLOAD), 1);
-    assert_int_equal(store_read(f->store, decode_short, f), ERR_CORRUPT);
+    assert_int_equal(store_read(f->store, decode_short, f), ERR_DAMAGED);
 }
 
 static void flip_in_file(struct fixture *f, const char *text)
@@ -171,7 +171,7 @@ static void test_record_flipped_on_disk_is_corrupt_and_its_neighbours_are_not(vo
     store_close(&f->store);
     flip_in_file(f, "easy-to-find");
     open_store(f, MAP_BYTES);
-    assert_int_equal(store_read(f->store, get_record, &access), ERR_CORRUPT);
+    assert_int_equal(store_read(f->store, get_record, &access), ERR_DAMAGED);
     assert_value(f, "z", "untouched");
     put_payload(f, slice_str("mended"), 1);
 }

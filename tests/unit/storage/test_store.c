@@ -325,7 +325,7 @@ static void test_store_refuses_a_file_that_is_no_database(void **state)
     store_close(&f->store);
     spoil_file(f, 0, "This is a letter to the editor and has nothing to do with it. ");
     struct store *store;
-    assert_int_equal(try_open(f, MAP_BYTES, &store), ERR_CORRUPT);
+    assert_int_equal(try_open(f, MAP_BYTES, &store), ERR_DAMAGED);
     assert_non_null(strstr(f->why, "data.mdb is damaged or not a database"));
 }
 
@@ -343,7 +343,7 @@ static void test_store_truncated_file_is_an_error_and_not_a_crash(void **state)
     store_close(&f->store);
     spoil_file(f, 2 * 4096, "");
     struct store *store;
-    assert_int_equal(try_open(f, MAP_BYTES, &store), ERR_CORRUPT);
+    assert_int_equal(try_open(f, MAP_BYTES, &store), ERR_DAMAGED);
 }
 
 static enum err put_format_99(struct txn *txn, void *arg)
@@ -367,7 +367,7 @@ static void test_store_refuses_a_newer_format(void **state)
     assert_int_equal(store_write(f->store, put_format_99, NULL), ERR_OK);
     store_close(&f->store);
     struct store *store;
-    assert_int_equal(try_open(f, MAP_BYTES, &store), ERR_CORRUPT);
+    assert_int_equal(try_open(f, MAP_BYTES, &store), ERR_DAMAGED);
     assert_non_null(strstr(f->why, "has format 99, this program knows 1"));
 }
 
