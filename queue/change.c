@@ -36,7 +36,7 @@ static void publish(void *arg)
     queue->failed += change->failed;
     queue->died += change->died;
     arm_timer(queues, queue->tend_ms);
-    queue_rouse(queue, queue->counts.jobs[JOB_READY]);
+    queue_wake(queue, queue->counts.jobs[JOB_READY]);
     if (queue->counts.jobs[JOB_READY] + queue->counts.jobs[JOB_RUNNING] == 0)
         lock_cond_broadcast(&queues->news);
     lock_leave(&queues->lock);
@@ -76,21 +76,21 @@ static void wants_tending(struct change *change, int64_t at_ms)
         change->tend_ms = at_ms;
 }
 
-void change_add(struct change *change, const struct id *id, const struct job_live *live)
+void change_add(struct change *change, const struct id *id, const struct job_progress *progress)
 {
-    struct index_entry entry = index_entry_of(live, id);
+    struct index_entry entry = index_entry_of(progress, id);
     index_put(change->queue, change->txn, &entry);
     change->counts.jobs[entry.state]++;
     wants_tending(change, due_ms(change, &entry));
 }
 
 void job_move(struct change *change, const struct id *id, const struct index_entry *from,
-              const struct job_live *live)
+              const struct job_progress *progress)
 {
-    struct index_entry to = index_entry_of(live, id);
+    struct index_entry to = index_entry_of(progress, id);
     index_del(change->queue, change->txn, from);
     index_put(change->queue, change->txn, &to);
-    live_put(change->queue->queues, change->txn, id, live);
+    progress_put(change->queue->queues, change->txn, id, progress);
     change->counts.jobs[from->state]--;
     change->counts.jobs[to.state]++;
     wants_tending(change, due_ms(change, &to));
@@ -102,31 +102,31 @@ void change_damaged(struct change *change, const struct index_entry *entry)
         change->damage = (struct damage){true, *entry};
 }
 
-void change_bury(struct change *change, const struct damage *damage)
+void change_end_damaged(struct change *change, const struct damage *damage)
 {
     const struct index_entry *entry = &damage->entry;
     if (!damage->found || !index_has(change->queue, change->txn, entry))
         return;
-    struct job_live live = {
+    struct job_progress progress = {
         .state = JOB_DEAD,
         .when_ms = txn_now_ms(change->txn),
         .reason = "its record is damaged",
     };
-    strcpy(live.queue, change->queue->name);
-    job_move(change, &entry->id, entry, &live);
+    strcpy(progress.queue, change->queue->name);
+    job_move(change, &entry->id, entry, &progress);
     change->died++;
 }
 
 /* The delay is over. */
 static void become_ready(struct change *change, const struct index_entry *entry)
 {
-    struct job_live live;
-    if (live_get(change->queue->queues, change->txn, &entry->id, &live) != ERR_OK) {
+    struct job_progress progress;
+    if (progress_get(change->queue->queues, change->txn, &entry->id, &progress) != ERR_OK) {
         change_damaged(change, entry);
         return;
     }
-    live.state = JOB_READY;
-    job_move(change, &entry->id, entry, &live);
+    progress.state = JOB_READY;
+    job_move(change, &entry->id, entry, &progress);
 }
 
 static void forget(struct change *change, const struct index_entry *entry)

@@ -165,15 +165,15 @@ enum err queue_enqueue(struct queues *queues, struct txn *txn, const struct job_
         .enqueued_ms = txn_now_ms(txn),
     };
     job_put(queues, txn, &id, &job);
-    struct job_live live;
-    live_init(&live, &job);
+    struct job_progress progress;
+    progress_init(&progress, &job);
     struct change *change = change_begin(queue, txn);
     if (spec->delay_ms > 0) {
-        live.state = JOB_SCHEDULED;
-        live.when_ms = job.enqueued_ms + spec->delay_ms;
-        live_put(queues, txn, &id, &live);
+        progress.state = JOB_SCHEDULED;
+        progress.when_ms = job.enqueued_ms + spec->delay_ms;
+        progress_put(queues, txn, &id, &progress);
     }
-    change_add(change, &id, &live);
+    change_add(change, &id, &progress);
     change_end(change);
     if (out)
         *out = id;
@@ -185,25 +185,25 @@ enum err queue_job(struct queues *queues, struct txn *txn, const struct id *id,
 {
     struct job_record job;
     enum err err = job_get(queues, txn, id, &job);
-    struct job_live live;
+    struct job_progress progress;
     if (err == ERR_OK)
-        err = live_load(queues, txn, id, &job, &live);
+        err = progress_load(queues, txn, id, &job, &progress);
     if (err != ERR_OK)
         return err;
-    bool waits = live.state == JOB_SCHEDULED || live.state == JOB_RETRYING;
-    bool finished = live.state == JOB_COMPLETED || live.state == JOB_DEAD;
-    size_t reason_len = strlen(live.reason);
+    bool waits = progress.state == JOB_SCHEDULED || progress.state == JOB_RETRYING;
+    bool finished = progress.state == JOB_COMPLETED || progress.state == JOB_DEAD;
+    size_t reason_len = strlen(progress.reason);
     char *reason = txn_alloc(txn, reason_len + 1);
-    memcpy(reason, live.reason, reason_len + 1);
+    memcpy(reason, progress.reason, reason_len + 1);
     *out = (struct job_info){
         .id = *id,
-        .state = live.state,
-        .priority = live.priority,
-        .attempt = live.attempt,
-        .attempts_max = live.attempts_max,
+        .state = progress.state,
+        .priority = progress.priority,
+        .attempt = progress.attempt,
+        .attempts_max = progress.attempts_max,
         .enqueued_ms = job.enqueued_ms,
-        .due_ms = waits ? live.when_ms : 0,
-        .finished_ms = finished ? live.when_ms : 0,
+        .due_ms = waits ? progress.when_ms : 0,
+        .finished_ms = finished ? progress.when_ms : 0,
         .payload = job.payload,
         .reason = slice_of(reason, reason_len),
     };

@@ -91,7 +91,7 @@ struct job_record {
 };
 
 /* What changes in a job's life. A copy: it outlives writes to the transaction. */
-struct job_live {
+struct job_progress {
     char queue[QUEUE_NAME_MAX + 1];
     char reason[REASON_MAX + 1]; /* of the last failure, UTF-8 */
     enum job_state state;
@@ -107,14 +107,15 @@ void job_put(struct queues *queues, struct txn *txn, const struct id *id,
 enum err job_get(struct queues *queues, struct txn *txn, const struct id *id,
                  struct job_record *out);
 
-void live_put(struct queues *queues, struct txn *txn, const struct id *id,
-              const struct job_live *live);
-enum err live_get(struct queues *queues, struct txn *txn, const struct id *id,
-                  struct job_live *out);
-void live_init(struct job_live *live, const struct job_record *job); /* ready, never run */
-/* As live_get; what has no record is as live_init makes it. */
-enum err live_load(struct queues *queues, struct txn *txn, const struct id *id,
-                   const struct job_record *job, struct job_live *out);
+void progress_put(struct queues *queues, struct txn *txn, const struct id *id,
+                  const struct job_progress *progress);
+enum err progress_get(struct queues *queues, struct txn *txn, const struct id *id,
+                      struct job_progress *out);
+/* Ready, never run. */
+void progress_init(struct job_progress *progress, const struct job_record *job);
+/* As progress_get; what has no record is as progress_init makes it. */
+enum err progress_load(struct queues *queues, struct txn *txn, const struct id *id,
+                       const struct job_record *job, struct job_progress *out);
 
 void job_erase(struct queues *queues, struct txn *txn, const struct id *id);
 
@@ -127,7 +128,7 @@ struct index_entry {
     struct id id;
 };
 
-struct index_entry index_entry_of(const struct job_live *live, const struct id *id);
+struct index_entry index_entry_of(const struct job_progress *progress, const struct id *id);
 void index_put(struct queue *queue, struct txn *txn, const struct index_entry *entry);
 void index_del(struct queue *queue, struct txn *txn, const struct index_entry *entry);
 bool index_has(struct queue *queue, struct txn *txn, const struct index_entry *entry);
@@ -159,16 +160,16 @@ struct change *change_begin(struct queue *queue, struct txn *txn);
 void change_end(struct change *change);
 
 /* Takes in a new job. */
-void change_add(struct change *change, const struct id *id, const struct job_live *live);
+void change_add(struct change *change, const struct id *id, const struct job_progress *progress);
 
-/* Moves a job from the state that its index entry is in to the one that `live` says now. */
+/* Moves a job from the state that its index entry is in to the one that `progress` says now. */
 void job_move(struct change *change, const struct id *id, const struct index_entry *from,
-              const struct job_live *live);
+              const struct job_progress *progress);
 
-/* Fails the transaction because of a job that cannot be read; the next one is to bury it, so that
- * it does not stand in the way of the others. */
+/* Fails the transaction because of a job that cannot be read; the next one is to end it, as dead, so
+ * that it does not stand in the way of the others. */
 void change_damaged(struct change *change, const struct index_entry *entry);
-void change_bury(struct change *change, const struct damage *damage);
+void change_end_damaged(struct change *change, const struct damage *damage);
 
 /* Does what is due, a bounded number of jobs of it. */
 void change_tend(struct change *change);
@@ -182,10 +183,10 @@ enum outcome { OUTCOME_DONE, OUTCOME_FAILED, OUTCOME_UNSTARTED };
 
 /* Fills in the leased job, or ERR_STALE. */
 enum err lease_check(struct queues *queues, struct txn *txn, const struct job_lease *lease,
-                     struct job_live *out);
+                     struct job_progress *out);
 /* Ends a lease that lease_check has passed. */
-void lease_settle(struct change *change, const struct job_lease *lease, struct job_live *live,
-                  enum outcome outcome, struct slice reason);
+void lease_settle(struct change *change, const struct job_lease *lease,
+                  struct job_progress *progress, enum outcome outcome, struct slice reason);
 /* Ends the lease of a job whose holder is gone. */
 void lease_lose(struct change *change, const struct index_entry *entry);
 unsigned lease_take(struct change *change, unsigned max, int64_t lease_ms, job_lease_fn each,
@@ -195,7 +196,7 @@ int64_t job_backoff_ms(unsigned attempt);
 /* ---- worker.c */
 
 /* Wakes at most so many resting workers. Threads: holds queues->lock. */
-void queue_rouse(struct queue *queue, uint64_t workers);
+void queue_wake(struct queue *queue, uint64_t workers);
 
 /* Wakes a worker of each queue whose due time has come, as the timer does; tests call it after they
  * have moved their clock. Returns the milliseconds until it wants to be called again. */

@@ -22,7 +22,7 @@ struct job_head { /* then the queue and its NUL, the type and its NUL, the paylo
 };
 _Static_assert(sizeof(struct job_head) == 16, "on disk");
 
-struct live_head { /* then the queue, the reason */
+struct progress_head { /* then the queue, the reason */
     uint8_t format;
     uint8_t state;
     uint8_t priority;
@@ -33,7 +33,7 @@ struct live_head { /* then the queue, the reason */
     uint64_t token;
     int64_t when_ms;
 };
-_Static_assert(sizeof(struct live_head) == 32, "on disk");
+_Static_assert(sizeof(struct progress_head) == 32, "on disk");
 
 struct counts_body {
     uint64_t format;
@@ -109,38 +109,39 @@ enum err job_get(struct queues *queues, struct txn *txn, const struct id *id,
     return ERR_OK;
 }
 
-void live_put(struct queues *queues, struct txn *txn, const struct id *id,
-              const struct job_live *live)
+void progress_put(struct queues *queues, struct txn *txn, const struct id *id,
+                  const struct job_progress *progress)
 {
-    struct live_head head = {
+    struct progress_head head = {
         .format = QUEUE_FORMAT,
-        .state = (uint8_t)live->state,
-        .priority = (uint8_t)live->priority,
-        .lost = live->lost,
-        .attempt = (uint16_t)live->attempt,
-        .attempts_max = (uint16_t)live->attempts_max,
-        .queue_len = (uint16_t)strlen(live->queue),
-        .reason_len = (uint16_t)strlen(live->reason),
-        .token = live->token,
-        .when_ms = live->when_ms,
+        .state = (uint8_t)progress->state,
+        .priority = (uint8_t)progress->priority,
+        .lost = progress->lost,
+        .attempt = (uint16_t)progress->attempt,
+        .attempts_max = (uint16_t)progress->attempts_max,
+        .queue_len = (uint16_t)strlen(progress->queue),
+        .reason_len = (uint16_t)strlen(progress->reason),
+        .token = progress->token,
+        .when_ms = progress->when_ms,
     };
     char bytes[sizeof head + QUEUE_NAME_MAX + REASON_MAX];
     memcpy(bytes, &head, sizeof head);
-    memcpy(bytes + sizeof head, live->queue, head.queue_len);
-    memcpy(bytes + sizeof head + head.queue_len, live->reason, head.reason_len);
+    memcpy(bytes + sizeof head, progress->queue, head.queue_len);
+    memcpy(bytes + sizeof head + head.queue_len, progress->reason, head.reason_len);
     struct key key = id_key(id);
     record_put(txn, queues->states, key_slice(&key), 1,
                slice_of(bytes, sizeof head + head.queue_len + head.reason_len));
 }
 
-enum err live_get(struct queues *queues, struct txn *txn, const struct id *id, struct job_live *out)
+enum err progress_get(struct queues *queues, struct txn *txn, const struct id *id,
+                      struct job_progress *out)
 {
     struct key key = id_key(id);
     struct record record;
     enum err err = record_get(txn, queues->states, key_slice(&key), &record);
     if (err != ERR_OK)
         return err;
-    struct live_head head;
+    struct progress_head head;
     if (record.payload.len < sizeof head)
         return damaged(txn, "state", id);
     memcpy(&head, record.payload.ptr, sizeof head);
@@ -148,7 +149,7 @@ enum err live_get(struct queues *queues, struct txn *txn, const struct id *id, s
         head.queue_len > QUEUE_NAME_MAX || head.reason_len > REASON_MAX ||
         record.payload.len != sizeof head + head.queue_len + head.reason_len)
         return damaged(txn, "state", id);
-    *out = (struct job_live){
+    *out = (struct job_progress){
         .state = head.state,
         .lost = head.lost,
         .priority = head.priority,
@@ -162,24 +163,24 @@ enum err live_get(struct queues *queues, struct txn *txn, const struct id *id, s
     return ERR_OK;
 }
 
-void live_init(struct job_live *live, const struct job_record *job)
+void progress_init(struct job_progress *progress, const struct job_record *job)
 {
-    *live = (struct job_live){
+    *progress = (struct job_progress){
         .state = JOB_READY,
         .priority = job->priority,
         .attempts_max = job->attempts_max,
     };
     assert(strlen(job->queue) <= QUEUE_NAME_MAX);
-    strcpy(live->queue, job->queue);
+    strcpy(progress->queue, job->queue);
 }
 
-enum err live_load(struct queues *queues, struct txn *txn, const struct id *id,
-                   const struct job_record *job, struct job_live *out)
+enum err progress_load(struct queues *queues, struct txn *txn, const struct id *id,
+                       const struct job_record *job, struct job_progress *out)
 {
-    enum err err = live_get(queues, txn, id, out);
+    enum err err = progress_get(queues, txn, id, out);
     if (err != ERR_NOT_FOUND)
         return err;
-    live_init(out, job);
+    progress_init(out, job);
     return ERR_OK;
 }
 
@@ -239,11 +240,11 @@ static struct key index_key(const struct queue *queue, const struct index_entry 
     return key;
 }
 
-struct index_entry index_entry_of(const struct job_live *live, const struct id *id)
+struct index_entry index_entry_of(const struct job_progress *progress, const struct id *id)
 {
     return (struct index_entry){
-        .state = live->state,
-        .order = live->state == JOB_READY ? live->priority : live->when_ms,
+        .state = progress->state,
+        .order = progress->state == JOB_READY ? progress->priority : progress->when_ms,
         .id = *id,
     };
 }

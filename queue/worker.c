@@ -27,7 +27,7 @@ struct leased {
     char *why; /* of a failed one; owned */
 };
 
-struct batch {
+struct job_batch {
     struct leased *jobs; /* room for queue->batch */
     unsigned count;
     struct buf bytes;
@@ -36,17 +36,17 @@ struct batch {
 struct worker {
     struct queue *queue;
     pthread_t thread;
-    struct batch batches[2];
-    struct batch *run;  /* the one to settle */
-    struct batch *next; /* the one to lease into */
-    bool settle_only;   /* the last turn failed: the leasing may have been the cause */
-    struct damage met;  /* by the last turn */
-    struct damage bury; /* in the next turn */
+    struct job_batch batches[2];
+    struct job_batch *run;      /* the one to settle */
+    struct job_batch *next;     /* the one to lease into */
+    bool settle_only;           /* the last turn failed: the leasing may have been the cause */
+    struct damage found_damage; /* by the last turn */
+    struct damage known_damage; /* to end in the next turn */
 };
 
 /* ---- Batches. */
 
-static void batch_clear(struct batch *batch)
+static void batch_clear(struct job_batch *batch)
 {
     for (unsigned i = 0; i < batch->count; i++)
         free(batch->jobs[i].why);
@@ -57,7 +57,7 @@ static void batch_clear(struct batch *batch)
 /* A job_lease_fn. */
 static void batch_take(const struct job *job, const struct job_lease *lease, void *arg)
 {
-    struct batch *batch = arg;
+    struct job_batch *batch = arg;
     struct leased *leased = &batch->jobs[batch->count++];
     *leased = (struct leased){
         .lease = *lease,
@@ -70,7 +70,7 @@ static void batch_take(const struct job *job, const struct job_lease *lease, voi
 }
 
 /* Once the bytes have stopped moving. */
-static void batch_point(struct batch *batch, const struct queue *queue)
+static void batch_point(struct job_batch *batch, const struct queue *queue)
 {
     for (unsigned i = 0; i < batch->count; i++) {
         struct leased *leased = &batch->jobs[i];
@@ -81,14 +81,14 @@ static void batch_point(struct batch *batch, const struct queue *queue)
     }
 }
 
-static void batch_settle(const struct batch *batch, struct change *change)
+static void batch_settle(const struct job_batch *batch, struct change *change)
 {
     for (unsigned i = 0; i < batch->count; i++) {
         const struct leased *leased = &batch->jobs[i];
-        struct job_live live;
-        if (lease_check(change->queue->queues, change->txn, &leased->lease, &live) != ERR_OK)
+        struct job_progress progress;
+        if (lease_check(change->queue->queues, change->txn, &leased->lease, &progress) != ERR_OK)
             continue; /* it ran out: whoever has the job now speaks for it */
-        lease_settle(change, &leased->lease, &live, leased->outcome,
+        lease_settle(change, &leased->lease, &progress, leased->outcome,
                      slice_str(leased->why ? leased->why : ""));
     }
 }
@@ -127,7 +127,7 @@ static void run_job(struct queues *queues, struct leased *leased)
         leased_fail(leased, why[0] ? why : err_text(err));
 }
 
-static void sync_handler(struct batch *batch, const struct job_handler *handler)
+static void sync_handler(struct job_batch *batch, const struct job_handler *handler)
 {
     bool used = false;
     for (unsigned i = 0; i < batch->count; i++)
@@ -151,7 +151,7 @@ static void set_busy(struct queue *queue, int change)
 
 /* Runs the batch. What has not begun when the time is over, or when stopping, is given back: slow
  * jobs shall not keep others from a free worker, nor from being acknowledged. */
-static void run_batch(struct queue *queue, struct batch *batch)
+static void run_batch(struct queue *queue, struct job_batch *batch)
 {
     struct queues *queues = queue->queues;
     int64_t run_ms = queue->lease_ms / 2 < RUN_MS ? queue->lease_ms / 2 : RUN_MS;
@@ -184,7 +184,7 @@ static enum err turn(struct txn *txn, void *arg)
     struct queue *queue = worker->queue;
     struct change *change = change_begin(queue, txn);
     batch_clear(worker->next);
-    change_bury(change, &worker->bury);
+    change_end_damaged(change, &worker->known_damage);
     batch_settle(worker->run, change);
     if (!worker->settle_only)
         change_tend(change);
@@ -192,7 +192,7 @@ static enum err turn(struct txn *txn, void *arg)
         lease_take(change, share(queue, change->counts.jobs[JOB_READY]), queue->lease_ms,
                    batch_take, worker->next);
     change_end(change);
-    worker->met = change->damage;
+    worker->found_damage = change->damage;
     return txn_error(txn);
 }
 
@@ -243,18 +243,18 @@ static bool turn_failed(struct worker *worker, enum err err)
     if (err == ERR_DAMAGED && worker->settle_only)
         batch_clear(worker->run); /* cannot be settled: these leases run out */
     worker->settle_only = true;
-    worker->bury = worker->met;
-    return worker->bury.found || pause_after(worker->queue, err);
+    worker->known_damage = worker->found_damage;
+    return worker->known_damage.found || pause_after(worker->queue, err);
 }
 
 static void turn_done(struct worker *worker)
 {
-    struct batch *leased = worker->next;
+    struct job_batch *leased = worker->next;
     batch_clear(worker->run);
     worker->next = worker->run;
     worker->run = leased;
     worker->settle_only = false;
-    worker->bury.found = false;
+    worker->known_damage.found = false;
 }
 
 static void work(struct worker *worker)
@@ -262,7 +262,7 @@ static void work(struct worker *worker)
     struct queue *queue = worker->queue;
     bool go_on = true;
     while (go_on && (worker->run->count > 0 || rest(queue))) {
-        worker->met.found = false;
+        worker->found_damage.found = false;
         enum err err = store_write(queue->queues->store, turn, worker);
         if (err != ERR_OK) {
             go_on = turn_failed(worker, err);
@@ -292,7 +292,7 @@ static void *worker_main(void *arg)
 
 /* ---- Waking. */
 
-void queue_rouse(struct queue *queue, uint64_t workers)
+void queue_wake(struct queue *queue, uint64_t workers)
 {
     lock_assert_held(&queue->queues->lock);
     uint64_t useful = workers < queue->resting ? workers : queue->resting;
@@ -308,7 +308,7 @@ int64_t queues_wake(struct queues *queues)
     for (unsigned i = 0; i < queues->count; i++) {
         struct queue *queue = queues->queues[i];
         if (queue->tend_ms <= now_ms)
-            queue_rouse(queue, 1);
+            queue_wake(queue, 1);
         else if (queue->tend_ms < queues->timer_ms)
             queues->timer_ms = queue->tend_ms;
     }
@@ -328,7 +328,7 @@ static int64_t tick(void *arg, int64_t mono_ns)
 
 struct recovery {
     struct queue *queue;
-    struct damage met, bury; /* as a worker's */
+    struct damage found_damage, known_damage; /* as a worker's */
     uint64_t left;
 };
 
@@ -336,11 +336,11 @@ static enum err recover_step(struct txn *txn, void *arg)
 {
     struct recovery *recovery = arg;
     struct change *change = change_begin(recovery->queue, txn);
-    change_bury(change, &recovery->bury);
+    change_end_damaged(change, &recovery->known_damage);
     change_recover(change);
     change_tend(change);
     change_end(change);
-    recovery->met = change->damage;
+    recovery->found_damage = change->damage;
     recovery->left = change->counts.jobs[JOB_RUNNING];
     return txn_error(txn);
 }
@@ -351,10 +351,10 @@ static enum err recover(struct queue *queue)
     struct recovery recovery = {.queue = queue};
     enum err err;
     do {
-        recovery.met.found = false;
+        recovery.found_damage.found = false;
         err = store_write(queue->queues->store, recover_step, &recovery);
-        recovery.bury = recovery.met;
-    } while (err == ERR_OK ? recovery.left > 0 : recovery.bury.found);
+        recovery.known_damage = recovery.found_damage;
+    } while (err == ERR_OK ? recovery.left > 0 : recovery.known_damage.found);
     if (err != ERR_STORE_FULL)
         return err;
     log_write(LOG_WARN, "queue",
