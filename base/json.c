@@ -1,34 +1,25 @@
 #include "base/json.h"
 
+#include "base/json_private.h"
+
 #include <assert.h>
 #include <stdio.h>
-
-/* The index behind the string whose opening quote is at `i`. */
-static size_t skip_string(struct slice text, size_t i)
-{
-    for (i++; i < text.len && text.ptr[i] != '"'; i++) {
-        if (text.ptr[i] == '\\')
-            i++;
-    }
-    return i + 1;
-}
 
 /* Before jansson looks at the text, because it recurses. Need not be right about texts that are no
  * JSON. */
 static bool too_deep(struct slice text)
 {
+    const char *end = text.ptr + text.len;
     int depth = 0;
-    for (size_t i = 0; i < text.len;) {
-        char c = text.ptr[i];
-        if (c == '"') {
-            i = skip_string(text, i);
+    for (const char *at = text.ptr; at < end;) {
+        if (*at == '"') {
+            at = json_skip_string(at, end);
             continue;
         }
-        if ((c == '{' || c == '[') && ++depth > JSON_DEPTH_MAX)
+        if ((*at == '{' || *at == '[') && ++depth > JSON_DEPTH_MAX)
             return true;
-        if (c == '}' || c == ']')
-            depth--;
-        i++;
+        depth -= *at == '}' || *at == ']';
+        at++;
     }
     return false;
 }

@@ -1,5 +1,7 @@
 #include "base/json.h"
 
+#include "base/json_private.h"
+
 /* DESIGN. Most readers of a stored document want one or two members of it; a tree of all of it
  * costs ten times as much as walking over the text. The text is known to be JSON. Should it not be,
  * what is asked for is not found, and nothing behind the end is read. */
@@ -11,23 +13,13 @@ static const char *skip_space(const char *at, const char *end)
     return at;
 }
 
-/* Behind the string whose opening quote is at `at`. */
-static const char *skip_string(const char *at, const char *end)
-{
-    for (at++; at < end && *at != '"'; at++) {
-        if (*at == '\\' && at + 1 < end)
-            at++;
-    }
-    return at < end ? at + 1 : end;
-}
-
 /* Behind the value at `at`: to the comma or bracket that is not its own. */
 static const char *skip_value(const char *at, const char *end)
 {
     int depth = 0;
     while (at < end) {
         if (*at == '"') {
-            at = skip_string(at, end);
+            at = json_skip_string(at, end);
             continue;
         }
         bool closes = *at == '}' || *at == ']';
@@ -54,7 +46,7 @@ bool json_find(struct slice object, const char *key, struct slice *value)
         const char *name = skip_space(at + 1, end);
         if (name == end || *name != '"')
             return false;
-        const char *behind = skip_string(name, end);
+        const char *behind = json_skip_string(name, end);
         at = skip_space(behind, end);
         if (at == end || *at != ':')
             return false;

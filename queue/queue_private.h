@@ -166,8 +166,8 @@ void change_add(struct change *change, const struct id *id, const struct job_pro
 void job_move(struct change *change, const struct id *id, const struct index_entry *from,
               const struct job_progress *progress);
 
-/* Fails the transaction because of a job that cannot be read; the next one is to end it, as dead, so
- * that it does not stand in the way of the others. */
+/* Fails the transaction because of a job that cannot be read; the next one is to end it, as dead,
+ * so that it does not stand in the way of the others. */
 void change_damaged(struct change *change, const struct index_entry *entry);
 void change_end_damaged(struct change *change, const struct damage *damage);
 
