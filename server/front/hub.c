@@ -133,7 +133,7 @@ static void take_raised(struct hub *hub)
         struct service *service;
         event_rearm(event); /* from here on the link may be used again */
         TAILQ_FOREACH(service, &watch->waiting, waiting)
-        make_due(hub, service);
+            make_due(hub, service);
         event = next;
     }
 }
@@ -354,11 +354,11 @@ static void end_all_feeds(struct hub *hub)
     struct service *service;
     hub->feeds_ended = true;
     TAILQ_FOREACH(service, &hub->timed, timed)
-    make_due(hub, service);
+        make_due(hub, service);
     struct watch *watch;
     LIST_FOREACH(watch, &hub->watches, next)
-    TAILQ_FOREACH(service, &watch->waiting, waiting)
-    make_due(hub, service);
+        TAILQ_FOREACH(service, &watch->waiting, waiting)
+            make_due(hub, service);
 }
 
 static int timeout_ms(const struct hub *hub)

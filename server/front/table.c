@@ -167,7 +167,7 @@ static bool evict_of(struct front *front, struct peer *peer, int64_t now_ns)
     struct sighting oldest = {0};
     struct connection *c;
     TAILQ_FOREACH(c, &peer->connections, of_peer)
-    consider(&oldest, c, now_ns, false);
+        consider(&oldest, c, now_ns, false);
     return evict(front, oldest);
 }
 

@@ -90,12 +90,14 @@ static const char *skip_value(const char *at, const char *end)
 
 /* ---- The end of the head */
 
+#define REQUEST_LINE_MAX (TARGET_MAX + 64)
+
 /* The empty lines in front count too, or a client could fill the memory with them. */
 static enum err check_size(const struct head_scan *scan, size_t len)
 {
     size_t size = scan->end > 0 ? scan->end : len;
     bool in_request_line = scan->end == 0 && scan->line == scan->start;
-    if (in_request_line && len - scan->start > TARGET_MAX + 64)
+    if (in_request_line && len - scan->start > REQUEST_LINE_MAX)
         return ERR_URI_TOO_LONG;
     return size > HEAD_MAX ? ERR_HEADER_TOO_LARGE : ERR_OK;
 }
@@ -107,6 +109,8 @@ static enum err end_line(struct head_scan *scan, const char *bytes, size_t lf)
     if (lf == line || bytes[lf - 1] != '\r')
         return ERR_MALFORMED;
     scan->line = scan->at = lf + 1;
+    if (line == scan->start && lf - line > REQUEST_LINE_MAX)
+        return ERR_URI_TOO_LONG;
     if (lf - 1 > line)
         return ERR_OK;
     if (line == scan->start)

@@ -89,6 +89,17 @@ static enum err find_end_of_long(const char *begin, size_t fill)
     return head_find_end(&scan, slice_of(bytes, len + fill));
 }
 
+static void test_end_bounds_the_line_also_when_more_has_come(void **state)
+{
+    (void)state;
+    size_t len = TARGET_MAX * 3;
+    memcpy(bytes, "GET /", 5);
+    memset(bytes + 5, 'a', len);
+    memcpy(bytes + 5 + len, " HTTP/1.1\r\n\r\n", 13);
+    struct head_scan scan = {0};
+    assert_int_equal(head_find_end(&scan, slice_of(bytes, 5 + len + 13)), ERR_URI_TOO_LONG);
+}
+
 static void test_end_bounds_line_and_head(void **state)
 {
     (void)state;
@@ -354,6 +365,7 @@ int main(void)
         cmocka_unit_test(test_end_allows_empty_lines_before_the_request),
         cmocka_unit_test(test_end_refuses_a_bare_line_feed_at_once),
         cmocka_unit_test(test_end_refuses_what_is_no_request_at_once),
+        cmocka_unit_test(test_end_bounds_the_line_also_when_more_has_come),
         cmocka_unit_test(test_end_bounds_line_and_head),
         cmocka_unit_test(test_end_bounds_the_empty_lines_before_the_request),
         cmocka_unit_test(test_line_gives_method_path_and_query),
