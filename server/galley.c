@@ -151,6 +151,14 @@ static enum err open_jwt(struct galley *galley, char *why, size_t why_size)
     return ERR_VALIDATION;
 }
 
+static enum err open_logins(struct galley *galley, char *why, size_t why_size)
+{
+    (void)why;
+    (void)why_size;
+    galley->logins = logins_create((unsigned)setting(galley, "server", "workers"), &clock_system);
+    return ERR_OK;
+}
+
 static enum err issue_token(void *arg, const struct principal *user, struct buf *out,
                             int64_t *expires_in_s)
 {
@@ -170,6 +178,7 @@ static enum err open_app(struct galley *galley, char *why, size_t why_size)
                                   .clock = &clock_system,
                                   .config = galley->config,
                                   .data_dir = galley->data_dir,
+                                  .logins = galley->logins,
                                   .modules = modules,
                                   .issue_token = issue_token,
                                   .issue_token_arg = galley};
@@ -347,6 +356,11 @@ static void close_jwt(struct galley *galley)
     jwt_destroy(&galley->jwt);
 }
 
+static void close_logins(struct galley *galley)
+{
+    logins_destroy(&galley->logins);
+}
+
 static void close_app(struct galley *galley)
 {
     app_close(&galley->app);
@@ -407,11 +421,17 @@ static const struct step {
     enum err (*start)(struct galley *galley, char *why, size_t why_size);
     void (*stop)(struct galley *galley); /* or NULL */
 } steps[] = {
-    {open_data_dir, NULL},         {open_store, close_store},
-    {open_cache, close_cache},     {open_queues, close_queues},
-    {open_jwt, close_jwt},         {open_app, close_app},
-    {open_admin, close_admin},     {open_gateway, close_gateway},
-    {start_workers, stop_workers}, {open_listeners, close_listeners},
+    {open_data_dir, NULL},
+    {open_store, close_store},
+    {open_cache, close_cache},
+    {open_queues, close_queues},
+    {open_jwt, close_jwt},
+    {open_logins, close_logins},
+    {open_app, close_app},
+    {open_admin, close_admin},
+    {open_gateway, close_gateway},
+    {start_workers, stop_workers},
+    {open_listeners, close_listeners},
     {open_front, close_front},
 };
 

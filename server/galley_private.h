@@ -10,6 +10,7 @@
 #include "server/front/front.h"
 #include "server/galley.h"
 #include "server/gateway/gateway.h"
+#include "server/identity/logins.h"
 #include "storage/store.h"
 
 struct admin;
@@ -25,6 +26,7 @@ struct galley {
     struct timer *cache_timer;
     struct queues *queues;
     struct jwt *jwt;
+    struct logins *logins;
     struct app *app;
     struct admin *admin;
     struct gateway *gateway;

@@ -110,6 +110,29 @@ static void write_store(const struct galley *galley, struct buf *out)
                     store_batch_histogram(galley->store), 1, 1);
 }
 
+static void write_logins(const struct galley *galley, struct buf *out)
+{
+    static const char *const doors[LOGIN_DOORS] = {"users", "administrators"};
+    metrics_write_help(out, "galley_logins_total", "counter", "Passwords offered, by outcome.");
+    for (enum login_door door = 0; door < LOGIN_DOORS; door++) {
+        struct logins_stats stats;
+        logins_stats(galley->logins, door, &stats);
+        const struct {
+            const char *outcome;
+            uint64_t count;
+        } rows[] = {{"right", stats.right},
+                    {"wrong", stats.wrong},
+                    {"limited", stats.limited},
+                    {"overloaded", stats.overloaded}};
+        for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+            char labels[64];
+            snprintf(labels, sizeof labels, "door=\"%s\",outcome=\"%s\"", doors[door],
+                     rows[i].outcome);
+            metrics_write_u64(out, "galley_logins_total", labels, rows[i].count);
+        }
+    }
+}
+
 static void write_front(const struct galley *galley, struct buf *out)
 {
     struct front_stats stats;
@@ -184,6 +207,7 @@ void ops_metrics(struct request *request, struct response *response, void *arg)
     write_cache(galley, out);
     write_queues(galley, out);
     write_store(galley, out);
+    write_logins(galley, out);
     write_front(galley, out);
     write_config(galley, out);
     listeners_metrics(galley->listeners, out);

@@ -123,7 +123,6 @@ enum err admin_open(struct galley *galley, struct admin **out, char *why, size_t
     struct admin *admin = mem_zalloc(sizeof *admin);
     admin->galley = galley;
     admin->sessions = sessions_create();
-    admin->attempts = rate_table_create();
     admin->history = history_create();
     admin->news = event_create();
     admin->login_schema = own_schema(login_schema_text);
@@ -149,7 +148,6 @@ void admin_close(struct admin **out)
     event_destroy(&admin->news);
     history_destroy(&admin->history);
     sessions_destroy(&admin->sessions);
-    rate_table_destroy(&admin->attempts);
     schema_destroy(&admin->login_schema);
     schema_destroy(&admin->setup_schema);
     free(admin);

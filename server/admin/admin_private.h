@@ -6,7 +6,7 @@
 #include "server/admin/admin.h"
 #include "server/admin/history.h"
 #include "server/admin/sampler.h"
-#include "server/identity/password.h"
+#include "server/identity/logins.h"
 #include "server/identity/session.h"
 #include "storage/collection.h"
 
@@ -14,7 +14,6 @@ struct admin {
     struct galley *galley;
     struct collection *administrators;
     struct sessions *sessions;
-    struct rate_table *attempts; /* at passwords and set-up tokens, by address */
     struct schema *login_schema;
     struct schema *setup_schema;
 
@@ -95,8 +94,8 @@ void serve_reload(struct visit *visit);
 
 /* ---- login.c, for setup.c as well. */
 
-/* Takes one of the address's attempts; false when it has answered 429. */
-bool take_attempt(struct visit *visit);
+/* Answers with an error; retry_after_s 0: says nothing about when to come again. */
+void refuse_login(struct visit *visit, enum err err, const char *message, uint32_t retry_after_s);
 
 /* Signs in and answers 200 with the session. */
 void answer_signed_in(struct visit *visit, const char *user);

@@ -2,32 +2,12 @@
 #include "server/admin/admin_private.h"
 #include "server/version.h"
 
-#include <stdio.h>
-
 const char login_schema_text[] =
     "{\"type\": \"object\","
     " \"properties\": {"
     "  \"username\": {\"type\": \"string\", \"minLength\": 1, \"maxLength\": 64},"
     "  \"password\": {\"type\": \"string\", \"minLength\": 1, \"maxLength\": 64}},"
     " \"required\": [\"username\", \"password\"], \"additionalProperties\": false}";
-
-static const struct rate_limit attempt_limit = {
-    .count = 10, .window_s = 60, .burst = 10, .by = RATE_BY_IP};
-
-bool take_attempt(struct visit *visit)
-{
-    struct rate_verdict verdict =
-        rate_table_take(visit->admin->attempts, &attempt_limit, 0, visit->request->network,
-                        visit->request->started_ns);
-    if (verdict.allowed)
-        return true;
-
-    char retry_after[16];
-    snprintf(retry_after, sizeof retry_after, "%u", verdict.retry_after_s);
-    response_error(visit->response, visit->request, ERR_LIMITED, NULL, NULL, NULL);
-    response_header(visit->response, "Retry-After", slice_str(retry_after));
-    return false;
-}
 
 static void append_process(struct json_writer *w, const struct galley *galley)
 {
@@ -87,33 +67,46 @@ void serve_login_page(struct visit *visit)
 }
 
 /* The same answer after the same time for an unknown name and for a wrong password. */
-static enum err check_password(struct admin *admin, const char *name, const char *password)
+static enum err check_password(struct visit *visit, const char *name, const char *password,
+                               uint32_t *retry_after_s)
 {
     char hash[PASSWORD_HASH_SIZE];
-    enum err err = administrators_password_hash(admin, name, hash);
+    enum err err = administrators_password_hash(visit->admin, name, hash);
     if (err != ERR_OK && err != ERR_NOT_FOUND)
         return err;
-    return password_verify(slice_str(password), err == ERR_OK ? hash : NULL);
+    struct login login = {.door = LOGIN_ADMINISTRATORS,
+                          .network = visit->request->network,
+                          .name = slice_str(name),
+                          .password = slice_str(password),
+                          .hash = err == ERR_OK ? hash : NULL};
+    return logins_check(visit->admin->galley->logins, &login, retry_after_s);
+}
+
+void refuse_login(struct visit *visit, enum err err, const char *message, uint32_t retry_after_s)
+{
+    response_error(visit->response, visit->request, err, NULL, message, NULL);
+    if (retry_after_s > 0)
+        response_retry_after(visit->response, retry_after_s);
 }
 
 void serve_login(struct visit *visit)
 {
     json_t *body = NULL;
-    if (!take_attempt(visit) ||
-        !request_read_json(visit->request, visit->admin->login_schema, visit->response, &body))
+    if (!request_read_json(visit->request, visit->admin->login_schema, visit->response, &body))
         return;
     const char *name = json_str(body, "username", "");
-    enum err err = check_password(visit->admin, name, json_str(body, "password", ""));
+    uint32_t retry_after_s = 0;
+    enum err err = check_password(visit, name, json_str(body, "password", ""), &retry_after_s);
     if (err == ERR_OK) {
         answer_signed_in(visit, name);
         log_write(LOG_INFO, "admin", "%s signed in from %.*s", name,
                   SLICE_ARG(visit->request->address));
+    } else if (err == ERR_UNAUTHENTICATED) {
+        refuse_login(visit, err, "The name or the password is wrong.", 0);
+        log_write(LOG_WARN, "admin", "a sign-in from %.*s failed",
+                  SLICE_ARG(visit->request->address));
     } else {
-        response_error(visit->response, visit->request, err, NULL,
-                       err == ERR_UNAUTHENTICATED ? "The name or the password is wrong." : NULL,
-                       NULL);
-        log_write(LOG_WARN, "admin", "a sign-in from %.*s failed: %s",
-                  SLICE_ARG(visit->request->address), err_code(err));
+        refuse_login(visit, err, NULL, retry_after_s);
     }
     json_decref(body);
 }

@@ -46,16 +46,20 @@ void serve_setup_page(struct visit *visit)
     buf_release(&scratch);
 }
 
-static enum err add_administrator(struct admin *admin, const json_t *body)
+/* The token is looked at first: it cannot be guessed, and hashing is dear. */
+static enum err add_administrator(struct visit *visit, const json_t *body, uint32_t *retry_after_s)
 {
+    struct admin *admin = visit->admin;
     const char *name = json_str(body, "username", "");
     if (!token_is_ours(admin, slice_str(json_str(body, "token", ""))))
         return ERR_FORBIDDEN;
     if (!administrators_name_is_plain(name))
         return ERR_VALIDATION;
     char hash[PASSWORD_HASH_SIZE];
-    password_hash(slice_str(json_str(body, "password", "")), hash);
-    enum err err = administrators_add_first(admin, name, hash);
+    enum err err = logins_hash(admin->galley->logins, visit->request->network,
+                               slice_str(json_str(body, "password", "")), hash, retry_after_s);
+    if (!err)
+        err = administrators_add_first(admin, name, hash);
     if (err == ERR_OK || err == ERR_EXISTS)
         admin->setup_open = false;
     return err;
@@ -77,16 +81,16 @@ static const char *refusal_text(enum err err)
 void serve_setup(struct visit *visit)
 {
     json_t *body = NULL;
-    if (!take_attempt(visit) ||
-        !request_read_json(visit->request, visit->admin->setup_schema, visit->response, &body))
+    if (!request_read_json(visit->request, visit->admin->setup_schema, visit->response, &body))
         return;
     const char *name = json_str(body, "username", "");
-    enum err err = add_administrator(visit->admin, body);
+    uint32_t retry_after_s = 0;
+    enum err err = add_administrator(visit, body, &retry_after_s);
     if (err == ERR_OK) {
         answer_signed_in(visit, name);
         log_write(LOG_INFO, "admin", "%s is the first administrator", name);
     } else {
-        response_error(visit->response, visit->request, err, NULL, refusal_text(err), NULL);
+        refuse_login(visit, err, refusal_text(err), retry_after_s);
     }
     json_decref(body);
 }

@@ -146,6 +146,12 @@ enum err call_enqueue(struct call *call, const char *queue, const char *type, js
 
 /* ---- Identity. */
 
+/* Whether `password` made `hash` (password.h), which is NULL if nobody is called `name`: the same
+ * answer after the same time. ERR_OK, or it has answered: 401, or 429 and 503 with Retry-After to
+ * who has been wrong too often or when too many wait. Blocks (logins.h): for APP_PLAIN. */
+enum err call_check_password(struct call *call, const char *name, const char *password,
+                             const char *hash);
+
 /* A token for the user, valid for the time of [auth] token_ttl, whose seconds go to *expires_in_s.
  */
 enum err call_issue_token(struct call *call, const struct principal *user, struct buf *out,
@@ -160,6 +166,7 @@ struct app_options {
     const struct clock *clock;
     const struct config *config;
     const char *data_dir;
+    struct logins *logins;
     const struct app_module *const *modules; /* NULL-terminated */
     enum err (*issue_token)(void *arg, const struct principal *user, struct buf *out,
                             int64_t *expires_in_s);

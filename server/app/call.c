@@ -3,6 +3,7 @@
 
 #include "base/hash.h"
 #include "base/mem.h"
+#include "server/identity/logins.h"
 
 #include <assert.h>
 #include <stdarg.h>
@@ -304,6 +305,25 @@ enum err call_enqueue(struct call *call, const char *queue, const char *type, js
     struct job_spec spec = {.queue = queue, .type = type, .payload = buf_slice(&text)};
     enum err err = queue_enqueue(call->app->options.queues, call->txn, &spec, NULL);
     buf_release(&text);
+    return err;
+}
+
+enum err call_check_password(struct call *call, const char *name, const char *password,
+                             const char *hash)
+{
+    struct login login = {.door = LOGIN_USERS,
+                          .network = call->request->network,
+                          .name = slice_str(name),
+                          .password = slice_str(password),
+                          .hash = hash};
+    uint32_t retry_after_s;
+    enum err err = logins_check(call->app->options.logins, &login, &retry_after_s);
+    if (err == ERR_UNAUTHENTICATED)
+        return call_fail(call, err, "WRONG_CREDENTIALS", "The name or the password is wrong.");
+    if (err) {
+        call_fail(call, err, NULL, "Too many try to sign in, or too often in vain.");
+        response_retry_after(call->response, retry_after_s);
+    }
     return err;
 }
 

@@ -7,7 +7,6 @@
 
 #include "base/mem.h"
 #include "server/app/modules.h"
-#include "server/identity/password.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -77,7 +76,6 @@ static enum err answer_token(struct call *call, const json_t *user)
     return err;
 }
 
-/* The same answer, and the same time, for an unknown user and for a wrong password. */
 static enum err login(struct call *call)
 {
     struct login login = {.shop = shop_of(call), .username = call_str(call, "username")};
@@ -85,11 +83,9 @@ static enum err login(struct call *call)
     if (err)
         return err;
     const char *hash = login.user ? json_str(login.user, "passwordHash", NULL) : NULL;
-    err = password_verify(slice_str(call_str(call, "password")), hash);
+    err = call_check_password(call, login.username, call_str(call, "password"), hash);
     if (!err)
         err = answer_token(call, login.user);
-    else if (err == ERR_UNAUTHENTICATED)
-        err = call_fail(call, err, "WRONG_CREDENTIALS", "The user name or the password is wrong.");
     json_decref(login.user);
     return err;
 }

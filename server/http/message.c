@@ -166,6 +166,13 @@ void response_header(struct response *response, const char *name, struct slice v
     buf_append(&response->headers, "\r\n", 2);
 }
 
+void response_retry_after(struct response *response, uint32_t seconds)
+{
+    char text[16];
+    int len = snprintf(text, sizeof text, "%u", seconds);
+    response_header(response, "Retry-After", slice_of(text, (size_t)len));
+}
+
 void response_json(struct response *response, int status)
 {
     response->status = status;

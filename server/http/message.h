@@ -176,6 +176,9 @@ struct slice response_bytes(const struct response *response);
 /* Drops them, or what would have fed them; status and headers stay. */
 void response_drop_bytes(struct response *response);
 
+/* Adds Retry-After. */
+void response_retry_after(struct response *response, uint32_t seconds);
+
 /* Answers with JSON text of the response's body buffer: sets status and Content-Type. The caller
  * appends the text to response->body before or after. */
 void response_json(struct response *response, int status);

@@ -4,10 +4,6 @@
 #include "base/hash.h"
 
 #include <assert.h>
-#include <errno.h>
-#include <pthread.h>
-#include <semaphore.h>
-#include <stdatomic.h>
 #include <stdio.h>
 
 #include <openssl/crypto.h>
@@ -15,7 +11,6 @@
 
 #define SALT_SIZE 16
 #define HASH_SIZE 32
-#define AT_ONCE   2
 
 /* The most that a stored hash may ask for: it costs what it says before anybody is known. */
 #define LOG_N_MAX  17
@@ -35,25 +30,12 @@ struct parsed {
 
 static const struct cost present_cost = {14, 8, 5};
 
-static sem_t places;
-static pthread_once_t places_once = PTHREAD_ONCE_INIT;
-
-static void make_places(void)
-{
-    int rc = sem_init(&places, 0, AT_ONCE);
-    assert(rc == 0);
-}
-
 static void derive(struct slice password, const struct cost *cost, const uint8_t *salt,
                    uint8_t *hash)
 {
-    pthread_once(&places_once, make_places);
-    while (sem_wait(&places) != 0)
-        assert(errno == EINTR);
     int ok =
         EVP_PBE_scrypt(password.len > 0 ? password.ptr : "", password.len, salt, SALT_SIZE,
                        UINT64_C(1) << cost->log_n, cost->r, cost->p, MEMORY_MAX, hash, HASH_SIZE);
-    sem_post(&places);
     assert(ok == 1);
 }
 
@@ -105,18 +87,6 @@ static bool parse(const char *text, struct parsed *out)
            !rest.ptr;
 }
 
-/* Derives if there is room to wait for it. */
-static bool derive_in_turn(struct slice password, const struct cost *cost, const uint8_t *salt,
-                           uint8_t *hash)
-{
-    static _Atomic unsigned crowd;
-    bool room = atomic_fetch_add(&crowd, 1) < AT_ONCE + PASSWORD_WAITING_MAX;
-    if (room)
-        derive(password, cost, salt, hash);
-    atomic_fetch_sub(&crowd, 1);
-    return room;
-}
-
 enum err password_verify(struct slice password, const char *hash)
 {
     struct parsed stored;
@@ -126,8 +96,7 @@ enum err password_verify(struct slice password, const char *hash)
     if (!known)
         stored = (struct parsed){.cost = present_cost};
     uint8_t made[HASH_SIZE];
-    if (!derive_in_turn(password, &stored.cost, stored.salt, made))
-        return ERR_OVERLOADED;
+    derive(password, &stored.cost, stored.salt, made);
     bool right = (CRYPTO_memcmp(made, stored.hash, HASH_SIZE) == 0) & known;
     return right ? ERR_OK : ERR_UNAUTHENTICATED;
 }
