@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "server/admin/admin.h"
 #include "server/app/modules.h"
+#include "server/http/path.h"
 #include "server/identity/signing_key.h"
 #include "server/listeners.h"
 
@@ -15,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #define CACHE_SWEEP_MS   1000
@@ -230,15 +232,99 @@ static enum err start_workers(struct galley *galley, char *why, size_t why_size)
     return err;
 }
 
+/* Besides those of [server], of [admin] and the control socket. */
+#define SECTIONS_MAX (FRONT_LISTENERS_MAX - 3)
+
 static enum err open_listeners(struct galley *galley, char *why, size_t why_size)
 {
+    if (config_named_count(galley->config, "listener") > SECTIONS_MAX) {
+        snprintf(why, why_size, "more than %d [listener NAME] sections", SECTIONS_MAX);
+        return ERR_VALIDATION;
+    }
     return listeners_open(galley->config, galley->ticker, &galley->listeners, why, why_size);
+}
+
+/* The first place is the one that the banner names, then come the [listener NAME] sections, the
+ * administration's own, and last the one for whoever can open files in the data directory. */
+struct places {
+    struct front_listener list[FRONT_LISTENERS_MAX];
+    char control[sizeof "unix:/control.sock" + sizeof(((struct galley *)0)->data_dir)];
+    unsigned count;
+};
+
+static void add_place(struct places *out, struct front_listener place)
+{
+    if (place.address[0] != '\0')
+        out->list[out->count++] = place;
+}
+
+static const char *text_of(const struct galley *galley, const char *section, const char *key)
+{
+    return config_text(config_section(galley->config, section), key);
+}
+
+static void list_places(struct galley *galley, struct places *out)
+{
+    out->count = 0;
+    snprintf(out->control, sizeof out->control, "unix:%s/control.sock", galley->data_dir);
+    add_place(out, (struct front_listener){.address = text_of(galley, "server", "listen")});
+    for (unsigned i = 0; i < listeners_count(galley->listeners); i++) {
+        const struct config_section *section = listeners_section(galley->listeners, i);
+        add_place(out, (struct front_listener){
+                           .address = config_text(section, "address"),
+                           .tls = listeners_tls(galley->listeners, i),
+                           .proxy_protocol = config_bool(section, "proxy_protocol"),
+                       });
+    }
+    galley->admin_listener = out->count;
+    add_place(out, (struct front_listener){.address = text_of(galley, "admin", "listen")});
+    add_place(out, (struct front_listener){.address = out->control, .local = true});
+}
+
+/* Of the listener that it came to: where all requests are sent, or NULL. */
+static const char *redirect_of(const struct galley *galley, const struct request *request)
+{
+    if (request->listener == 0 || request->listener > listeners_count(galley->listeners))
+        return NULL;
+    const char *to =
+        config_text(listeners_section(galley->listeners, request->listener - 1), "redirect_to");
+    bool acme = slice_starts(request->path, slice_str(ACME_PATH));
+    return *to && !acme ? to : NULL;
+}
+
+static void redirect(const struct request *request, struct response *response, const char *to)
+{
+    struct buf location = BUF_INIT;
+    buf_append_str(&location, to);
+    path_encode(request->path, &location);
+    if (request->query.len > 0)
+        buf_append_char(&location, '?');
+    buf_append_slice(&location, request->query);
+    response_header(response, "Location", buf_slice(&location));
+    response->status = 308;
+    buf_release(&location);
 }
 
 static void handle(struct request *request, struct response *response, void *arg)
 {
     struct galley *galley = arg;
-    gateway_handle(galley->gateway, request, response);
+    const char *to = redirect_of(galley, request);
+    if (to)
+        redirect(request, response, to);
+    else
+        gateway_handle(galley->gateway, request, response);
+}
+
+static bool trusts(const struct in6_addr *peer, void *arg)
+{
+    struct galley *galley = arg;
+    return gateway_trusts(galley->gateway, peer);
+}
+
+static enum err identify(struct request *request, struct in6_addr *client, void *arg)
+{
+    struct galley *galley = arg;
+    return gateway_identify(galley->gateway, request, client);
 }
 
 static void sent(struct request *request, const struct response *response, const struct sent *sent,
@@ -254,31 +340,10 @@ static enum priority priority(const struct request *request, void *arg)
     return gateway_priority(galley->gateway, request);
 }
 
-/* The first is the one that the banner names; the last is for whoever can open files in the data
- * directory. */
-struct places {
-    struct front_listener list[FRONT_LISTENERS_MAX];
-    char control[sizeof "unix:/control.sock" + sizeof(((struct galley *)0)->data_dir)];
-    unsigned count;
-};
-
-static void list_places(struct galley *galley, struct places *out)
-{
-    const struct config_section *server = config_section(galley->config, "server");
-    snprintf(out->control, sizeof out->control, "unix:%s/control.sock", galley->data_dir);
-    out->list[out->count++] = (struct front_listener){.address = config_text(server, "listen")};
-    for (unsigned i = 0; i < listeners_count(galley->listeners); i++)
-        out->list[out->count++] = (struct front_listener){
-            .address = config_text(listeners_section(galley->listeners, i), "address"),
-            .tls = listeners_tls(galley->listeners, i),
-        };
-    out->list[out->count++] = (struct front_listener){.address = out->control, .local = true};
-}
-
 static struct front *make_front(struct galley *galley)
 {
     const struct config_section *server = config_section(galley->config, "server");
-    struct places places = {.count = 0};
+    struct places places;
     list_places(galley, &places);
     struct front_options options = {
         .listeners = places.list,
@@ -298,6 +363,8 @@ static struct front *make_front(struct galley *galley)
         .handle = handle,
         .sent = sent,
         .priority = priority,
+        .trusts = trusts,
+        .identify = identify,
         .arg = galley,
     };
     return front_create(&options);
@@ -481,6 +548,15 @@ enum err galley_start(const struct config_source *source, const struct config *c
     return ERR_OK;
 }
 
+/* A balancer that looks at /readyz sends nobody any more before accepting ends. */
+static void serve_on(const struct galley *galley)
+{
+    int64_t delay_ms = config_int(config_section(galley_config(galley), "server"), "drain_delay");
+    struct timespec delay = {delay_ms / 1000, delay_ms % 1000 * 1000000};
+    while (clock_nanosleep(CLOCK_MONOTONIC, 0, &delay, &delay) == EINTR) {
+    }
+}
+
 bool galley_stop(struct galley **galley_ptr)
 {
     struct galley *galley = *galley_ptr;
@@ -489,6 +565,7 @@ bool galley_stop(struct galley **galley_ptr)
     galley->draining = true;
     lock_leave(&galley->reload_lock);
     log_write(LOG_INFO, "galley", "stopping");
+    serve_on(galley);
     undo(galley, STEPS);
     unsigned cut = galley->connections_cut;
     if (cut)

@@ -211,6 +211,19 @@ static void add_modules(struct route_list *list, struct galley *galley, const st
     free(mounts.list);
 }
 
+static struct cidr_list trusted_proxies(const struct config *config)
+{
+    const struct config_section *server = config_section(config, "server");
+    struct cidr_list list = {0};
+    char why[128];
+    for (unsigned i = 0; i < config_list_count(server, "trusted_proxies"); i++) {
+        struct slice text = slice_str(config_list_at(server, "trusted_proxies", i));
+        bool parsed = cidr_list_parse(&list, text, why, sizeof why);
+        assert(parsed); /* the configuration checked it */
+    }
+    return list;
+}
+
 enum err routes_plan(struct galley *galley, const struct config *config, struct plan **out,
                      char *why, size_t why_size)
 {
@@ -220,12 +233,15 @@ enum err routes_plan(struct galley *galley, const struct config *config, struct 
     add_modules(&list, galley, config);
     const struct config_section *compression = config_section(config, "compression");
     struct plan_options options = {
+        .trusted = trusted_proxies(config),
         .routes = list.specs,
         .route_count = list.count,
         .compress = config_bool(compression, "enabled"),
         .compress_min_bytes = (size_t)config_int(compression, "min_size"),
     };
     enum err err = plan_create(galley->gateway, &options, out, why, why_size);
+    if (err)
+        cidr_list_release(&options.trusted);
     free(list.specs);
     return err;
 }

@@ -75,7 +75,7 @@ static const struct config_key listener_keys[] = {
     {"hsts", CONFIG_DURATION, "365d", 0, 730 * CONFIG_DAY, CONFIG_RELOADS, NULL,
      "Under TLS, how long browsers are told to come back with TLS only (HSTS); 0ms: they are not "
      "told."},
-    {"redirect_to", CONFIG_ORIGIN, "", 0, 0, CONFIG_RELOADS, NULL,
+    {"redirect_to", CONFIG_ORIGIN, "", 0, 0, CONFIG_RESTART, NULL,
      "Where every request is sent with 308, the path kept; empty: they are served."},
     {"proxy_protocol", CONFIG_BOOL, "no", 0, 0, CONFIG_RESTART, NULL,
      "Whether each connection begins with a PROXY protocol header (v1 or v2); "

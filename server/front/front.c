@@ -13,12 +13,15 @@
 
 /* ---- Making */
 
-static void note_listener(struct listener *listener, const struct front_listener *option)
+static void note_listener(struct listener *listener, const struct front_listener *option,
+                          unsigned index)
 {
+    listener->index = index;
     static const char unix_prefix[] = "unix:";
     size_t skip = sizeof unix_prefix - 1;
     listener->unix_socket = strncmp(option->address, unix_prefix, skip) == 0;
     listener->local = option->local;
+    listener->proxy_protocol = option->proxy_protocol;
     listener->tls = option->tls ? tls_hold(option->tls) : NULL;
     const char *address = option->address + (listener->unix_socket ? skip : 0);
     listener->too_long = strlen(address) >= sizeof listener->address;
@@ -45,7 +48,7 @@ struct front *front_create(const struct front_options *options)
     front->listener_count = options->listener_count;
     front->listeners = mem_zalloc(options->listener_count * sizeof *front->listeners);
     for (unsigned i = 0; i < options->listener_count; i++)
-        note_listener(&front->listeners[i], &options->listeners[i]);
+        note_listener(&front->listeners[i], &options->listeners[i], i);
     table_init(front);
     ready_init(front);
     front->hub = hub_create(front);

@@ -14,6 +14,7 @@
 #define GALLEY_SERVER_FRONT_FRONT_H
 
 #include "base/clock.h"
+#include "base/ip.h"
 #include "base/ticker.h"
 #include "server/front/tls.h"
 #include "server/http/message.h"
@@ -26,6 +27,7 @@ struct front;
 struct front_listener {
     const char *address; /* "127.0.0.1:8080", "[::1]:0", "unix:/path" */
     struct tls *tls;     /* held by the front; NULL: HTTP as it is */
+    bool proxy_protocol; /* connections begin with its header, and come from trusted peers alone */
     bool local;          /* the control socket: whoever can open it may do everything */
 };
 
@@ -52,6 +54,11 @@ struct front_options {
      * front's. */
     void (*sent)(struct request *request, const struct response *response, const struct sent *sent,
                  void *arg);
+    /* May this peer say whom it speaks for (PROXY protocol)? NULL: nobody. */
+    bool (*trusts)(const struct in6_addr *peer, void *arg);
+    /* Finds out whose request it is, of what stands in its head: fills *client (the peer before),
+     * request->peer_trusted and ->secure. ERR_MALFORMED refuses it. NULL: the peer's. */
+    enum err (*identify)(struct request *request, struct in6_addr *client, void *arg);
     /* How much a request matters when there are too many; asked only then. NULL: all the same. */
     enum priority (*priority)(const struct request *request, void *arg);
     void *arg;

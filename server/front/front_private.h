@@ -17,6 +17,7 @@
 #include "server/front/tls_private.h"
 #include "server/http/body.h"
 #include "server/http/head.h"
+#include "server/http/proxy_protocol.h"
 
 #include <netinet/in.h>
 #include <semaphore.h>
@@ -87,7 +88,9 @@ struct service {
     size_t taken; /* of `in`: the head, and what was read of the body */
     struct request request;
     struct response response;
-    struct body_source source; /* body.c */
+    struct peer *client;               /* whose request it is, if not the connection's peer; held */
+    char client_address[IP_TEXT_SIZE]; /* if so */
+    struct body_source source;         /* body.c */
     struct body_decoder decoder;
     bool pulled;           /* somebody has begun to read the body */
     uint64_t body_bytes;   /* counted in front->body_bytes */
@@ -133,6 +136,8 @@ struct connection {
     int64_t fresh_ns;        /* from when on its first head is due */
     struct worker *worker;   /* or NULL */
     struct service *service; /* or NULL */
+    struct in6_addr ip;      /* the peer's, or of whom a trusted peer speaks for */
+    bool proxy_awaited;      /* the PROXY header has not come yet */
     struct tls_link *tls;    /* or NULL */
     bool shaken;             /* hands: the TLS handshake is done */
     struct buf in;           /* received; begins with the present request's head */
@@ -161,6 +166,8 @@ struct worker {
 struct listener {
     char address[sizeof(((struct sockaddr_un *)0)->sun_path)];
     struct tls *tls; /* or NULL */
+    unsigned index;
+    bool proxy_protocol;
     bool local, unix_socket, too_long;
     uint16_t port;
 };
@@ -183,6 +190,13 @@ static inline enum phase connection_phase(const struct connection *c)
 
 /* Closes the socket and forgets the connection. Threads: who has it. */
 void connection_close(struct connection *c);
+
+/* The peer of an address, made if need be, and held: as if it had one connection more. */
+struct peer *table_hold_peer(struct front *front, const struct in6_addr *ip);
+void table_let_peer_go(struct front *front, struct peer **peer);
+
+/* The connection is another's: a trusted peer has said so. False: who has too many. */
+bool table_rebind(struct connection *c, const struct in6_addr *ip);
 
 /* Takes in an accepted socket, making room if need be. NULL: there is no place, not even for saying
  * so; the socket is closed. Threads: the acceptor. */
@@ -218,6 +232,9 @@ enum io link_receive(struct connection *c, size_t room);
 
 /* Sends what the client takes at once; *sent bytes are gone. */
 enum io link_send(struct connection *c, struct slice bytes, size_t *sent);
+
+/* Takes the PROXY header that a connection begins with, and believes it. */
+enum io link_take_proxy_header(struct connection *c);
 
 /* Goes on with the handshake of a connection with TLS. IO_AGAIN: *wants_write says for what to
  * wait. IO_ENDED: it has failed, or the client is gone; TLS is over on this connection. */
@@ -270,7 +287,7 @@ void ready_push_classified(struct connection *c);
 /* Counts a handler of the connection's peer; false: it has as many as it may, and the connection
  * has been taken and will come back. */
 bool ready_enter_handler(struct connection *c);
-void ready_leave_handler(struct front *front, struct peer *peer);
+void ready_leave_handler(struct connection *c);
 
 /* Has one more worker run although enough do: they do not get on. */
 void ready_rouse(struct front *front);

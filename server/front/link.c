@@ -97,6 +97,27 @@ void link_end(struct connection *c)
     shutdown(c->fd, SHUT_WR);
 }
 
+/* ---- Before either */
+
+/* The header is looked at before it is taken: what follows it is TLS's, or HTTP's. */
+enum io link_take_proxy_header(struct connection *c)
+{
+    char bytes[PROXY_HEADER_MAX];
+    struct proxy_header header;
+    ssize_t n = recv(c->fd, bytes, sizeof bytes, MSG_PEEK | MSG_DONTWAIT);
+    if (n <= 0)
+        return n < 0 && would_block(errno) ? IO_AGAIN : IO_ENDED;
+    if (proxy_header_parse(slice_of(bytes, (size_t)n), &header))
+        return IO_ENDED;
+    if (header.size == 0)
+        return n == sizeof bytes ? IO_ENDED : IO_AGAIN;
+    if (recv(c->fd, bytes, header.size, MSG_DONTWAIT) != (ssize_t)header.size)
+        return IO_ENDED;
+    count_in(c, header.size);
+    c->proxy_awaited = false;
+    return !header.known || table_rebind(c, &header.source) ? IO_DONE : IO_ENDED;
+}
+
 /* ---- Either way */
 
 enum io link_receive_into(struct connection *c, void *out, size_t room, bool wait, size_t *got)

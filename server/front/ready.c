@@ -277,10 +277,16 @@ void ready_close(struct front *front)
 
 /* ---- Handlers of one peer */
 
+/* Whose request it is. */
+static struct peer *client_of(const struct connection *c)
+{
+    return c->service && c->service->client ? c->service->client : c->peer;
+}
+
 static void hold_back(struct run_queue *queue, struct connection *c)
 {
     lock_assert_held(&queue->lock);
-    struct peer *peer = c->peer;
+    struct peer *peer = client_of(c);
     connection_enter(c, PHASE_QUEUED, front_now_ns(c->front));
     c->worker = NULL;
     if (TAILQ_EMPTY(&peer->over))
@@ -308,7 +314,7 @@ static struct connection *let_go(struct run_queue *queue, struct peer *peer)
 bool ready_enter_handler(struct connection *c)
 {
     struct front *front = c->front;
-    struct peer *peer = c->peer;
+    struct peer *peer = client_of(c);
     unsigned most = front->options.requests_per_address;
     if (atomic_fetch_add(&peer->running, 1) < most)
         return true;
@@ -325,16 +331,17 @@ bool ready_enter_handler(struct connection *c)
     return room;
 }
 
-void ready_leave_handler(struct front *front, struct peer *peer)
+void ready_leave_handler(struct connection *c)
 {
+    struct front *front = c->front;
+    struct peer *peer = client_of(c);
     atomic_fetch_sub(&peer->running, 1);
     if (atomic_load(&peer->held_back) == 0)
         return;
     lock_acquire(&front->queue.lock);
-    struct connection *c = let_go(&front->queue, peer);
-    if (c) {
-        put_ready(&front->queue, c);
-    }
+    struct connection *next = let_go(&front->queue, peer);
+    if (next)
+        put_ready(&front->queue, next);
     rouse_and_leave(front, false);
 }
 

@@ -218,6 +218,7 @@ static void end_request(struct connection *c)
     c->served++;
     service->head_parsed = service->classified = service->answering = false;
     body_release(c);
+    table_let_peer_go(c->front, &service->client);
     response_reset(&service->response);
 }
 

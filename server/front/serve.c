@@ -149,6 +149,7 @@ static void begin_request(struct connection *c)
         .started_ns = front_now_ns(c->front),
         .local = c->listener->local,
         .local_port = c->listener->port,
+        .listener = c->listener->index,
         .secure = c->tls != NULL,
     };
     id_format(&id, service->request.id);
@@ -202,7 +203,7 @@ static enum next refuse(struct connection *c, enum err err)
 void serve_turned_away(struct connection *c)
 {
     atomic_fetch_add_explicit(&c->front->shed, 1, memory_order_relaxed);
-    if (c->tls && !c->shaken) { /* it would not understand */
+    if (c->proxy_awaited || (c->tls && !c->shaken)) { /* it would not understand */
         connection_close(c);
         return;
     }
@@ -282,7 +283,7 @@ static enum next serve_request(struct connection *c)
     int64_t began_ns = front_now_ns(c->front);
     body_begin(c);
     handle(c);
-    ready_leave_handler(c->front, c->peer);
+    ready_leave_handler(c);
     enum next next = send_response(c);
     own_add(&worker->busy_ns, (uint64_t)(front_now_ns(c->front) - began_ns));
     return next;
@@ -320,10 +321,48 @@ static enum next shake_hands(struct connection *c)
     return NEXT_REQUEST;
 }
 
+/* A balancer that is not trusted says nothing that we would believe. */
+static enum next take_proxy_header(struct connection *c)
+{
+    const struct front_options *options = &c->front->options;
+    if (!options->trusts || !options->trusts(&c->ip, options->arg)) {
+        log_write(LOG_DEBUG, "front", "%s is no trusted proxy", c->address);
+        return NEXT_CLOSE;
+    }
+    enum io io = link_take_proxy_header(c);
+    return io == IO_DONE ? NEXT_REQUEST : io == IO_AGAIN ? NEXT_WAIT : NEXT_CLOSE;
+}
+
+/* What comes before HTTP. */
+static enum next begin_connection(struct connection *c)
+{
+    enum next next = c->proxy_awaited ? take_proxy_header(c) : NEXT_REQUEST;
+    if (next == NEXT_REQUEST && c->tls && !c->shaken)
+        next = shake_hands(c);
+    return next;
+}
+
+/* Limits, caps and logs speak of the client, not of the proxy in front of us. */
+static enum err identify(struct connection *c)
+{
+    const struct front_options *options = &c->front->options;
+    struct service *service = c->service;
+    struct request *request = &service->request;
+    struct in6_addr client = c->ip;
+    enum err err = options->identify ? options->identify(request, &client, options->arg) : ERR_OK;
+    if (err || memcmp(&client, &c->ip, sizeof client) == 0)
+        return err;
+    service->client = table_hold_peer(c->front, &client);
+    ip_format(&client, service->client_address);
+    request->address = slice_str(service->client_address);
+    request->network = slice_of(&service->client->network, sizeof service->client->network);
+    return ERR_OK;
+}
+
 static enum next serve_one(struct connection *c)
 {
-    if (c->tls && !c->shaken) {
-        enum next next = shake_hands(c);
+    if (c->proxy_awaited || (c->tls && !c->shaken)) {
+        enum next next = begin_connection(c);
         if (next != NEXT_REQUEST)
             return next;
     }
@@ -334,6 +373,8 @@ static enum next serve_one(struct connection *c)
         begin_request(c);
         enum err err = parse_request(c);
         c->service->head_parsed = true;
+        if (!err)
+            err = identify(c);
         if (err)
             return refuse(c, err);
     }

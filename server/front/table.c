@@ -8,7 +8,6 @@
 #include "base/log.h"
 #include "base/mem.h"
 
-#include <arpa/inet.h>
 #include <assert.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -38,35 +37,26 @@ int64_t since_of(uint64_t word)
 
 /* ---- Addresses */
 
-/* One client is one IPv4 address or one IPv6 /64, which is what a customer gets at least; all that
- * come over Unix sockets are one. */
-static struct in6_addr network_of(const struct sockaddr *from)
+/* All that come over Unix sockets are one: the address ::. */
+static struct in6_addr ip_of(const struct sockaddr *from)
 {
-    struct in6_addr network = IN6ADDR_ANY_INIT;
+    struct in6_addr ip = IN6ADDR_ANY_INIT;
     if (from->sa_family == AF_INET6) {
-        network = ((const struct sockaddr_in6 *)from)->sin6_addr;
-        if (!IN6_IS_ADDR_V4MAPPED(&network))
-            memset(network.s6_addr + 8, 0, 8);
+        ip = ((const struct sockaddr_in6 *)from)->sin6_addr;
     } else if (from->sa_family == AF_INET) {
-        network.s6_addr[10] = network.s6_addr[11] = 0xFF;
-        memcpy(network.s6_addr + 12, &((const struct sockaddr_in *)from)->sin_addr, 4);
+        ip.s6_addr[10] = ip.s6_addr[11] = 0xFF;
+        memcpy(ip.s6_addr + 12, &((const struct sockaddr_in *)from)->sin_addr, 4);
     }
-    return network;
+    return ip;
 }
 
-static void format_address(const struct sockaddr *from, char out[INET6_ADDRSTRLEN])
+static void note_address(struct connection *c, const struct in6_addr *ip)
 {
-    const struct in6_addr *v6 = &((const struct sockaddr_in6 *)from)->sin6_addr;
-    const struct in_addr *v4 = &((const struct sockaddr_in *)from)->sin_addr;
-    out[0] = '\0';
-    if (from->sa_family == AF_INET6 && IN6_IS_ADDR_V4MAPPED(v6))
-        inet_ntop(AF_INET, v6->s6_addr + 12, out, INET6_ADDRSTRLEN);
-    else if (from->sa_family == AF_INET6)
-        inet_ntop(AF_INET6, v6, out, INET6_ADDRSTRLEN);
-    else if (from->sa_family == AF_INET)
-        inet_ntop(AF_INET, v4, out, INET6_ADDRSTRLEN);
+    c->ip = *ip;
+    if (c->listener->unix_socket && IN6_IS_ADDR_UNSPECIFIED(ip))
+        memcpy(c->address, "local", sizeof "local");
     else
-        memcpy(out, "local", sizeof "local");
+        ip_format(ip, c->address);
 }
 
 /* ---- Peers */
@@ -236,7 +226,7 @@ static struct connection *admit(struct front *front, int fd, const struct in6_ad
 struct connection *table_admit(struct front *front, const struct listener *listener, int fd,
                                const struct sockaddr *from)
 {
-    struct in6_addr network = network_of(from);
+    struct in6_addr ip = ip_of(from), network = ip_network(&ip);
     bool room;
     lock_acquire(&front->lock);
     struct connection *c = admit(front, fd, &network, &room);
@@ -247,10 +237,56 @@ struct connection *table_admit(struct front *front, const struct listener *liste
         return NULL;
     }
     c->listener = listener;
+    note_address(c, &ip);
+    c->proxy_awaited = listener->proxy_protocol;
     c->tls = listener->tls ? tls_accept(listener->tls, fd) : NULL;
-    format_address(from, c->address);
     c->turned_away = !room;
     return c;
+}
+
+struct peer *table_hold_peer(struct front *front, const struct in6_addr *ip)
+{
+    struct in6_addr network = ip_network(ip);
+    lock_acquire(&front->lock);
+    struct peer *peer = peer_take(front, &network);
+    peer->count++;
+    lock_leave(&front->lock);
+    return peer;
+}
+
+static void let_go(struct front *front, struct peer *peer)
+{
+    lock_assert_held(&front->lock);
+    if (--peer->count == 0)
+        peer_free(front, peer);
+}
+
+void table_let_peer_go(struct front *front, struct peer **peer)
+{
+    if (!*peer)
+        return;
+    lock_acquire(&front->lock);
+    let_go(front, *peer);
+    lock_leave(&front->lock);
+    *peer = NULL;
+}
+
+bool table_rebind(struct connection *c, const struct in6_addr *ip)
+{
+    struct front *front = c->front;
+    struct in6_addr network = ip_network(ip);
+    lock_acquire(&front->lock);
+    struct peer *peer = peer_take(front, &network), *before = c->peer;
+    bool room = peer->count < front->options.connections_per_address ||
+                evict_of(front, peer, front_now_ns(front));
+    TAILQ_REMOVE(&before->connections, c, of_peer);
+    TAILQ_INSERT_TAIL(&peer->connections, c, of_peer);
+    peer->count++;
+    c->peer = peer;
+    let_go(front, before);
+    lock_leave(&front->lock);
+    note_address(c, ip);
+    return room;
 }
 
 static void forget(struct connection *c)
@@ -259,8 +295,7 @@ static void forget(struct connection *c)
     lock_acquire(&front->lock);
     assert(connection_phase(c) != PHASE_FREE);
     TAILQ_REMOVE(&c->peer->connections, c, of_peer);
-    if (--c->peer->count == 0)
-        peer_free(front, c->peer);
+    let_go(front, c->peer);
     connection_enter(c, PHASE_FREE, 0);
     c->next_free = front->first_free;
     front->first_free = c;

@@ -8,6 +8,7 @@
 #ifndef GALLEY_SERVER_GATEWAY_GATEWAY_H
 #define GALLEY_SERVER_GATEWAY_GATEWAY_H
 
+#include "base/cidr.h"
 #include "base/clock.h"
 #include "base/metrics.h"
 #include "base/rate_limit.h"
@@ -57,6 +58,7 @@ struct plan_options {
     unsigned route_count;
     bool compress; /* text of at least so many bytes, for clients that take it so */
     size_t compress_min_bytes;
+    struct cidr_list trusted; /* proxies that are believed; taken over on ERR_OK */
 };
 
 /* ERR_VALIDATION for a pattern that is none, ERR_EXISTS for two routes of one method and shape; why
@@ -75,6 +77,10 @@ void gateway_swap(struct gateway *gateway, struct plan *plan);
 
 /* Serves one request: fills the response. gateway_sent has to follow. */
 void gateway_handle(struct gateway *gateway, struct request *request, struct response *response);
+
+/* As front.h's trusts and identify: of the present plan's trusted proxies. */
+bool gateway_trusts(struct gateway *gateway, const struct in6_addr *peer);
+enum err gateway_identify(struct gateway *gateway, struct request *request, struct in6_addr *client);
 
 /* What its route says; what has no route matters little. Looks at the head alone. */
 enum priority gateway_priority(struct gateway *gateway, const struct request *request);

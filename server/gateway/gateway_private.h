@@ -36,6 +36,7 @@ struct plan {
 
     /* What it says; immutable from the swap until nobody holds it. */
     struct route_table *routes;
+    struct cidr_list trusted;
     bool compress;
     size_t compress_min_bytes;
 };

@@ -112,6 +112,7 @@ enum err plan_create(struct gateway *gateway, const struct plan_options *options
     tie(gateway, routes, options->route_count);
     *out = take_free(gateway);
     (*out)->routes = routes;
+    (*out)->trusted = options->trusted;
     (*out)->compress = options->compress;
     (*out)->compress_min_bytes = options->compress_min_bytes;
     return ERR_OK;
@@ -121,6 +122,7 @@ static void empty(struct gateway *gateway, struct plan *plan)
 {
     lock_assert_held(&gateway->lock);
     route_table_destroy(&plan->routes);
+    cidr_list_release(&plan->trusted);
     plan->state = PLAN_FREE;
 }
 

@@ -85,6 +85,7 @@ struct request {
     int64_t received_ms;  /* wall clock */
     int64_t started_ns;   /* monotonic, when the head was complete */
     bool peer_trusted;    /* the peer may set X-Request-Id and forwarding headers */
+    unsigned listener;    /* that it came to, in the order of the front's */
     bool local;           /* came over the control socket: whoever can open it owns the data */
     bool secure;          /* the client speaks TLS, to us or to a trusted proxy */
     uint16_t local_port;  /* that it came to; 0 over a Unix socket */

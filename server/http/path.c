@@ -104,3 +104,17 @@ bool path_normalise(char *bytes, size_t len, struct slice *out)
     *out = slice_of(bytes, len);
     return true;
 }
+
+/* RFC 3986 section 3.3: unreserved, sub-delims, ':', '@' and '/' stand for themselves. */
+void path_encode(struct slice path, struct buf *out)
+{
+    static const char plain[] = "-._~!$&'()*+,;=:@/";
+    for (size_t i = 0; i < path.len; i++) {
+        unsigned char c = (unsigned char)path.ptr[i];
+        bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+        if (letter || (c && strchr(plain, c)))
+            buf_append_char(out, (char)c);
+        else
+            buf_printf(out, "%%%02X", c);
+    }
+}

@@ -11,6 +11,9 @@ int hex_digit(char c);
  * broken escapes, %2F, backslashes, control characters and invalid UTF-8 are refused. */
 bool path_normalise(char *bytes, size_t len, struct slice *out);
 
+/* Appends a normalised path as it may stand in a URI. */
+void path_encode(struct slice path, struct buf *out);
+
 /* Appends `text` without its percent escapes; with `plus`, '+' is a space. False: a broken escape.
  */
 bool path_decode(struct slice text, bool plus, struct buf *out);

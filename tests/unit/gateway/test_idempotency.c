@@ -135,7 +135,7 @@ struct attempt {
     char location[256];
 };
 
-static int send(struct fixture *f, struct attempt *attempt)
+static int send_attempt(struct fixture *f, struct attempt *attempt)
 {
     struct buf authorization = BUF_INIT;
     struct call call;
@@ -161,7 +161,7 @@ static int send(struct fixture *f, struct attempt *attempt)
 
 static int post(struct fixture *f, const char *key)
 {
-    return send(f, &(struct attempt){.key = key});
+    return send_attempt(f, &(struct attempt){.key = key});
 }
 
 /* ---- Replays. */
@@ -177,8 +177,8 @@ static void test_idempotency_executes_a_repeated_request_once(void **state)
 static void test_idempotency_replays_the_whole_answer_and_says_so(void **state)
 {
     struct attempt first = {.key = "k"}, again = {.key = "k"};
-    send(*state, &first);
-    send(*state, &again);
+    send_attempt(*state, &first);
+    send_attempt(*state, &again);
     assert_string_equal(first.replayed, "");
     assert_string_equal(again.replayed, "true");
     assert_string_equal(again.answer, "{\"order\":1}");
@@ -204,15 +204,15 @@ static void test_idempotency_executes_other_keys(void **state)
 static void test_idempotency_ignores_the_key_where_the_route_does_not_honour_it(void **state)
 {
     struct attempt attempt = {.key = "k", .path = "/plain"};
-    send(*state, &attempt);
-    send(*state, &attempt);
+    send_attempt(*state, &attempt);
+    send_attempt(*state, &attempt);
     assert_int_equal(orders(*state), 2);
 }
 
 static void test_idempotency_keeps_routes_apart(void **state)
 {
-    send(*state, &(struct attempt){.key = "k", .path = "/orders"});
-    send(*state, &(struct attempt){.key = "k", .path = "/gifts"});
+    send_attempt(*state, &(struct attempt){.key = "k", .path = "/orders"});
+    send_attempt(*state, &(struct attempt){.key = "k", .path = "/gifts"});
     assert_int_equal(orders(*state), 2);
 }
 
@@ -225,7 +225,7 @@ static void test_idempotency_keeps_users_apart(void **state)
     jwt_issue(f->jwt, &bob, NOW_MS, HOUR_MS, &token);
     struct attempt of_bob = {.key = "k", .token = &token};
     post(f, "k");
-    assert_int_equal(send(f, &of_bob), 201);
+    assert_int_equal(send_attempt(f, &of_bob), 201);
     assert_string_equal(of_bob.replayed, "");
     assert_int_equal(orders(f), 2);
     buf_release(&token);
@@ -240,7 +240,7 @@ static void test_idempotency_replays_after_a_restart(void **state)
     fixture_open_store(f);
     fixture_open_gateway(f, routes, 3);
     struct attempt again = {.key = "k"};
-    assert_int_equal(send(f, &again), 201);
+    assert_int_equal(send_attempt(f, &again), 201);
     assert_string_equal(again.replayed, "true");
     assert_int_equal(orders(f), 1);
 }
@@ -252,9 +252,9 @@ static void test_idempotency_refuses_the_key_of_another_request(void **state)
     struct attempt other_body = {.key = "k", .body = "{\"qty\":2}"};
     struct attempt other_query = {.key = "k", .query = "a=1"};
     post(*state, "k");
-    assert_int_equal(send(*state, &other_body), 422);
+    assert_int_equal(send_attempt(*state, &other_body), 422);
     assert_non_null(strstr(other_body.answer, "IDEMPOTENCY_KEY_REUSED"));
-    assert_int_equal(send(*state, &other_query), 422);
+    assert_int_equal(send_attempt(*state, &other_query), 422);
     assert_int_equal(post(*state, "k"), 201);
     assert_int_equal(orders(*state), 1);
 }
@@ -345,7 +345,7 @@ static void test_idempotency_forgets_what_did_not_commit(void **state)
     assert_int_equal(records(*state), 0);
     next_result = ERR_OK;
     struct attempt again = {.key = "k"};
-    assert_int_equal(send(*state, &again), 201);
+    assert_int_equal(send_attempt(*state, &again), 201);
     assert_string_equal(again.replayed, "");
     assert_int_equal(orders(*state), 1);
 }
@@ -359,7 +359,7 @@ static void test_idempotency_forgets_after_24_hours(void **state)
     assert_int_equal(orders(f), 1);
     clock_fake_advance(&f->time, 1);
     struct attempt again = {.key = "k"};
-    assert_int_equal(send(f, &again), 201);
+    assert_int_equal(send_attempt(f, &again), 201);
     assert_string_equal(again.replayed, "");
     assert_int_equal(orders(f), 2);
 }
@@ -385,7 +385,7 @@ static void test_idempotency_sweep_drops_what_has_expired_and_nothing_else(void 
     gateway_sweep(f->gateway, clock_wall_ms(&f->time.clock));
     assert_int_equal(records(f), both / 2);
     struct attempt young = {.key = "young"};
-    send(f, &young);
+    send_attempt(f, &young);
     assert_string_equal(young.replayed, "true");
 }
 
