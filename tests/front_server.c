@@ -13,6 +13,7 @@
  * GET /chunks?size=N               likewise, without saying how many
  * POST /up       counts what comes without keeping it; ?max=N stops reading there
  * POST /ignore   does not look at its body
+ * GET /stats     figures, of critical priority
  * GET /small     100 bytes, for measuring; GET /low is of low, GET /critical of critical priority
  */
 #include "base/log.h"
@@ -61,6 +62,7 @@ static struct setting settings[SETTINGS] = {
     [DRAIN_MS] = {"drain_ms", 5000},
 };
 
+static struct front *the_front;
 static struct event *never, *second;
 static _Atomic int64_t second_ms;
 
@@ -249,6 +251,16 @@ static void answer_up(struct request *request, struct response *response)
     response_json(response, 200);
 }
 
+static void answer_stats(struct request *request, struct response *response)
+{
+    struct front_stats stats;
+    (void)request;
+    front_stats(the_front, &stats);
+    buf_printf(&response->body, "{\"queued\":%u,\"feeds\":%u,\"connections\":%u}", stats.queued,
+               stats.feeds, stats.connections);
+    response_json(response, 200);
+}
+
 static void answer_none(struct request *request, struct response *response)
 {
     (void)request;
@@ -264,11 +276,11 @@ static const struct {
     const char *path;
     void (*answer)(struct request *request, struct response *response);
 } answers[] = {
-    {"/small", answer_small},   {"/hold", answer_hold},   {"/big", answer_big},
-    {"/stream", answer_stream}, {"/none", answer_none},   {"/private", answer_unauthenticated},
-    {"/tick", answer_tick},     {"/down", answer_down},   {"/chunks", answer_chunks},
-    {"/up", answer_up},         {"/ignore", answer_none}, {"/low", answer_small},
-    {"/critical", answer_small}};
+    {"/small", answer_small},    {"/hold", answer_hold},   {"/big", answer_big},
+    {"/stream", answer_stream},  {"/none", answer_none},   {"/private", answer_unauthenticated},
+    {"/tick", answer_tick},      {"/down", answer_down},   {"/chunks", answer_chunks},
+    {"/up", answer_up},          {"/ignore", answer_none}, {"/low", answer_small},
+    {"/critical", answer_small}, {"/stats", answer_stats}};
 
 /* ---- What the front calls */
 
@@ -288,13 +300,13 @@ static void handle(struct request *request, struct response *response, void *arg
 static enum priority priority(const struct request *request, void *arg)
 {
     (void)arg;
-    if (slice_is(request->path, "/critical"))
+    if (slice_is(request->path, "/critical") || slice_is(request->path, "/stats"))
         return PRIORITY_CRITICAL;
     return slice_is(request->path, "/low") ? PRIORITY_LOW : PRIORITY_NORMAL;
 }
 
-static void sent(struct request *request, const struct response *response,
-                 const struct sent *sent, void *arg)
+static void sent(struct request *request, const struct response *response, const struct sent *sent,
+                 void *arg)
 {
     (void)arg;
     if (!request->route)
@@ -369,7 +381,7 @@ static int serve(struct ticker *ticker, const sigset_t *stop)
 {
     char why[256];
     int signal;
-    struct front *front = make_front(ticker);
+    struct front *front = the_front = make_front(ticker);
     if (front_listen(front, why, sizeof why) != ERR_OK) {
         fprintf(stderr, "front_server: %s\n", why);
         front_close(&front);

@@ -205,7 +205,7 @@ void front_stats(struct front *front, struct front_stats *out)
         .workers = front->workers_started,
         .workers_max = front->queue.most,
         .connections = front->live,
-        .queued = front->queue.waiting,
+        .queued = front->queue.waiting + front->queue.held_back,
         .feeds = hub_feeds(front->hub),
         .accepted = front->accepted,
         .evicted = front->evicted,

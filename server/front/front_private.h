@@ -62,18 +62,24 @@ enum errand {
 
 TAILQ_HEAD(connections, connection);
 
+/* What a connection that is ready waits for. */
+enum line {
+    LINE_READY,      /* a worker, who reads its head */
+    LINE_CLASSIFIED, /* an ordinary worker: its head has been read */
+    LINE_HELD_BACK,  /* that fewer handlers of its client run */
+    LINES
+};
+
 /* One client: an IPv4 address or an IPv6 /64, with all its connections. */
 struct peer {
     struct in6_addr network;
-    struct peer *next;              /* in its list of the table */
-    unsigned count;                 /* connections; guarded by the table's lock */
-    struct connections connections; /* likewise */
-    atomic_uint running;            /* handlers */
-    atomic_uint held_back;          /* connections in `over`; written under the queue's lock */
-    struct connections ready;       /* for a worker; guarded by the queue's lock */
-    struct connections over;        /* wait for `running` to fall; likewise */
-    TAILQ_ENTRY(peer) turn;         /* in the queue, while `ready` has any */
-    TAILQ_ENTRY(peer) held;         /* likewise, while `over` has any */
+    struct peer *next;                 /* in its list of the table */
+    unsigned count;                    /* connections; guarded by the table's lock */
+    struct connections connections;    /* likewise */
+    atomic_uint running;               /* handlers */
+    atomic_uint held_back;             /* of `waiting`; written under the queue's lock */
+    struct connections waiting[LINES]; /* guarded by the queue's lock */
+    TAILQ_ENTRY(peer) turn[LINES];     /* in the queue, while `waiting` has any */
 };
 
 /* What serving a request takes: lent to a connection for as long as it needs it. */
@@ -255,9 +261,7 @@ enum err link_why_ended(const struct connection *c);
 
 struct run_queue {
     struct lock lock;
-    TAILQ_HEAD(, peer) turns;      /* who has any ready, in turn */
-    TAILQ_HEAD(, peer) holding;    /* who has any held back */
-    struct connections classified; /* not critical, looked at by a reserved worker */
+    TAILQ_HEAD(, peer) turns[LINES]; /* who has any waiting, in turn */
     bool closed;
     bool starting, start_failed;         /* a worker */
     struct worker *idle, *idle_reserved; /* stacks of sleepers */
@@ -268,7 +272,7 @@ struct run_queue {
     /* Written under the lock, read anywhere. */
     atomic_uint started; /* ordinary workers */
     atomic_uint waiting; /* ready and classified */
-    atomic_uint held;    /* held back */
+    atomic_uint held_back;
 };
 
 void ready_init(struct front *front);
@@ -296,9 +300,9 @@ void ready_join(struct worker *worker);
 /* Some wait. */
 bool ready_is_crowded(struct front *front);
 
-/* Takes out those that have waited since before then. Returns since when the first of those waits
- * that want nothing but a worker; INT64_MAX: none. */
-int64_t ready_take_overdue(struct front *front, int64_t since_ns, struct connections *out);
+/* Takes out those that have waited too long. Returns since when the first of those waits that want
+ * nothing but a worker, or INT64_MAX. */
+int64_t ready_take_overdue(struct front *front, int64_t now_ns, struct connections *out);
 
 /* Wakes all workers with NULL; what was queued stays. */
 void ready_close(struct front *front);

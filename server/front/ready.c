@@ -29,9 +29,8 @@ void ready_init(struct front *front)
     queue->running_max = processors > RUNNING_MIN / 2 ? 2 * (unsigned)processors : RUNNING_MIN;
     queue->most = front->options.workers - front->reserved_workers;
     lock_init(&queue->lock, LOCK_RANK_FRONT_QUEUE);
-    TAILQ_INIT(&queue->turns);
-    TAILQ_INIT(&queue->holding);
-    TAILQ_INIT(&queue->classified);
+    for (enum line line = 0; line < LINES; line++)
+        TAILQ_INIT(&queue->turns[line]);
 }
 
 void ready_release(struct front *front)
@@ -141,49 +140,45 @@ void ready_join(struct worker *worker)
 
 /* ---- In and out */
 
-static void put_ready(struct run_queue *queue, struct connection *c)
+static void put(struct run_queue *queue, enum line line, struct peer *peer, struct connection *c)
 {
     lock_assert_held(&queue->lock);
-    struct peer *peer = c->peer;
     c->worker = NULL;
-    if (TAILQ_EMPTY(&peer->ready))
-        TAILQ_INSERT_TAIL(&queue->turns, peer, turn);
-    TAILQ_INSERT_TAIL(&peer->ready, c, in_queue);
-    queue->waiting++;
+    if (TAILQ_EMPTY(&peer->waiting[line]))
+        TAILQ_INSERT_TAIL(&queue->turns[line], peer, turn[line]);
+    TAILQ_INSERT_TAIL(&peer->waiting[line], c, in_queue);
+    if (line == LINE_HELD_BACK)
+        queue->held_back++;
+    else
+        queue->waiting++;
 }
 
-static struct connection *take_ready_of(struct run_queue *queue, struct peer *peer)
+/* The first of this peer, which has one. */
+static struct connection *take_of(struct run_queue *queue, enum line line, struct peer *peer)
 {
     lock_assert_held(&queue->lock);
-    struct connection *c = TAILQ_FIRST(&peer->ready);
-    TAILQ_REMOVE(&peer->ready, c, in_queue);
-    if (TAILQ_EMPTY(&peer->ready))
-        TAILQ_REMOVE(&queue->turns, peer, turn);
-    queue->waiting--;
+    struct connection *c = TAILQ_FIRST(&peer->waiting[line]);
+    TAILQ_REMOVE(&peer->waiting[line], c, in_queue);
+    if (TAILQ_EMPTY(&peer->waiting[line]))
+        TAILQ_REMOVE(&queue->turns[line], peer, turn[line]);
+    if (line == LINE_HELD_BACK)
+        queue->held_back--;
+    else
+        queue->waiting--;
     return c;
 }
 
 /* Of the peer whose turn it is, which then is the last. */
-static struct connection *take_ready(struct run_queue *queue)
+static struct connection *take(struct run_queue *queue, enum line line)
 {
-    struct peer *peer = TAILQ_FIRST(&queue->turns);
+    struct peer *peer = TAILQ_FIRST(&queue->turns[line]);
     if (!peer)
         return NULL;
-    struct connection *c = take_ready_of(queue, peer);
-    if (!TAILQ_EMPTY(&peer->ready)) {
-        TAILQ_REMOVE(&queue->turns, peer, turn);
-        TAILQ_INSERT_TAIL(&queue->turns, peer, turn);
+    struct connection *c = take_of(queue, line, peer);
+    if (!TAILQ_EMPTY(&peer->waiting[line])) {
+        TAILQ_REMOVE(&queue->turns[line], peer, turn[line]);
+        TAILQ_INSERT_TAIL(&queue->turns[line], peer, turn[line]);
     }
-    return c;
-}
-
-static struct connection *take_classified(struct run_queue *queue)
-{
-    struct connection *c = TAILQ_FIRST(&queue->classified);
-    if (!c)
-        return NULL;
-    TAILQ_REMOVE(&queue->classified, c, in_queue);
-    queue->waiting--;
     return c;
 }
 
@@ -204,7 +199,7 @@ void ready_push_all(struct front *front, struct connections *list)
         TAILQ_REMOVE(list, c, in_queue);
         c->queued_ns = now_ns;
         connection_enter(c, PHASE_QUEUED, now_ns);
-        put_ready(queue, c);
+        put(queue, LINE_READY, c->peer, c);
     }
     rouse_and_leave(front, false);
 }
@@ -212,21 +207,18 @@ void ready_push_all(struct front *front, struct connections *list)
 void ready_push_classified(struct connection *c)
 {
     struct front *front = c->front;
-    struct run_queue *queue = &front->queue;
     connection_enter(c, PHASE_QUEUED, front_now_ns(front));
-    lock_acquire(&queue->lock);
-    c->worker = NULL;
-    TAILQ_INSERT_TAIL(&queue->classified, c, in_queue);
-    queue->waiting++;
+    lock_acquire(&front->queue.lock);
+    put(&front->queue, LINE_CLASSIFIED, c->peer, c);
     rouse_and_leave(front, false);
 }
 
 static struct connection *take_for(struct run_queue *queue, const struct worker *worker)
 {
     if (worker->reserved)
-        return is_exhausted(queue) ? take_ready(queue) : NULL;
-    struct connection *c = take_classified(queue);
-    return c ? c : take_ready(queue);
+        return is_exhausted(queue) ? take(queue, LINE_READY) : NULL;
+    struct connection *c = take(queue, LINE_CLASSIFIED);
+    return c ? c : take(queue, LINE_READY);
 }
 
 static void lie_down(struct run_queue *queue, struct worker *worker)
@@ -262,7 +254,7 @@ void ready_rouse(struct front *front)
 
 bool ready_is_crowded(struct front *front)
 {
-    return front->queue.waiting + front->queue.held > 0;
+    return front->queue.waiting + front->queue.held_back > 0;
 }
 
 void ready_close(struct front *front)
@@ -283,32 +275,6 @@ static struct peer *client_of(const struct connection *c)
     return c->service && c->service->client ? c->service->client : c->peer;
 }
 
-static void hold_back(struct run_queue *queue, struct connection *c)
-{
-    lock_assert_held(&queue->lock);
-    struct peer *peer = client_of(c);
-    connection_enter(c, PHASE_QUEUED, front_now_ns(c->front));
-    c->worker = NULL;
-    if (TAILQ_EMPTY(&peer->over))
-        TAILQ_INSERT_TAIL(&queue->holding, peer, held);
-    TAILQ_INSERT_TAIL(&peer->over, c, in_queue);
-    queue->held++;
-}
-
-static struct connection *let_go(struct run_queue *queue, struct peer *peer)
-{
-    lock_assert_held(&queue->lock);
-    struct connection *c = TAILQ_FIRST(&peer->over);
-    if (!c)
-        return NULL;
-    TAILQ_REMOVE(&peer->over, c, in_queue);
-    if (TAILQ_EMPTY(&peer->over))
-        TAILQ_REMOVE(&queue->holding, peer, held);
-    atomic_fetch_sub(&peer->held_back, 1);
-    queue->held--;
-    return c;
-}
-
 /* Counts first and looks again after saying that it waits, as who leaves looks for those who wait
  * after counting itself out: neither can miss the other. */
 bool ready_enter_handler(struct connection *c)
@@ -325,10 +291,17 @@ bool ready_enter_handler(struct connection *c)
         atomic_fetch_add(&peer->running, 1);
         atomic_fetch_sub(&peer->held_back, 1);
     } else {
-        hold_back(&front->queue, c);
+        connection_enter(c, PHASE_QUEUED, front_now_ns(front));
+        put(&front->queue, LINE_HELD_BACK, peer, c);
     }
     lock_leave(&front->queue.lock);
     return room;
+}
+
+static struct connection *let_go(struct run_queue *queue, struct peer *peer)
+{
+    atomic_fetch_sub(&peer->held_back, 1);
+    return take_of(queue, LINE_HELD_BACK, peer);
 }
 
 void ready_leave_handler(struct connection *c)
@@ -339,45 +312,53 @@ void ready_leave_handler(struct connection *c)
     if (atomic_load(&peer->held_back) == 0)
         return;
     lock_acquire(&front->queue.lock);
-    struct connection *next = let_go(&front->queue, peer);
-    if (next)
-        put_ready(&front->queue, next);
+    if (!TAILQ_EMPTY(&peer->waiting[LINE_HELD_BACK])) {
+        struct connection *next = let_go(&front->queue, peer);
+        put(&front->queue, LINE_CLASSIFIED, next->peer, next);
+    }
     rouse_and_leave(front, false);
 }
 
 /* ---- Who has waited too long */
 
-static bool is_overdue(const struct connection *c, int64_t since_ns)
+/* What matters little is refused after a quarter of the time, if it is known by then. */
+static bool is_overdue(const struct connection *c, int64_t now_ns)
 {
-    return c && c->queued_ns < since_ns;
+    if (!c)
+        return false;
+    int64_t limit_ns = c->front->options.queue_timeout_ms * 1000000;
+    bool low = c->service && c->service->classified && c->service->priority == PRIORITY_LOW;
+    return now_ns - c->queued_ns > (low ? limit_ns / 4 : limit_ns);
 }
 
-static int64_t earlier(int64_t first_ns, const struct connection *c)
+/* Of one line. Returns since when the first of the others waits. */
+static int64_t take_overdue(struct run_queue *queue, enum line line, int64_t now_ns,
+                            struct connections *out)
 {
-    return c && c->queued_ns < first_ns ? c->queued_ns : first_ns;
-}
-
-/* Lists are in the order of coming, but for those that came back: they are found a little later. */
-int64_t ready_take_overdue(struct front *front, int64_t since_ns, struct connections *out)
-{
-    struct run_queue *queue = &front->queue;
     struct peer *peer, *next;
     int64_t first_ns = INT64_MAX;
-    lock_acquire(&queue->lock);
-    while (is_overdue(TAILQ_FIRST(&queue->classified), since_ns))
-        TAILQ_INSERT_TAIL(out, take_classified(queue), in_queue);
-    for (peer = TAILQ_FIRST(&queue->turns); peer; peer = next) {
-        next = TAILQ_NEXT(peer, turn);
-        while (is_overdue(TAILQ_FIRST(&peer->ready), since_ns))
-            TAILQ_INSERT_TAIL(out, take_ready_of(queue, peer), in_queue);
-        first_ns = earlier(first_ns, TAILQ_FIRST(&peer->ready));
+    for (peer = TAILQ_FIRST(&queue->turns[line]); peer; peer = next) {
+        next = TAILQ_NEXT(peer, turn[line]);
+        while (is_overdue(TAILQ_FIRST(&peer->waiting[line]), now_ns)) {
+            struct connection *c =
+                line == LINE_HELD_BACK ? let_go(queue, peer) : take_of(queue, line, peer);
+            TAILQ_INSERT_TAIL(out, c, in_queue);
+        }
+        const struct connection *first = TAILQ_FIRST(&peer->waiting[line]);
+        if (first && first->queued_ns < first_ns)
+            first_ns = first->queued_ns;
     }
-    for (peer = TAILQ_FIRST(&queue->holding); peer; peer = next) {
-        next = TAILQ_NEXT(peer, held);
-        while (is_overdue(TAILQ_FIRST(&peer->over), since_ns))
-            TAILQ_INSERT_TAIL(out, let_go(queue, peer), in_queue);
-    }
-    first_ns = earlier(first_ns, TAILQ_FIRST(&queue->classified));
-    lock_leave(&queue->lock);
     return first_ns;
+}
+
+/* Lines are in the order of coming, but for those that came back: they are found a little later. */
+int64_t ready_take_overdue(struct front *front, int64_t now_ns, struct connections *out)
+{
+    struct run_queue *queue = &front->queue;
+    lock_acquire(&queue->lock);
+    int64_t ready_ns = take_overdue(queue, LINE_READY, now_ns, out);
+    int64_t classified_ns = take_overdue(queue, LINE_CLASSIFIED, now_ns, out);
+    take_overdue(queue, LINE_HELD_BACK, now_ns, out);
+    lock_leave(&queue->lock);
+    return ready_ns < classified_ns ? ready_ns : classified_ns;
 }

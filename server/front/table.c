@@ -13,6 +13,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#define MOMENT_NS  INT64_C(1000000)
 #define PHASE_MASK UINT64_C(15) /* of the word; the time loses 16 ns of precision */
 
 static const bool waits_for_client[PHASE_COUNT] = {
@@ -79,8 +80,8 @@ static struct peer *peer_take(struct front *front, const struct in6_addr *networ
     struct peer *peer = mem_zalloc(sizeof *peer);
     peer->network = *network;
     TAILQ_INIT(&peer->connections);
-    TAILQ_INIT(&peer->ready);
-    TAILQ_INIT(&peer->over);
+    for (enum line line = 0; line < LINES; line++)
+        TAILQ_INIT(&peer->waiting[line]);
     peer->next = *list;
     *list = peer;
     return peer;
@@ -89,7 +90,8 @@ static struct peer *peer_take(struct front *front, const struct in6_addr *networ
 static void peer_free(struct front *front, struct peer *peer)
 {
     struct peer **link = peer_list(front, &peer->network);
-    assert(TAILQ_EMPTY(&peer->ready) && TAILQ_EMPTY(&peer->over));
+    for (enum line line = 0; line < LINES; line++)
+        assert(TAILQ_EMPTY(&peer->waiting[line]));
     while (*link != peer)
         link = &(*link)->next;
     *link = peer->next;
@@ -183,12 +185,21 @@ static struct connection *take_free(struct front *front)
     return c;
 }
 
-/* True if there is a place for one more of this peer. */
-static bool make_room(struct front *front, struct peer *peer, int64_t now_ns)
+static bool find_room(struct front *front, struct peer *peer, int64_t now_ns)
 {
-    if (peer->count >= front->options.connections_per_address && !evict_of(front, peer, now_ns))
+    if (peer->count > front->options.connections_per_address && !evict_of(front, peer, now_ns))
         return false;
     return front->live < front->options.connections || evict_any(front, now_ns);
+}
+
+/* True if there is a place for one more of this peer. Who has just been answered may look busy for
+ * a moment; the acceptor waits no longer than that, as all others wait with it. */
+static bool make_room(struct front *front, struct peer *peer, int64_t now_ns)
+{
+    if (find_room(front, peer, now_ns))
+        return true;
+    lock_cond_wait_until(&front->changed, &front->lock, clock_mono_ns(&clock_system) + MOMENT_NS);
+    return find_room(front, peer, now_ns);
 }
 
 static void fill(struct connection *c, struct front *front, int fd, struct peer *peer,
@@ -201,7 +212,6 @@ static void fill(struct connection *c, struct front *front, int fd, struct peer 
     c->fd = fd;
     c->came_ns = c->fresh_ns = now_ns;
     c->peer = peer;
-    peer->count++;
     TAILQ_INSERT_TAIL(&peer->connections, c, of_peer);
     connection_enter(c, PHASE_FRESH, now_ns);
     front->accepted++;
@@ -214,12 +224,15 @@ static struct connection *admit(struct front *front, int fd, const struct in6_ad
 {
     int64_t now_ns = front_now_ns(front);
     struct peer *peer = peer_take(front, network);
+    peer->count++; /* so that it stays while we wait */
     *room = make_room(front, peer, now_ns);
     struct connection *c = take_free(front);
     if (c)
         fill(c, front, fd, peer, now_ns);
-    else if (peer->count == 0)
+    else if (peer->count == 1)
         peer_free(front, peer);
+    else
+        peer->count--;
     return c;
 }
 

@@ -3,6 +3,7 @@
 //   const [answer] = await server.talk('GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n');
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
+import { readdirSync } from 'node:fs';
 import path from 'node:path';
 import readline from 'node:readline';
 
@@ -40,8 +41,22 @@ export class FrontServer {
         return new Promise((resolve) => this.#waiting.push({ pattern, resolve }));
     }
 
-    connect() {
-        return RawConnection.open(this.port);
+    connect(from) {
+        return RawConnection.open(this.port, '127.0.0.1', from);
+    }
+
+    async stats() {
+        const [answer] = await this.talk('GET /stats HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n');
+        return JSON.parse(answer.body);
+    }
+
+    // Until so many connections wait for a worker.
+    async waitsFor(count) {
+        while ((await this.stats()).queued < count) await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+
+    threads() {
+        return readdirSync(`/proc/${this.child.pid}/task`).length;
     }
 
     // Sends these bytes and gives all answers, once the server has closed.

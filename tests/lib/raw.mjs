@@ -9,15 +9,15 @@ export class RawConnection {
     #closed = false;
     #wake = () => {};
 
-    static async open(port, host = '127.0.0.1') {
+    static async open(port, host = '127.0.0.1', localAddress = undefined) {
         const connection = new RawConnection();
-        await connection.#connect(port, host);
+        await connection.#connect(port, host, localAddress);
         return connection;
     }
 
-    #connect(port, host) {
+    #connect(port, host, localAddress) {
         return new Promise((resolve, reject) => {
-            this.socket = net.connect({ port, host, noDelay: true }, resolve);
+            this.socket = net.connect({ port, host, localAddress, noDelay: true }, resolve);
             this.socket.on('error', reject); // after the connection stands: the end, seen by 'close'
             this.socket.on('data', (bytes) => {
                 this.#received = Buffer.concat([this.#received, bytes]);

@@ -1,0 +1,108 @@
+// What the front does when there is more to do than can be done at once.
+import assert from 'node:assert/strict';
+import test from 'node:test';
+
+import { FrontServer, parseAll } from '../lib/front_server.mjs';
+
+const get = (target) => `GET ${target} HTTP/1.1\r\nHost: shop.example\r\n\r\n`;
+
+async function holdAll(server, count) {
+    const holders = [];
+    for (let i = 0; i < count; i++) holders.push(await server.hold());
+    return holders;
+}
+
+async function ask(server, target, from) {
+    const connection = await server.connect(from);
+    connection.send(get(target));
+    const response = await connection.response();
+    connection.destroy();
+    return response;
+}
+
+test('what is critical is served while all workers are held', async (t) => {
+    const server = await FrontServer.start(t, { workers: 4 });
+    await holdAll(server, 4);
+    assert.equal((await ask(server, '/critical')).status, 200);
+    server.release(4);
+});
+
+test('who waits too long for a worker gets 503 with Retry-After', async (t) => {
+    const server = await FrontServer.start(t, { workers: 2, queue_ms: 300 });
+    await holdAll(server, 2);
+    const answers = await Promise.all(Array.from({ length: 20 }, () => ask(server, '/small')));
+    for (const { status, headers } of answers) {
+        assert.equal(status, 503);
+        assert.equal(headers['retry-after'], '1');
+    }
+    server.release(2);
+});
+
+test('those who wait are served when a worker is free', async (t) => {
+    const server = await FrontServer.start(t, { workers: 2 });
+    await holdAll(server, 2);
+    const waiting = Array.from({ length: 20 }, () => ask(server, '/small'));
+    await server.waitsFor(20);
+    server.release(2);
+    for (const answer of await Promise.all(waiting)) assert.equal(answer.status, 200);
+});
+
+test('of low priority is refused earlier than the others', async (t) => {
+    const server = await FrontServer.start(t, { workers: 1, queue_ms: 10_000 });
+    await holdAll(server, 1);
+    const low = ask(server, '/low'), normal = ask(server, '/small');
+    assert.equal((await low).status, 503); // while the worker is still held
+    server.release(1);
+    assert.equal((await normal).status, 200);
+});
+
+test('one address runs no more handlers at once than it may; another is served at once', async (t) => {
+    const server = await FrontServer.start(t, { workers: 8, at_once: 2 });
+    await holdAll(server, 2);
+    let served = false;
+    const third = ask(server, '/small').then((answer) => {
+        served = true;
+        return answer;
+    });
+    assert.equal((await ask(server, '/small', '127.0.0.2')).status, 200);
+    assert.equal(served, false);
+    server.release(1);
+    assert.equal((await third).status, 200);
+    server.release(1);
+});
+
+test('a crowd of one address delays another by its turn, not by the crowd', async (t) => {
+    const server = await FrontServer.start(t, { workers: 1, connections: 2000 });
+    const [holder] = await holdAll(server, 1);
+    const order = [];
+    const crowd = Array.from({ length: 200 }, () =>
+        ask(server, '/small', '127.0.0.2').then(() => order.push('crowd')));
+    await server.waitsFor(200);
+    const other = ask(server, '/small', '127.0.0.3').then(() => order.push('other'));
+    await server.waitsFor(201);
+    server.release(1);
+    await Promise.all([...crowd, other]);
+    assert.ok(order.indexOf('other') < 20, `served as number ${order.indexOf('other')}`);
+    holder.destroy();
+});
+
+test('one client too many is told so', async (t) => {
+    const server = await FrontServer.start(t, { workers: 8, connections: 2 });
+    await holdAll(server, 2);
+    const connection = await server.connect();
+    const [{ status, headers }] = parseAll(await connection.untilClosed());
+    assert.equal(status, 503);
+    assert.equal(headers['retry-after'], '1');
+    server.release(2);
+});
+
+test('thousands of connections that wait hold no thread', async (t) => {
+    const server = await FrontServer.start(t, { workers: 64, connections: 4000, cap: 4000 });
+    const parked = await Promise.all(Array.from({ length: 2000 }, () => server.connect()));
+    for (const connection of parked.slice(0, 200)) {
+        connection.send(get('/small'));
+        assert.equal((await connection.response()).status, 200);
+    }
+    assert.ok(server.threads() < 30, `${server.threads()} threads`);
+    for (const connection of parked) connection.destroy();
+});
