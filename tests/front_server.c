@@ -82,7 +82,10 @@ static void write_slice(struct json_writer *w, const char *key, struct slice val
 
 static void answer_echo(struct request *request, struct response *response)
 {
-    enum err err = request_body_gather(request, (size_t)settings[BODY_MAX].value);
+    bool whole;
+    enum err err = request_body_gather(request, (size_t)settings[BODY_MAX].value, &whole);
+    if (!err && !whole)
+        return;
     if (err) {
         response_error(response, request, err, NULL, NULL, NULL);
         response->close = true;

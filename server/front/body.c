@@ -48,16 +48,21 @@ static enum err check_rate(struct connection *c, int64_t now_ns)
     return service->body_read < due ? ERR_TIMEOUT : ERR_OK;
 }
 
+/* The phase's time stays that of the last progress while a body is awaited without a thread. */
 static enum err receive(struct connection *c, void *out, size_t room, size_t *got)
 {
+    struct service *service = c->service;
+    if (connection_phase(c) != PHASE_BODY)
+        connection_enter(c, PHASE_BODY, front_now_ns(c->front));
+    enum io io = link_receive_into(c, out, room, service->patient, got);
+    service->dry = io == IO_AGAIN;
+    if (service->dry)
+        return ERR_OK;
     int64_t now_ns = front_now_ns(c->front);
-    connection_enter(c, PHASE_BODY, now_ns);
-    enum io io = link_receive_into(c, out, room, true, got);
-    now_ns = front_now_ns(c->front);
     connection_enter(c, PHASE_SERVING, now_ns);
-    if (io != IO_DONE)
+    if (io == IO_ENDED)
         return link_why_ended(c);
-    c->service->body_read += *got;
+    service->body_read += *got;
     return check_rate(c, now_ns);
 }
 
@@ -118,6 +123,7 @@ static enum err body_read(struct body_source *source, void *out, size_t room, si
 {
     struct connection *c = connection_of(source);
     enum err err = ERR_OK;
+    c->service->patient = true;
     *got = 0;
     while (!err && *got == 0 && room > 0 && !body_is_done(&c->service->decoder))
         err = read_some(c, out, room, got);
@@ -151,8 +157,10 @@ static enum err gather_aside(struct connection *c, size_t max, struct slice *out
     struct service *service = c->service;
     struct buf *body = &service->body;
     enum err err = ERR_OK;
-    buf_clear(body);
-    while (!err && !body_is_done(&service->decoder)) {
+    if (!service->gathering)
+        buf_clear(body);
+    service->gathering = true;
+    while (!err && !service->dry && !body_is_done(&service->decoder)) {
         size_t got = 0;
         if (body->len == body->cap)
             err = grow(c, max + 1);
@@ -171,30 +179,35 @@ static enum err gather_in_place(struct connection *c, size_t size, struct slice 
 {
     struct service *service = c->service;
     size_t end = c->scan.end + size;
-    enum err err = c->in.len < end ? say_continue(c) : ERR_OK;
-    while (!err && c->in.len < end) {
+    enum err err = c->in.len < end && !service->pulled ? say_continue(c) : ERR_OK;
+    while (!err && !service->dry && c->in.len < end) {
         size_t got;
         err = receive(c, c->in.data + c->in.len, c->in.cap - c->in.len, &got);
         c->in.len += err ? 0 : got;
     }
     *out = slice_of(c->in.data + c->scan.end, size);
-    if (err)
+    if (err || service->dry)
         return err;
     service->taken = end;
     body_begin_sized(&service->decoder, 0);
     return ERR_OK;
 }
 
-static enum err body_gather(struct body_source *source, size_t max, struct slice *out)
+/* In place as long as nothing of it was read otherwise. */
+static enum err body_gather(struct body_source *source, size_t max, struct slice *out, bool *whole)
 {
     struct connection *c = connection_of(source);
-    const struct service *service = c->service;
+    struct service *service = c->service;
     if (source->length > 0 && (uint64_t)source->length > max)
         return ERR_BODY_TOO_LARGE;
     bool fits = source->length >= 0 && (uint64_t)source->length <= c->in.cap - c->scan.end;
-    if (fits && !service->pulled)
-        return gather_in_place(c, (size_t)source->length, out);
-    return gather_aside(c, max, out);
+    bool untouched = service->taken == c->scan.end && !service->gathering;
+    service->patient = service->dry = false;
+    enum err err = fits && untouched ? gather_in_place(c, (size_t)source->length, out)
+                                     : gather_aside(c, max, out);
+    *whole = !service->dry;
+    service->awaits_body = !err && service->dry;
+    return err;
 }
 
 /* ---- Beginning and end */
@@ -203,7 +216,7 @@ void body_begin(struct connection *c)
 {
     struct service *service = c->service;
     const struct head *head = &service->head;
-    service->pulled = false;
+    service->pulled = service->gathering = false;
     service->body_read = 0;
     service->source = (struct body_source){.length = head->chunked ? -1 : head->content_length,
                                            .read = body_read,

@@ -46,7 +46,8 @@ struct front_options {
     uint64_t body_memory;          /* bytes that all gathered bodies may take together */
     struct ticker *ticker;
     const struct clock *clock;
-    /* Fills the response; must set response->status. Threads: workers. */
+    /* Fills the response; must set response->status, or have found that the body is not whole yet
+     * (request_body_gather): then it is called again when more has come. Threads: workers. */
     void (*handle)(struct request *request, struct response *response, void *arg);
     /* Told of every answer once it has left or failed to: also of those that the front gave itself
      * (malformed, too large, timeouts, overload, OPTIONS *), where request->route is NULL and the

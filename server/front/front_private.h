@@ -99,6 +99,10 @@ struct service {
     struct body_source source;         /* body.c */
     struct body_decoder decoder;
     bool pulled;           /* somebody has begun to read the body */
+    bool gathering;        /* `body` holds the beginning of it */
+    bool patient;          /* the present reader waits for what has not come */
+    bool dry;              /* the present reader does not, and nothing more is there */
+    bool awaits_body;      /* its handler is called again when more has come */
     uint64_t body_bytes;   /* counted in front->body_bytes */
     uint64_t body_read;    /* from the client */
     int64_t body_since_ns; /* the first pull */
@@ -331,7 +335,8 @@ unsigned hub_feeds(const struct hub *hub);
 /* What becomes of a connection. */
 enum next {
     NEXT_REQUEST, /* bytes of another are there, or may come soon */
-    NEXT_WAIT,    /* for bytes: the hub's */
+    NEXT_WAIT,    /* for bytes of a head: the hub's */
+    NEXT_BODY,    /* for bytes of a body: likewise */
     NEXT_SHAKE,   /* the client has to take bytes of the handshake: likewise */
     NEXT_SEND,    /* the rest of the answer: the hub's */
     NEXT_FEED,    /* the hub's */

@@ -217,6 +217,7 @@ static void end_request(struct connection *c)
     c->head_since_ns = 0;
     c->served++;
     service->head_parsed = service->classified = service->answering = false;
+    service->awaits_body = false;
     body_release(c);
     table_let_peer_go(c->front, &service->client);
     response_reset(&service->response);

@@ -233,7 +233,7 @@ static void handle(struct connection *c)
         answer_asterisk(&service->response);
     else
         options->handle(&service->request, &service->response, options->arg);
-    assert(service->response.status != 0);
+    assert(service->response.status != 0 || service->awaits_body);
     atomic_store_explicit(&worker->serving_since_ns, 0, memory_order_relaxed);
 }
 
@@ -281,10 +281,13 @@ static enum next serve_request(struct connection *c)
     if (!ready_enter_handler(c))
         return NEXT_HANDED;
     int64_t began_ns = front_now_ns(c->front);
-    body_begin(c);
+    if (!c->service->awaits_body)
+        body_begin(c);
     handle(c);
     ready_leave_handler(c);
-    enum next next = send_response(c);
+    bool answered = c->service->response.status != 0;
+    c->service->awaits_body = !answered;
+    enum next next = answered ? send_response(c) : NEXT_BODY;
     own_add(&worker->busy_ns, (uint64_t)(front_now_ns(c->front) - began_ns));
     return next;
 }
@@ -393,6 +396,11 @@ void serve_next(struct connection *c, enum next next)
     case NEXT_WAIT:
         hub_wait(hub, c, ERRAND_READ);
         break;
+    case NEXT_BODY:
+        if (connection_phase(c) != PHASE_BODY)
+            connection_enter(c, PHASE_BODY, front_now_ns(c->front));
+        hub_wait(hub, c, ERRAND_READ);
+        break;
     case NEXT_SHAKE:
         hub_send(hub, c, ERRAND_READ);
         break;
@@ -420,7 +428,7 @@ static void leave(struct worker *worker, struct connection *c, enum next next)
 {
     if (next == NEXT_WAIT || next == NEXT_CLOSE)
         service_return(c);
-    if (next != NEXT_SEND && next != NEXT_FEED)
+    if (next != NEXT_SEND && next != NEXT_FEED && next != NEXT_BODY)
         swap_buffers(c, &c->in, &worker->in);
     c->worker = NULL;
     serve_next(c, next);

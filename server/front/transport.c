@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "civetweb.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
@@ -18,7 +19,9 @@
 
 static struct front *front_of(const struct mg_context *ctx)
 {
-    return mg_get_user_data(ctx);
+    struct front *front = mg_get_user_data(ctx);
+    assert(front);
+    return front;
 }
 
 static int on_log(const struct mg_connection *link, const char *message)

@@ -7,9 +7,10 @@ enum stage_result stage_body(struct exchange *exchange)
     size_t max = exchange->request->route->spec.body_max;
     if (max == 0)
         return STAGE_NEXT;
-    enum err err = request_body_gather(exchange->request, max);
+    bool whole;
+    enum err err = request_body_gather(exchange->request, max, &whole);
     if (!err)
-        return STAGE_NEXT;
+        return whole ? STAGE_NEXT : STAGE_WAIT;
     exchange_refuse(exchange, err, NULL);
     exchange->response->close = true; /* what follows on the connection is still this body */
     return STAGE_ANSWERED;

@@ -47,8 +47,8 @@ struct route_spec {
     const struct schema *schema; /* of the JSON body; NULL: none is expected */
     size_t body_max; /* the body is gathered, up to so many bytes; 0: left to the target */
     enum priority priority;
-    struct rate_limit limit;     /* .count 0: none */
-    const char *limit_name; /* routes of one name share its buckets, over plans too; NULL: "" */
+    struct rate_limit limit; /* .count 0: none */
+    const char *limit_name;  /* routes of one name share its buckets, over plans too; NULL: "" */
     target_fn target;
     void *arg;
 };
@@ -75,12 +75,14 @@ void gateway_swap(struct gateway *gateway, struct plan *plan);
 
 /* ---- Serving */
 
-/* Serves one request: fills the response. gateway_sent has to follow. */
+/* Serves one request: fills the response, or leaves it unanswered (status 0) when the body is not
+ * there yet: then it is to be called again when more has come. gateway_sent has to follow. */
 void gateway_handle(struct gateway *gateway, struct request *request, struct response *response);
 
 /* As front.h's trusts and identify: of the present plan's trusted proxies. */
 bool gateway_trusts(struct gateway *gateway, const struct in6_addr *peer);
-enum err gateway_identify(struct gateway *gateway, struct request *request, struct in6_addr *client);
+enum err gateway_identify(struct gateway *gateway, struct request *request,
+                          struct in6_addr *client);
 
 /* What its route says; what has no route matters little. Looks at the head alone. */
 enum priority gateway_priority(struct gateway *gateway, const struct request *request);

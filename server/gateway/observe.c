@@ -47,6 +47,7 @@ void gateway_sent(struct gateway *gateway, struct request *request, const struct
     assert(sent->duration_ns >= 0);
     count(gateway->traffic, request->route, response->status, (uint64_t)sent->duration_ns);
     write_access_line(request, response, sent);
+    exchange_forget(request);
     request->route = NULL;
     if (request->plan)
         plan_release(request->plan);

@@ -108,12 +108,13 @@ enum err request_body_read(struct request *request, void *out, size_t room, size
     return request->body_source->read(request->body_source, out, room, got);
 }
 
-enum err request_body_gather(struct request *request, size_t max)
+enum err request_body_gather(struct request *request, size_t max, bool *whole)
 {
+    *whole = true;
     if (!request->body_source)
         return request->body.len > max ? ERR_BODY_TOO_LARGE : ERR_OK;
-    enum err err = request->body_source->gather(request->body_source, max, &request->body);
-    if (!err)
+    enum err err = request->body_source->gather(request->body_source, max, &request->body, whole);
+    if (!err && *whole)
         request->body_source = NULL;
     return err;
 }

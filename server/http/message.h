@@ -50,8 +50,9 @@ bool principal_has_role(const struct principal *principal, const char *role);
 
 struct txn;
 struct response;
-struct route; /* the gateway's */
-struct plan;  /* the gateway's */
+struct route;    /* the gateway's */
+struct plan;     /* the gateway's */
+struct exchange; /* the gateway's */
 
 /* Work that a layer above the handler wants inside the handler's write transaction, after the
  * handler succeeded: the idempotency record. An error aborts the whole transaction. */
@@ -68,7 +69,7 @@ struct body_source {
     int64_t length; /* as announced; -1: in chunks, its end will show */
     /* As request_body_read and request_body_gather. */
     enum err (*read)(struct body_source *source, void *out, size_t room, size_t *got);
-    enum err (*gather)(struct body_source *source, size_t max, struct slice *out);
+    enum err (*gather)(struct body_source *source, size_t max, struct slice *out, bool *whole);
 };
 
 struct request {
@@ -96,8 +97,9 @@ struct request {
     struct principal user;
     json_t *json; /* the parsed and validated body, owned by the exchange, or NULL */
     struct commit_hook before_commit;
-    const struct route *route; /* NULL until one is found */
-    struct plan *plan;         /* held until the answer was sent; or NULL */
+    const struct route *route;  /* NULL until one is found */
+    struct plan *plan;          /* held until the answer was sent; or NULL */
+    struct exchange *suspended; /* waits for the body; or NULL */
 };
 
 /* Reads on in the body: *got bytes into out[room]; 0: it has ended. Blocks for as long as the
@@ -105,9 +107,11 @@ struct request {
  * ERR_TIMEOUT, ERR_MALFORMED, ERR_OVERLOADED (evicted), ERR_DRAINING. */
 enum err request_body_read(struct request *request, void *out, size_t room, size_t *got);
 
-/* Gathers the body into request->body, in place if it came with the head. ERR_BODY_TOO_LARGE beyond
- * `max`, ERR_OVERLOADED beyond what all bodies together may take, and as request_body_read. */
-enum err request_body_gather(struct request *request, size_t max);
+/* Gathers what has come of the body into request->body, in place if it came with the head; does not
+ * wait. *whole: that was all. Else the handler returns without an answer and is called again, with
+ * the same request, when more has come. ERR_BODY_TOO_LARGE beyond `max`, ERR_OVERLOADED beyond what
+ * all bodies together may take, and as request_body_read. */
+enum err request_body_gather(struct request *request, size_t max, bool *whole);
 
 /* The value of the first header of that name (any case), or a NULL slice. */
 struct slice request_header(const struct request *request, const char *name);
@@ -127,7 +131,7 @@ bool request_read_json(const struct request *request, const struct schema *schem
                        struct response *response, json_t **out);
 
 struct response {
-    int status;         /* 0: not answered yet */
+    int status;         /* 0: not answered yet; stays so while the body is awaited */
     struct buf headers; /* "Name: value\r\n" lines, without those that the front writes itself:
                            Date, Content-Length, Connection, X-Request-Id, security headers */
     struct buf body;

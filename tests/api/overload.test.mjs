@@ -96,6 +96,22 @@ test('one client too many is told so', async (t) => {
     server.release(2);
 });
 
+test('bodies that are awaited hold no worker', async (t) => {
+    const server = await FrontServer.start(t, { workers: 2 });
+    const slow = [];
+    for (let i = 0; i < 20; i++) {
+        const connection = await server.connect();
+        connection.send(`POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: ${i % 2 ? 10 : 50_000}\r\n\r\nabc`);
+        slow.push(connection);
+    }
+    assert.equal((await ask(server, '/small')).status, 200);
+    for (const [i, connection] of slow.entries()) {
+        connection.send('x'.repeat(i % 2 ? 7 : 49_997));
+        assert.equal(JSON.parse((await connection.response()).body).bodyLength, i % 2 ? 10 : 50_000);
+        connection.destroy();
+    }
+});
+
 test('thousands of connections that wait hold no thread', async (t) => {
     const server = await FrontServer.start(t, { workers: 64, connections: 4000, cap: 4000 });
     const parked = await Promise.all(Array.from({ length: 2000 }, () => server.connect()));
