@@ -42,6 +42,8 @@ static struct {
     uint64_t dropped;
     enum writer_state state;
     bool closing;
+    int next_fd; /* for the writer to take over, with next_format; -1: none */
+    enum log_format next_format;
     struct lock_cond wake; /* for the writer */
 
     /* the writer's own, and main's while there is no writer */
@@ -49,7 +51,7 @@ static struct {
     int fd;
     struct log_style style;
     uint64_t dropped_told;
-} logger = {.level = LOG_INFO, .lock = LOCK_INIT(LOCK_RANK_LOG)};
+} logger = {.level = LOG_INFO, .next_fd = -1, .lock = LOCK_INIT(LOCK_RANK_LOG)};
 
 /* What cannot be written is lost: there is nobody to tell. */
 static void write_fully(int fd, struct slice text)
@@ -243,7 +245,8 @@ static void write_up_to(uint64_t head, struct buf *out)
 /* A loss is told without waiting for the next line: there may be none. */
 static bool has_news(void)
 {
-    return logger.head != logger.tail || logger.dropped != logger.dropped_told;
+    return logger.next_fd >= 0 || logger.head != logger.tail ||
+           logger.dropped != logger.dropped_told;
 }
 
 /* Waits for a first line and then for more. False when the log closes and all is written. */
@@ -261,6 +264,25 @@ static bool wait_for_lines(void)
     return has_news();
 }
 
+static void close_file(int fd)
+{
+    if (fd >= 0 && fd != STDERR_FILENO)
+        close(fd);
+}
+
+/* What log_reopen has left. */
+static void take_file_over(void)
+{
+    lock_assert_held(&logger.lock);
+    if (logger.next_fd < 0)
+        return;
+    if (logger.next_fd != logger.fd)
+        close_file(logger.fd);
+    logger.fd = logger.next_fd;
+    logger.next_fd = -1;
+    log_style_init(&logger.style, logger.next_format, logger.fd);
+}
+
 static void *write_lines(void *arg)
 {
     (void)arg;
@@ -268,6 +290,7 @@ static void *write_lines(void *arg)
     lock_acquire(&logger.lock);
     struct buf out = BUF_INIT;
     while (wait_for_lines()) {
+        take_file_over();
         uint64_t head = logger.head;
         uint64_t lost = logger.dropped - logger.dropped_told;
         lock_leave(&logger.lock);
@@ -282,19 +305,25 @@ static void *write_lines(void *arg)
     return NULL;
 }
 
-static bool open_file(const char *path)
+/* Negative with errno if it cannot be opened. */
+static int open_file(const char *path)
 {
     if (!path || strcmp(path, "-") == 0)
-        logger.fd = STDERR_FILENO;
-    else
-        logger.fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0640);
-    return logger.fd >= 0;
+        return STDERR_FILENO;
+    return open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0640);
+}
+
+static void set_filters(const struct log_options *options)
+{
+    logger.level = options->level;
+    logger.access = options->access && options->level < LOG_OFF;
 }
 
 bool log_open(const struct log_options *options)
 {
     assert(!logger.ring);
-    if (!open_file(options->path))
+    logger.fd = open_file(options->path);
+    if (logger.fd < 0)
         return false;
     log_style_init(&logger.style, options->format, logger.fd);
     lock_cond_init(&logger.wake);
@@ -305,10 +334,25 @@ bool log_open(const struct log_options *options)
     logger.closing = false;
     logger.state = WRITER_BUSY;
     lock_leave(&logger.lock);
-    logger.level = options->level;
-    logger.access = options->access && options->level < LOG_OFF;
+    set_filters(options);
     int rc = pthread_create(&logger.thread, NULL, write_lines, NULL);
     assert(rc == 0);
+    return true;
+}
+
+bool log_reopen(const struct log_options *options)
+{
+    assert(logger.ring);
+    int fd = open_file(options->path);
+    if (fd < 0)
+        return false;
+    lock_acquire(&logger.lock);
+    close_file(logger.next_fd); /* of one just before, that the writer has not come to */
+    logger.next_fd = fd;
+    logger.next_format = options->format;
+    wake_writer_if_due();
+    lock_leave(&logger.lock);
+    set_filters(options);
     return true;
 }
 
@@ -327,6 +371,7 @@ void log_close(void)
     logger.ring = NULL;
     lock_leave(&logger.lock);
     lock_cond_release(&logger.wake);
-    if (logger.fd != STDERR_FILENO)
-        close(logger.fd);
+    close_file(logger.next_fd);
+    logger.next_fd = -1;
+    close_file(logger.fd);
 }

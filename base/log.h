@@ -22,6 +22,11 @@ struct log_options {
 /* Starts the writer thread. False with errno when the file cannot be opened. Threads: main. */
 bool log_open(const struct log_options *options);
 
+/* Takes other options over; opens the file also if its name is the same, as it may be another now
+ * (logrotate). Lines that are on their way may still go to the old one. False with errno when it
+ * cannot be opened: nothing has changed then. Threads: one at a time, while the log is open. */
+bool log_reopen(const struct log_options *options);
+
 /* Writes everything that is in the ring, then stops. Nothing if it is not open. Threads: main. */
 void log_close(void);
 

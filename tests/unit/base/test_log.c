@@ -3,6 +3,7 @@
 #include "base/buf.h"
 #include "base/json.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -225,6 +226,50 @@ static void *write_many(void *arg)
     return NULL;
 }
 
+/* As logrotate does: the file is moved away, and the log told to open it anew. */
+static void test_log_reopen_goes_on_in_a_file_of_the_same_name(void **state)
+{
+    struct fixture *f = *state;
+    char rotated[96];
+    snprintf(rotated, sizeof rotated, "%s.1", f->path);
+    open_log(f, LOG_INFO, LOG_JSON, true);
+    assert_int_equal(rename(f->path, rotated), 0);
+    assert_true(log_reopen(&(struct log_options){.path = f->path, .level = LOG_WARN}));
+    log_write(LOG_INFO, "test", "no longer wanted");
+    log_write(LOG_WARN, "test", "behind");
+    struct slice rest = read_log(f);
+    json_t *line = next_line(&rest);
+    assert_string_equal(json_str(line, "message", ""), "behind");
+    json_decref(line);
+    assert_null(next_line(&rest));
+    assert_int_equal(unlink(rotated), 0);
+}
+
+static void test_log_reopen_that_fails_changes_nothing(void **state)
+{
+    struct fixture *f = *state;
+    open_log(f, LOG_INFO, LOG_JSON, true);
+    assert_false(log_reopen(&(struct log_options){.path = "/nonexistent/log", .level = LOG_OFF}));
+    assert_int_equal(errno, ENOENT);
+    log_write(LOG_INFO, "test", "still here");
+    struct slice rest = read_log(f);
+    json_t *line = next_line(&rest);
+    assert_string_equal(json_str(line, "message", ""), "still here");
+    json_decref(line);
+}
+
+static void test_log_reopen_may_be_asked_for_many_times_at_once(void **state)
+{
+    struct fixture *f = *state;
+    open_log(f, LOG_INFO, LOG_JSON, true);
+    for (unsigned i = 0; i < 100; i++)
+        assert_true(log_reopen(&(struct log_options){.path = f->path, .level = LOG_INFO}));
+    log_write(LOG_INFO, "test", "once");
+    struct slice rest = read_log(f);
+    json_decref(next_line(&rest));
+    assert_null(next_line(&rest));
+}
+
 static void test_log_keeps_every_thread_in_order(void **state)
 {
     int numbers[THREADS], next[THREADS] = {0};
@@ -340,6 +385,9 @@ int main(void)
         UNIT(test_log_text_moves_no_cursor),
         UNIT(test_log_appends_to_the_file),
         UNIT(test_log_open_tells_when_the_file_cannot_be_opened),
+        UNIT(test_log_reopen_goes_on_in_a_file_of_the_same_name),
+        UNIT(test_log_reopen_that_fails_changes_nothing),
+        UNIT(test_log_reopen_may_be_asked_for_many_times_at_once),
         UNIT(test_log_keeps_every_thread_in_order),
         UNIT(test_log_drops_and_counts_when_nobody_can_write),
         UNIT(test_log_tells_a_loss_that_no_line_follows),
