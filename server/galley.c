@@ -6,16 +6,17 @@
 #include "base/mem.h"
 #include "server/admin/admin.h"
 #include "server/app/modules.h"
+#include "server/control.h"
 #include "server/http/path.h"
 #include "server/identity/signing_key.h"
 #include "server/listeners.h"
 
 #include <assert.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -54,18 +55,53 @@ static int64_t setting(const struct galley *galley, const char *section, const c
 
 /* ---- The data directory */
 
+/* The store would find out as well, but says it less well. */
+static enum err check_alone(const struct galley *galley, char *why, size_t why_size)
+{
+    int fd = control_connect(galley->data_fd);
+    if (fd < 0)
+        return ERR_OK;
+    close(fd);
+    snprintf(why, why_size, "data directory %s: another process serves from it", galley->data_dir);
+    return ERR_EXISTS;
+}
+
 static enum err open_data_dir(struct galley *galley, char *why, size_t why_size)
 {
-    const char *path = config_text(config_section(galley->config, "server"), "data");
-    if (mkdir(path, 0700) != 0 && errno != EEXIST) {
-        snprintf(why, why_size, "data directory %s: %s", path, strerror(errno));
-        return ERR_INTERNAL;
-    }
-    if (!realpath(path, galley->data_dir)) {
-        snprintf(why, why_size, "data directory %s: %s", path, strerror(errno));
-        return ERR_INTERNAL;
-    }
-    return ERR_OK;
+    const struct config_section *server = config_section(galley->config, "server");
+    enum err err = account_find(config_text(server, "user"), &galley->account, why, why_size);
+    if (err)
+        return err;
+    err = account_open_data_dir(&galley->account, config_text(server, "data"), galley->data_dir,
+                                sizeof galley->data_dir, why, why_size);
+    if (err)
+        return err;
+    galley->data_fd = open(galley->data_dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    assert(galley->data_fd >= 0); /* it was there just now */
+    err = check_alone(galley, why, why_size);
+    if (err)
+        close(galley->data_fd);
+    return err;
+}
+
+static void close_data_dir(struct galley *galley)
+{
+    close(galley->data_fd);
+}
+
+/* ---- Whom the process runs as */
+
+/* From here on it is not root's any more, if it is to be somebody else's: what is opened later is
+ * that one's. */
+static enum err become_user(struct galley *galley, char *why, size_t why_size)
+{
+    char control[CONTROL_PATH_SIZE];
+    control_path(galley->data_fd, control);
+    account_take_file(&galley->account, control);
+    account_take_file(&galley->account, config_text(config_section(galley->config, "log"), "file"));
+    if (galley->account.uid == 0)
+        log_write(LOG_WARN, "galley", "runs as root; [server] user says whom to become instead");
+    return account_become(&galley->account, why, why_size);
 }
 
 /* ---- Store, cache, queues */
@@ -248,7 +284,7 @@ static enum err open_listeners(struct galley *galley, char *why, size_t why_size
  * administration's own, and last the one for whoever can open files in the data directory. */
 struct places {
     struct front_listener list[FRONT_LISTENERS_MAX];
-    char control[sizeof "unix:/control.sock" + sizeof(((struct galley *)0)->data_dir)];
+    char control[5 + CONTROL_PATH_SIZE];
     unsigned count;
 };
 
@@ -266,7 +302,8 @@ static const char *text_of(const struct galley *galley, const char *section, con
 static void list_places(struct galley *galley, struct places *out)
 {
     out->count = 0;
-    snprintf(out->control, sizeof out->control, "unix:%s/control.sock", galley->data_dir);
+    memcpy(out->control, "unix:", 5);
+    control_path(galley->data_fd, out->control + 5);
     add_place(out, (struct front_listener){.address = text_of(galley, "server", "listen")});
     for (unsigned i = 0; i < listeners_count(galley->listeners); i++) {
         const struct config_section *section = listeners_section(galley->listeners, i);
@@ -390,18 +427,24 @@ static void note_authority(struct galley *galley)
     write_authority(galley, listen, 0, galley->authority, sizeof galley->authority);
 }
 
-/* All that requests meet is there before the first of them is served. */
+/* Early, while we may still be root; connections wait until serve. */
 static enum err open_front(struct galley *galley, char *why, size_t why_size)
 {
     galley->front = make_front(galley);
-    admin_started(galley->admin);
     enum err err = front_listen(galley->front, why, why_size);
-    if (err) {
-        admin_stopping(galley->admin);
+    if (err)
         front_close(&galley->front);
-        return err;
-    }
-    note_authority(galley);
+    else
+        note_authority(galley);
+    return err;
+}
+
+/* All that requests meet is there before the first of them is served. */
+static enum err serve(struct galley *galley, char *why, size_t why_size)
+{
+    (void)why;
+    (void)why_size;
+    admin_started(galley->admin);
     front_serve(galley->front);
     return ERR_OK;
 }
@@ -473,7 +516,7 @@ static void end_with_handlers(const struct front_drained *drained)
     _exit(1);
 }
 
-static void close_front(struct galley *galley)
+static void stop_serving(struct galley *galley)
 {
     struct front_drained drained;
     admin_stopping(galley->admin);
@@ -484,11 +527,20 @@ static void close_front(struct galley *galley)
     front_close(&galley->front);
 }
 
+/* Of a start that failed before it served. */
+static void close_front(struct galley *galley)
+{
+    front_close(&galley->front);
+}
+
 static const struct step {
     enum err (*start)(struct galley *galley, char *why, size_t why_size);
     void (*stop)(struct galley *galley); /* or NULL */
 } steps[] = {
-    {open_data_dir, NULL},
+    {open_data_dir, close_data_dir},
+    {open_listeners, close_listeners},
+    {open_front, close_front},
+    {become_user, NULL},
     {open_store, close_store},
     {open_cache, close_cache},
     {open_queues, close_queues},
@@ -498,8 +550,7 @@ static const struct step {
     {open_admin, close_admin},
     {open_gateway, close_gateway},
     {start_workers, stop_workers},
-    {open_listeners, close_listeners},
-    {open_front, close_front},
+    {serve, stop_serving},
 };
 
 #define STEPS (sizeof steps / sizeof steps[0])
@@ -560,8 +611,7 @@ static void serve_on(const struct galley *galley)
 bool galley_stop(struct galley **galley_ptr)
 {
     struct galley *galley = *galley_ptr;
-    lock_acquire(
-        &galley->reload_lock); /* a reload that runs is let through, the next are refused */
+    lock_acquire(&galley->reload_lock); /* one that runs is let through, the next are refused */
     galley->draining = true;
     lock_leave(&galley->reload_lock);
     log_write(LOG_INFO, "galley", "stopping");

@@ -2,6 +2,7 @@
 #ifndef GALLEY_SERVER_GALLEY_H
 #define GALLEY_SERVER_GALLEY_H
 
+#include "base/log.h"
 #include "server/config/config.h"
 
 #include <stdbool.h>
@@ -15,6 +16,9 @@ const struct config_kind *galley_sections(void);
 /* What only the modules know of a configuration: false, and a line for each [route] section of the
  * file at `path` that leads to nothing. */
 bool galley_check(const struct config *config, const char *path, struct buf *errors);
+
+/* What [log] says. The path is the configuration's. Threads: any. */
+void galley_log_options(const struct config *config, struct log_options *out);
 
 /* Starts everything; the configuration is what was read from the source, and has been checked; both
  * outlive the galley. On an error stops what was started and says why. Threads: main. */

@@ -6,6 +6,7 @@
 #include "base/ticker.h"
 #include "cache/cache.h"
 #include "queue/queue.h"
+#include "server/account.h"
 #include "server/app/app.h"
 #include "server/front/front.h"
 #include "server/galley.h"
@@ -19,7 +20,9 @@ struct listeners;
 /* In the order of starting; stopping runs it backwards. */
 struct galley {
     const struct config *config; /* of the start; for what a change of takes a restart */
+    struct account account;
     char data_dir[4096];
+    int data_fd;
     struct ticker *ticker;
     struct store *store;
     struct cache *cache;

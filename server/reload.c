@@ -10,6 +10,7 @@
 #include "server/config/schema.h"
 #include "server/listeners.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -111,6 +112,30 @@ static enum err load(struct galley *galley, struct config **out, struct buf *rep
     return err;
 }
 
+/* The words of level and format stand in the order of their enums (section_process.c). */
+void galley_log_options(const struct config *config, struct log_options *out)
+{
+    const struct config_section *section = config_section(config, "log");
+    *out = (struct log_options){
+        .path = config_text(section, "file"),
+        .level = (enum log_level)config_choice(section, "level"),
+        .format = (enum log_format)config_choice(section, "format"),
+        .access = config_bool(section, "access"),
+    };
+}
+
+/* The file is opened anew even if nothing has changed: it may have been rotated. */
+static bool reopen_log(const struct config *next, char *why, size_t why_size)
+{
+    struct log_options options;
+    galley_log_options(next, &options);
+    if (log_reopen(&options))
+        return true;
+    snprintf(why, why_size, "[log] file: %.200s cannot be opened: %s", options.path,
+             strerror(errno));
+    return false;
+}
+
 void reload_settings(struct galley *galley, const struct config *config)
 {
     galley->token_ttl_ms = config_int(config_section(config, "auth"), "token_ttl");
@@ -135,6 +160,10 @@ static enum err reload(struct galley *galley, struct buf *report)
     struct plan *plan;
     char why[300];
     err = routes_plan(galley, next, &plan, why, sizeof why);
+    if (!err && !reopen_log(next, why, sizeof why)) {
+        plan_destroy(galley->gateway, &plan);
+        err = ERR_VALIDATION;
+    }
     if (err) {
         write_errors(slice_str(why), report);
         config_destroy(&next);

@@ -14,7 +14,11 @@
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "                \
     "img-src 'self' data:; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 
-enum audience { ANYONE, ADMINISTRATOR };
+enum audience {
+    ANYONE,
+    ADMINISTRATOR,
+    OPERATOR, /* an administrator, or who can open the control socket */
+};
 
 struct admin_route {
     enum method method;
@@ -33,7 +37,7 @@ static const struct admin_route routes[] = {
     {METHOD_POST, "/_/api/setup", ANYONE, serve_setup, "no-store"},
     {METHOD_POST, "/_/api/login", ANYONE, serve_login, "no-store"},
     {METHOD_POST, "/_/api/logout", ADMINISTRATOR, serve_logout, "no-store"},
-    {METHOD_POST, "/_/api/reload", ADMINISTRATOR, serve_reload, "no-store"},
+    {METHOD_POST, "/_/api/reload", OPERATOR, serve_reload, "no-store"},
     {METHOD_GET, "/_/api/live", ADMINISTRATOR, serve_live, "no-store"},
 };
 
@@ -68,6 +72,8 @@ static void refuse(struct visit *visit, enum err err)
 static enum err check_access(const struct visit *visit, const struct admin_route *route)
 {
     bool post = route->method == METHOD_POST;
+    if (route->audience == OPERATOR && visit->request->local)
+        return ERR_OK;
     if (post && !access_from_our_page(visit->request))
         return ERR_FORBIDDEN;
     if (route->audience == ANYONE)

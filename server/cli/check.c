@@ -7,12 +7,15 @@
 static int check_run(int argc, char **argv)
 {
     struct config_source source = {.path = CLI_CONFIG_FALLBACK, .modules = galley_sections()};
-    const struct cli_option options[] = {{"-c", &source.path}, {NULL, NULL}};
+    const struct cli_option options[] = {{"-c", &source.path, NULL}, {NULL, NULL, NULL}};
     if (!cli_read(&command_check, options, argc, argv))
         return CLI_USAGE;
     struct config *config = cli_load_config(&source);
     if (!config)
         return CLI_USAGE;
+    if (config_is_empty(config))
+        fprintf(stderr, "%s: warning: it is empty: nothing is served but health, metrics and /_/\n",
+                source.path);
     printf("%s: ok\n", source.path);
     config_destroy(&config);
     return 0;
@@ -22,6 +25,7 @@ const struct command command_check = {
     .name = "check",
     .usage = "galley check [-c FILE]",
     .help = "Reads the configuration (config.ini unless -c names another) and prints every error\n"
-            "with its line. Starts nothing. Exit status 0 if it is right, else 2.",
+            "with its line; warns if it is empty. Starts nothing. Exit status 0 if it is right, "
+            "else 2.",
     .run = check_run,
 };

@@ -47,11 +47,15 @@ bool cli_read(const struct command *command, const struct cli_option *options, i
     for (int i = 0; i < argc; i++) {
         const struct cli_option *option = options;
         while (option->name && strcmp(argv[i], option->name) != 0 &&
-               !joined_value(argv[i], option->name))
+               !(option->value && joined_value(argv[i], option->name)))
             option++;
         if (!option->name) {
             refuse_option(command, options, argv[i]);
             return false;
+        }
+        if (!option->value) {
+            *option->given = true;
+            continue;
         }
         const char *value = joined_value(argv[i], option->name);
         if (!value && i + 1 == argc) {

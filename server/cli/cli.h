@@ -17,8 +17,8 @@ struct command {
                char **argv); /* the arguments behind the command; returns the exit status */
 };
 
-extern const struct command command_serve, command_check, command_cert, command_version,
-    command_help;
+extern const struct command command_serve, command_check, command_reload, command_cert,
+    command_version, command_help;
 
 /* NULL-terminated. */
 extern const struct command *const commands[];
@@ -26,10 +26,12 @@ extern const struct command *const commands[];
 /* NULL, and a line on standard error, if there is no such command. */
 const struct command *command_find(const char *name);
 
-/* An option that takes a value: "-c FILE", "--listen ADDR:PORT" or "--listen=ADDR:PORT". */
+/* An option that takes a value, "-c FILE", "--listen ADDR:PORT" or "--listen=ADDR:PORT", or none,
+ * "--json". */
 struct cli_option {
     const char *name;
-    const char **value; /* keeps what it was when the option is not given */
+    const char **value; /* keeps what it was when the option is not given; NULL: takes none */
+    bool *given;        /* becomes true; of one without a value */
 };
 
 /* Reads all arguments; false, and lines on standard error, when one is not right. `options` ends

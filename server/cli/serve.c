@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 
 /* ---- Signals. */
@@ -80,8 +81,9 @@ static void print_examples(const char *url)
 static void print_banner(const struct config *config, const struct galley *galley)
 {
     const char *setup = galley_setup_path(galley);
-    char url[128];
-    snprintf(url, sizeof url, "http://%s", galley_authority(galley));
+    char url[160];
+    bool is_file = strncmp(galley_authority(galley), "unix:", 5) == 0;
+    snprintf(url, sizeof url, "%s%s", is_file ? "" : "http://", galley_authority(galley));
     printf("galley " GALLEY_VERSION "\n");
     printf("listening on %s\n", url);
     char listener[300];
@@ -98,16 +100,10 @@ static void print_banner(const struct config *config, const struct galley *galle
 
 /* ---- The command. */
 
-/* The words of level and format stand in the order of their enums (section_process.c). */
 static bool open_log(const struct config *config)
 {
-    const struct config_section *section = config_section(config, "log");
-    struct log_options options = {
-        .path = config_text(section, "file"),
-        .level = (enum log_level)config_choice(section, "level"),
-        .format = (enum log_format)config_choice(section, "format"),
-        .access = config_bool(section, "access"),
-    };
+    struct log_options options;
+    galley_log_options(config, &options);
     if (log_open(&options))
         return true;
     fprintf(stderr, "galley: the log %s cannot be opened: %s\n", options.path, strerror(errno));
@@ -120,6 +116,7 @@ static int serve(const struct config_source *source, const struct config *config
     sigset_t signals;
     take_signals(&signals);
     raise_file_limit();
+    prctl(PR_SET_DUMPABLE, 0); /* a core file would hold tokens, keys and everybody's data */
     if (!open_log(config))
         return EXIT_FAILURE;
     struct galley *galley;
@@ -140,10 +137,10 @@ static int serve_run(int argc, char **argv)
 {
     struct config_source source = {.path = CLI_CONFIG_FALLBACK, .modules = galley_sections()};
     const struct cli_option options[] = {
-        {"-c", &source.path},
-        {"--listen", &source.listen},
-        {"--data", &source.data},
-        {NULL, NULL},
+        {"-c", &source.path, NULL},
+        {"--listen", &source.listen, NULL},
+        {"--data", &source.data, NULL},
+        {NULL, NULL, NULL},
     };
     if (!cli_read(&command_serve, options, argc, argv))
         return CLI_USAGE;

@@ -6,7 +6,7 @@
 
 static int version_run(int argc, char **argv)
 {
-    static const struct cli_option none[] = {{NULL, NULL}};
+    static const struct cli_option none[] = {{NULL, NULL, NULL}};
     if (!cli_read(&command_version, none, argc, argv))
         return CLI_USAGE;
     puts("galley " GALLEY_VERSION);

@@ -39,6 +39,8 @@ static enum err read_key(int fd, const char *path, struct buf *out, char *why, s
     struct stat info;
     if (fstat(fd, &info) != 0)
         return fail(path, strerror(errno), why, why_size);
+    if (info.st_uid != geteuid())
+        return fail(path, "it belongs to another user", why, why_size);
     if (info.st_mode & 077)
         return fail(path, "others may read it; make its mode 0600", why, why_size);
     ssize_t got = read(fd, buf_reserve(out, SIGNING_KEY_SIZE), SIGNING_KEY_SIZE);

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import test from 'node:test';
@@ -24,7 +24,7 @@ test('version prints one line', async () => {
 test('help lists the commands, and says more about one', async () => {
     const all = await runGalley(['help']);
     assert.equal(all.status, 0);
-    for (const command of ['serve', 'check', 'cert', 'version', 'help']) {
+    for (const command of ['serve', 'check', 'reload', 'cert', 'version', 'help']) {
         assert.match(all.stdout, new RegExp(`^  galley ${command}`, 'm'));
         const one = await runGalley(['help', command]);
         assert.equal(one.status, 0);
@@ -42,7 +42,7 @@ test('help config is docs/config.md, word for word', async () => {
 test('--help and -h explain, wherever they stand', async () => {
     const all = await runGalley(['help']);
     for (const args of [['--help'], ['-h']]) assert.deepEqual(await runGalley(args), all);
-    for (const command of ['serve', 'check', 'cert', 'version', 'help']) {
+    for (const command of ['serve', 'check', 'reload', 'cert', 'version', 'help']) {
         const one = await runGalley(['help', command]);
         for (const flag of ['--help', '-h']) assert.deepEqual(await runGalley([command, flag]), one);
     }
@@ -71,6 +71,28 @@ test('check reads config.ini of the working directory, or another', async (t) =>
     assert.deepEqual(await runGalley(['check'], { cwd: dir }), { status: 0, stdout: 'config.ini: ok\n', stderr: '' });
     const elsewhere = await runGalley(['check', '-c', path.join(dir, 'config.ini')]);
     assert.equal(elsewhere.status, 0);
+});
+
+test('check warns of an empty configuration', async (t) => {
+    const dir = await directory(t, '; nothing yet\n');
+    const { status, stdout, stderr } = await runGalley(['check'], { cwd: dir });
+    assert.deepEqual([status, stdout], [0, 'config.ini: ok\n']);
+    assert.equal(stderr, 'config.ini: warning: it is empty: nothing is served but health, metrics and /_/\n');
+});
+
+test('an option without a value takes none', async () => {
+    const { status, stderr } = await runGalley(['reload', '--json=yes']);
+    assert.equal(status, 2);
+    assert.match(stderr, /there is no option --json=yes/);
+});
+
+test('reload says so when no server runs', async (t) => {
+    const dir = await directory(t, configText());
+    const absent = await runGalley(['reload'], { cwd: dir });
+    assert.deepEqual([absent.status, absent.stderr], [1, 'galley reload: data directory ./data: No such file or directory\n']);
+    await mkdir(path.join(dir, 'data'));
+    const idle = await runGalley(['reload'], { cwd: dir });
+    assert.deepEqual([idle.status, idle.stderr], [1, 'galley reload: data directory ./data: no server runs on it\n']);
 });
 
 test('an absent configuration says what to do', async (t) => {
@@ -130,7 +152,7 @@ test('a directory that another process serves from is left alone', async () => {
     const first = await startGalley();
     const second = await runGalley(['serve'], { cwd: first.dir });
     assert.equal(second.status, 1);
-    assert.match(second.stderr, /galley: cannot start: .*\S/);
+    assert.match(second.stderr, /galley: cannot start: data directory \S+: another process serves from it\n$/);
     assert.equal((await first.request('GET', '/healthz')).status, 200);
 });
 

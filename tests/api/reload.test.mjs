@@ -1,8 +1,11 @@
 // The configuration is read anew while requests run.
 import assert from 'node:assert/strict';
+import { readFile, rename, rm, stat } from 'node:fs/promises';
+import http from 'node:http';
+import path from 'node:path';
 import test from 'node:test';
 
-import { startGalley } from '../lib/galley.mjs';
+import { runGalley, startGalley } from '../lib/galley.mjs';
 
 const SHOP = { path: '/*', target: 'app:shop' };
 
@@ -51,7 +54,6 @@ test('a broken file changes nothing and says why, with lines', async () => {
 test('a file that is gone changes nothing', async () => {
     const galley = await startGalley({ args: ['-c', 'config.ini'] });
     await galley.configure('');
-    const { rm } = await import('node:fs/promises');
     await rm(`${galley.dir}/config.ini`);
     await galley.reload();
     assert.match(said(galley).at(-1), /^config\.ini: cannot be read: No such file/);
@@ -95,6 +97,33 @@ test('the time that tokens are valid is taken over', async () => {
     await galley.configure({ auth: { token_ttl: '5min' } });
     await galley.reload();
     assert.equal((await login()).body.expiresIn, 300);
+});
+
+test('the log file is opened anew, and its settings are taken over', async () => {
+    const galley = await startGalley({ config: { log: { file: 'galley.log' } } });
+    const post = await galley.administrator();
+    const file = `${galley.dir}/galley.log`;
+    const written = async (name) => (await readFile(name, 'utf8')).split('\n').filter(Boolean).map((line) => JSON.parse(line));
+    await rename(file, `${file}.1`);
+    await galley.configure({ log: { file: 'galley.log', access: 'no' } });
+    assert.equal((await post('reload')).status, 200);
+    await galley.request('GET', '/products?limit=1');
+    await galley.stop();
+    const lines = await written(file);
+    assert.ok(lines.some((line) => line.message === 'stopped'));
+    assert.ok(lines.every((line) => line.path !== '/products'));
+    assert.ok((await written(`${file}.1`)).some((line) => line.message.startsWith('started on ')));
+});
+
+test('a log file that cannot be opened changes nothing', async () => {
+    const galley = await startGalley();
+    const post = await galley.administrator();
+    await galley.configure({ log: { file: '/nonexistent/log' }, 'route shop': null });
+    const { status, body } = await post('reload');
+    assert.equal(status, 422);
+    assert.deepEqual(body.error.details, [
+        { message: '[log] file: /nonexistent/log cannot be opened: No such file or directory' }]);
+    assert.equal((await galley.request('GET', '/products?limit=1')).status, 200);
 });
 
 test('limits keep their counts over a reload, wherever their section stands', async () => {
@@ -149,6 +178,52 @@ test('an administrator reloads over HTTP and is told what changed', async () => 
             { section: 'auth', key: 'key', from: '(secret)', to: '(secret)' },
         ],
     });
+});
+
+test('galley reload asks the running server and prints what changed', async () => {
+    const galley = await startGalley();
+    const reload = (...args) => runGalley(['reload', ...args], { cwd: galley.dir });
+    assert.deepEqual(await reload(), { status: 0, stdout: 'nothing has changed\n', stderr: '' });
+    await galley.configure({ server: { workers: 65 }, 'route list': { path: '/products', target: 'app:shop' } });
+    assert.deepEqual(await reload('--data', 'data'), {
+        status: 0,
+        stdout: 'taken over:\n  [route list] is new\n  [route list] path: (none) -> /products\n'
+            + '  [route list] target: (none) -> app:shop\ntakes a restart:\n  [server] workers: 64 -> 65\n',
+        stderr: '',
+    });
+    const json = await reload('--json');
+    assert.deepEqual(JSON.parse(json.stdout).restart, [{ section: 'server', key: 'workers', from: '64', to: '65' }]);
+});
+
+test('galley reload tells what is wrong with the file', async () => {
+    const galley = await startGalley();
+    await galley.configure('[server]\nworker = 8\n');
+    const here = await runGalley(['reload'], { cwd: galley.dir });
+    assert.deepEqual(here, { status: 2, stdout: '', stderr: 'config.ini:2: [server] worker: unknown key; did you mean workers?\n' });
+    const there = await runGalley(['reload', '--data', galley.dataDir]);
+    assert.deepEqual(there, {
+        status: 1,
+        stdout: '',
+        stderr: 'galley reload: The configuration is wrong; nothing has changed.\n'
+            + 'config.ini:2: [server] worker: unknown key; did you mean workers?\n',
+    });
+});
+
+test('the control socket is its owner\'s alone, and trusted without a session', async () => {
+    const galley = await startGalley();
+    const socketPath = path.join(galley.dataDir, 'control.sock');
+    assert.equal((await stat(socketPath)).mode & 0o777, 0o600);
+    const status = await new Promise((resolve, reject) => {
+        const request = http.request({ socketPath, method: 'POST', path: '/_/api/reload' });
+        request.on('error', reject).on('response', (response) => resolve(response.resume().statusCode)).end();
+    });
+    assert.equal(status, 200);
+});
+
+test('a data directory with a long path and a comma has its control socket too', async () => {
+    const galley = await startGalley({ config: { server: { data: `./${'d'.repeat(100)},x` } } });
+    const { status } = await runGalley(['reload'], { cwd: galley.dir });
+    assert.equal(status, 0);
 });
 
 test('a broken file is told over HTTP with its lines', async () => {

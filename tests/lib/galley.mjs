@@ -7,7 +7,7 @@
 //   const { status, body } = await galley.request('GET', '/products/17', { token });
 import assert from 'node:assert/strict';
 import { execFile, spawn } from 'node:child_process';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import http from 'node:http';
 import os from 'node:os';
 import path from 'node:path';
@@ -37,6 +37,7 @@ export async function startGalley(options = {}) {
     const galley = new Galley(options);
     after(() => galley.finish()); // of the running test, or of the file
     galley.dir = await mkdtemp(path.join(os.tmpdir(), 'galley-test-'));
+    if (options.open) await chmod(galley.dir, 0o755); // for others than who runs the test
     await galley.configure(options.config);
     await galley.start();
     return galley;
