@@ -223,9 +223,27 @@ static enum err open_app(struct galley *galley, char *why, size_t why_size)
     return app_open(&options, &galley->app, why, why_size);
 }
 
+static enum err reload_for_admin(void *arg, struct buf *report)
+{
+    return galley_reload(arg, report);
+}
+
 static enum err open_admin(struct galley *galley, char *why, size_t why_size)
 {
-    return admin_open(galley, &galley->admin, why, why_size);
+    struct admin_options options = {.ticker = galley->ticker,
+                                    .store = galley->store,
+                                    .cache = galley->cache,
+                                    .queues = galley->queues,
+                                    .logins = galley->logins,
+                                    .gateway = galley->gateway,
+                                    .listeners = galley->listeners,
+                                    .front = galley->front,
+                                    .authority = galley->authority,
+                                    .started_ms = galley->started_ms,
+                                    .draining = &galley->draining,
+                                    .reload = reload_for_admin,
+                                    .reload_arg = galley};
+    return admin_open(&options, &galley->admin, why, why_size);
 }
 
 static int64_t sweep_gateway(void *arg, int64_t mono_ns)
@@ -239,18 +257,21 @@ static enum err open_gateway(struct galley *galley, char *why, size_t why_size)
 {
     struct gateway_options options = {
         .store = galley->store, .jwt = galley->jwt, .clock = &clock_system};
-    struct plan *plan;
     enum err err = gateway_create(&options, &galley->gateway, why, why_size);
     if (!err)
-        err = routes_plan(galley, galley->config, &plan, why, why_size);
-    if (err) {
-        gateway_destroy(&galley->gateway);
-        return err;
-    }
-    gateway_swap(galley->gateway, plan);
-    galley->gateway_timer =
-        ticker_add(galley->ticker, sweep_gateway, galley->gateway, GATEWAY_SWEEP_MS);
-    return ERR_OK;
+        galley->gateway_timer =
+            ticker_add(galley->ticker, sweep_gateway, galley->gateway, GATEWAY_SWEEP_MS);
+    return err;
+}
+
+/* The routes lead to the app and the admin. */
+static enum err open_plan(struct galley *galley, char *why, size_t why_size)
+{
+    struct plan *plan;
+    enum err err = routes_plan(galley, galley->config, &plan, why, why_size);
+    if (!err)
+        gateway_swap(galley->gateway, plan);
+    return err;
 }
 
 static void close_gateway(struct galley *galley)
@@ -547,8 +568,9 @@ static const struct step {
     {open_jwt, close_jwt},
     {open_logins, close_logins},
     {open_app, close_app},
-    {open_admin, close_admin},
     {open_gateway, close_gateway},
+    {open_admin, close_admin},
+    {open_plan, NULL},
     {start_workers, stop_workers},
     {serve, stop_serving},
 };

@@ -41,7 +41,7 @@ bool galley_stop(struct galley **galley);
 const char *galley_authority(const struct galley *galley); /* "127.0.0.1:8080", "[::1]:8080" */
 /* "https://127.0.0.1:8443 (web)" of the `i`th [listener]; false if there are not so many. */
 bool galley_listener(const struct galley *galley, unsigned i, char *out, size_t size);
-const char *galley_data_dir(const struct galley *galley);  /* from the root */
+const char *galley_data_dir(const struct galley *galley); /* from the root */
 /* The path of the one-time link for the first administrator, or NULL if there is one already. */
 const char *galley_setup_path(const struct galley *galley);
 

@@ -1,4 +1,4 @@
-/* What the process is made of; for galley.c, routes.c, ops.c and the admin. */
+/* What the process is made of; for the files of this folder. */
 #ifndef GALLEY_SERVER_GALLEY_PRIVATE_H
 #define GALLEY_SERVER_GALLEY_PRIVATE_H
 

@@ -124,10 +124,11 @@ static struct schema *own_schema(const char *text)
     return schema;
 }
 
-enum err admin_open(struct galley *galley, struct admin **out, char *why, size_t why_size)
+enum err admin_open(const struct admin_options *options, struct admin **out, char *why,
+                    size_t why_size)
 {
     struct admin *admin = mem_zalloc(sizeof *admin);
-    admin->galley = galley;
+    admin->options = *options;
     admin->sessions = sessions_create();
     admin->history = history_create();
     admin->news = event_create();
@@ -174,9 +175,9 @@ static int64_t sample_tick(void *arg, int64_t mono_ns)
 
 void admin_started(struct admin *admin)
 {
-    admin->sampler = sampler_create(admin->galley, admin->history);
+    admin->sampler = sampler_create(&admin->options, admin->history);
     admin->sample_due_ns = clock_mono_ns(&clock_system) + SAMPLE_NS;
-    admin->timer = ticker_add(admin->galley->ticker, sample_tick, admin, SAMPLE_NS / 1000000);
+    admin->timer = ticker_add(admin->options.ticker, sample_tick, admin, SAMPLE_NS / 1000000);
 }
 
 void admin_stopping(struct admin *admin)

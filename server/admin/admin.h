@@ -2,11 +2,40 @@
 #ifndef GALLEY_SERVER_ADMIN_ADMIN_H
 #define GALLEY_SERVER_ADMIN_ADMIN_H
 
-#include "server/galley_private.h"
+#include "base/ticker.h"
+#include "cache/cache.h"
+#include "queue/queue.h"
+#include "server/front/front.h"
+#include "server/gateway/gateway.h"
+#include "server/identity/logins.h"
+#include "server/listeners.h"
+#include "storage/store.h"
+
+struct admin;
+
+/* The components that it looks at. All live longer than the admin; the front may be what it will
+ * be, not serving yet. */
+struct admin_options {
+    struct ticker *ticker;
+    struct store *store;
+    struct cache *cache;
+    struct queues *queues;
+    struct logins *logins;
+    struct gateway *gateway;
+    struct listeners *listeners;
+    struct front *front;
+    const char *authority; /* that the process listens on, for people */
+    int64_t started_ms;    /* wall clock */
+    const _Atomic bool *draining;
+    /* As galley_reload. */
+    enum err (*reload)(void *arg, struct buf *report);
+    void *reload_arg;
+};
 
 /* Opens the administrators' collection and begins to keep a history of the metrics (one sample a
- * second, ten minutes). Before the gateway and the front exist. */
-enum err admin_open(struct galley *galley, struct admin **out, char *why, size_t why_size);
+ * second, ten minutes). The options are copied. */
+enum err admin_open(const struct admin_options *options, struct admin **out, char *why,
+                    size_t why_size);
 void admin_close(struct admin **admin);
 
 /* Samples begin once the front listens, and end before it is torn down. Threads: main. */

@@ -11,7 +11,7 @@
 #include "storage/collection.h"
 
 struct admin {
-    struct galley *galley;
+    struct admin_options options;
     struct collection *administrators;
     struct sessions *sessions;
     struct schema *login_schema;

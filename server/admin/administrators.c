@@ -5,7 +5,7 @@
 enum err administrators_open(struct admin *admin, char *why, size_t why_size)
 {
     enum err err =
-        collection_open(admin->galley->store, "_administrators", NULL, 0, &admin->administrators);
+        collection_open(admin->options.store, "_administrators", NULL, 0, &admin->administrators);
     if (err != ERR_OK)
         snprintf(why, why_size, "cannot open the administrators: %s", err_text(err));
     return err;
@@ -34,7 +34,7 @@ static enum err look_for_any(struct txn *txn, void *arg)
 enum err administrators_exist(struct admin *admin, bool *exist)
 {
     struct look look = {.admin = admin};
-    enum err err = store_read(admin->galley->store, look_for_any, &look);
+    enum err err = store_read(admin->options.store, look_for_any, &look);
     *exist = look.found;
     return err;
 }
@@ -63,7 +63,7 @@ static enum err add_first(struct txn *txn, void *arg)
 enum err administrators_add_first(struct admin *admin, const char *name, const char *password_hash)
 {
     struct addition addition = {{admin, false}, name, password_hash};
-    return store_write(admin->galley->store, add_first, &addition);
+    return store_write(admin->options.store, add_first, &addition);
 }
 
 struct hash_query {
@@ -97,5 +97,5 @@ enum err administrators_password_hash(struct admin *admin, const char *name,
     if (!administrators_name_is_plain(name))
         return ERR_NOT_FOUND;
     struct hash_query query = {admin, name, out};
-    return store_read(admin->galley->store, load_hash, &query);
+    return store_read(admin->options.store, load_hash, &query);
 }

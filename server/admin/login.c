@@ -9,12 +9,12 @@ const char login_schema_text[] =
     "  \"password\": {\"type\": \"string\", \"minLength\": 1, \"maxLength\": 64}},"
     " \"required\": [\"username\", \"password\"], \"additionalProperties\": false}";
 
-static void append_process(struct json_writer *w, const struct galley *galley)
+static void append_process(struct json_writer *w, const struct admin_options *process)
 {
     jw_key(w, "address");
-    jw_str(w, slice_str(galley->authority));
+    jw_str(w, slice_str(process->authority));
     jw_key(w, "uptimeMs");
-    jw_i64(w, clock_wall_ms(&clock_system) - galley->started_ms);
+    jw_i64(w, clock_wall_ms(&clock_system) - process->started_ms);
     jw_key(w, "version");
     jw_str(w, slice_str(GALLEY_VERSION));
     jw_key(w, "durability");
@@ -34,7 +34,7 @@ static void append_session(struct visit *visit, const struct session *session)
         jw_str(&w, slice_str(session->user));
         jw_key(&w, "csrf");
         jw_str(&w, slice_str(session->csrf));
-        append_process(&w, visit->admin->galley);
+        append_process(&w, &visit->admin->options);
     }
     jw_end(&w, '}');
 }
@@ -79,7 +79,7 @@ static enum err check_password(struct visit *visit, const char *name, const char
                           .name = slice_str(name),
                           .password = slice_str(password),
                           .hash = err == ERR_OK ? hash : NULL};
-    return logins_check(visit->admin->galley->logins, &login, retry_after_s);
+    return logins_check(visit->admin->options.logins, &login, retry_after_s);
 }
 
 void refuse_login(struct visit *visit, enum err err, const char *message, uint32_t retry_after_s)

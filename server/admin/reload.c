@@ -15,10 +15,11 @@ static void answer_errors(struct visit *visit, struct slice report)
 
 void serve_reload(struct visit *visit)
 {
+    const struct admin_options *options = &visit->admin->options;
     struct buf report = BUF_INIT;
     log_write(LOG_INFO, "admin", "%s reloads the configuration",
               visit->signed_in ? visit->session.user : "somebody at the control socket");
-    enum err err = galley_reload(visit->admin->galley, &report);
+    enum err err = options->reload(options->reload_arg, &report);
     if (err == ERR_VALIDATION) {
         answer_errors(visit, buf_slice(&report));
     } else if (err) {

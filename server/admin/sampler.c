@@ -9,7 +9,7 @@
 #include <stdlib.h>
 
 struct sampler {
-    struct galley *galley;
+    const struct admin_options *process;
     struct history *history;
     struct reading readings[2];
     unsigned latest; /* index of the last one taken */
@@ -129,17 +129,17 @@ static void read_jobs(struct queues *queues, struct reading *out)
     }
 }
 
-static void read_all(struct galley *galley, struct reading *out)
+static void read_all(const struct admin_options *process, struct reading *out)
 {
     out->wall_ms = clock_wall_ms(&clock_system);
     out->mono_ns = clock_mono_ns(&clock_system);
-    gateway_stats(galley->gateway, &out->gateway);
-    cache_stats(galley->cache, &out->cache);
-    store_stats(galley->store, &out->store);
-    front_stats(galley->front, &out->front);
-    read_jobs(galley->queues, out);
-    histogram_read(store_commit_histogram(galley->store), &out->commit_ns);
-    histogram_read(store_batch_histogram(galley->store), &out->batch);
+    gateway_stats(process->gateway, &out->gateway);
+    cache_stats(process->cache, &out->cache);
+    store_stats(process->store, &out->store);
+    front_stats(process->front, &out->front);
+    read_jobs(process->queues, out);
+    histogram_read(store_commit_histogram(process->store), &out->commit_ns);
+    histogram_read(store_batch_histogram(process->store), &out->batch);
 }
 
 /* Each worker's digit for the interval, into sampler->load. */
@@ -147,19 +147,19 @@ static void read_load(struct sampler *sampler, int64_t interval_ns)
 {
     buf_clear(&sampler->load);
     for (unsigned i = 0; i < sampler->workers; i++) {
-        uint64_t busy_ns = front_worker_busy_ns(sampler->galley->front, i);
+        uint64_t busy_ns = front_worker_busy_ns(sampler->process->front, i);
         char digit = sample_load_digit(busy_ns - sampler->busy_ns[i], interval_ns);
         sampler->busy_ns[i] = busy_ns;
         buf_append_char(&sampler->load, digit);
     }
 }
 
-struct sampler *sampler_create(struct galley *galley, struct history *history)
+struct sampler *sampler_create(const struct admin_options *process, struct history *history)
 {
     struct sampler *sampler = mem_zalloc(sizeof *sampler);
-    sampler->galley = galley;
+    sampler->process = process;
     sampler->history = history;
-    read_all(galley, &sampler->readings[0]);
+    read_all(process, &sampler->readings[0]);
     sampler->workers = sampler->readings[0].front.workers_max;
     sampler->busy_ns = mem_zalloc(sampler->workers * sizeof *sampler->busy_ns);
     return sampler;
@@ -179,7 +179,7 @@ void sampler_run(struct sampler *sampler)
 {
     const struct reading *before = &sampler->readings[sampler->latest];
     struct reading *now = &sampler->readings[!sampler->latest];
-    read_all(sampler->galley, now);
+    read_all(sampler->process, now);
     read_load(sampler, now->mono_ns - before->mono_ns);
     struct sample sample;
     sample_between(before, now, &sampler->scratch, &sample);

@@ -2,8 +2,8 @@
 #ifndef GALLEY_SERVER_ADMIN_SAMPLER_H
 #define GALLEY_SERVER_ADMIN_SAMPLER_H
 
+#include "server/admin/admin.h"
 #include "server/admin/history.h"
-#include "server/galley_private.h"
 
 /* Every counter and histogram that the dashboard shows, at one moment. */
 struct reading {
@@ -29,7 +29,7 @@ char sample_load_digit(uint64_t busy_ns, int64_t interval_ns);
 struct sampler;
 
 /* All components are open. The interval of the first sample begins now. Threads: main. */
-struct sampler *sampler_create(struct galley *galley, struct history *history);
+struct sampler *sampler_create(const struct admin_options *process, struct history *history);
 void sampler_destroy(struct sampler **sampler);
 
 /* Reads everything and pushes a sample. Threads: one at a time. */

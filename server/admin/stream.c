@@ -26,16 +26,16 @@ static void append_history(struct viewer *viewer, struct buf *out)
     free(samples);
 }
 
-static void append_state(struct json_writer *w, struct galley *galley)
+static void append_state(struct json_writer *w, const struct admin_options *process)
 {
     struct store_stats store;
-    store_stats(galley->store, &store);
+    store_stats(process->store, &store);
     jw_key(w, "state");
-    jw_str(w, slice_str(galley->draining ? "draining" : store.read_only ? "read-only" : "ready"));
+    jw_str(w, slice_str(*process->draining ? "draining" : store.read_only ? "read-only" : "ready"));
     jw_key(w, "cause");
     jw_str(w, slice_str(store.cause));
     jw_key(w, "warnings");
-    listeners_write_warnings(galley->listeners, clock_wall_ms(&clock_system), w);
+    listeners_write_warnings(process->listeners, clock_wall_ms(&clock_system), w);
 }
 
 static void append_sample(struct viewer *viewer, const struct sample *sample, struct buf *out)
@@ -52,7 +52,7 @@ static void append_sample(struct viewer *viewer, const struct sample *sample, st
     history_read_load(viewer->admin->history, &json);
     jw_str(&w, buf_slice(&json));
     buf_release(&json);
-    append_state(&w, viewer->admin->galley);
+    append_state(&w, &viewer->admin->options);
     jw_end(&w, '}');
     buf_append_str(out, "\n\n");
 }

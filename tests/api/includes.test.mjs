@@ -30,7 +30,8 @@ test('includes that run the right way pass', (t) => {
         'server/gateway/b.c': '#include "server/http/message.h"\n#include "server/identity/jwt.h"\n',
         'server/identity/i.c': '#include "server/http/message.h"\n#include <jwt.h>\n',
         'server/app/c.c': '#include "server/config/config.h"\n#include "queue/queue.h"\n',
-        'server/admin/d.c': '#include "server/galley_private.h"\n#include "server/front/front.h"\n',
+        'server/admin/d.c': '#include "server/admin/admin_private.h"\n#include "server/front/front.h"\n',
+        'server/f.c': '#include "server/galley_private.h"\n#include "server/admin/admin.h"\n',
         'storage/e.c': '#include <lmdb.h>\n#include "storage/storage_private.h"\n',
     });
     assert.equal(stdout, '');
@@ -45,6 +46,8 @@ test('each one that runs the wrong way is named with file and line', (t) => {
         'server/front/d.c': '#include "server/gateway/gateway.h"\n',
         'server/gateway/e.c': '#include "server/front/front.h"\n#include "civetweb.h"\n',
         'server/app/f.c': '#  include "app.h"\n',
+        'server/admin/h.c': '#include "server/galley_private.h"\n#include "server/galley.h"\n',
+        'server/i.c': '#include "server/front/front_private.h"\n',
         'storage/g.h': '#include "server/config/config.h"\n',
     });
     assert.equal(status, 1);
@@ -53,10 +56,13 @@ test('each one that runs the wrong way is named with file and line', (t) => {
         'cache/b.c:1: storage/store.h: is not for cache',
         'queue/c.c:1: storage/storage_private.h: is private to storage',
         'queue/c.c:2: lmdb.h: belongs to storage',
+        'server/admin/h.c:1: server/galley_private.h: is not for server/admin',
+        'server/admin/h.c:2: server/galley.h: is not for server/admin',
         'server/app/f.c:1: app.h: is not written from the root of the repository',
         'server/front/d.c:1: server/gateway/gateway.h: is not for server/front',
         'server/gateway/e.c:1: server/front/front.h: is not for server/gateway',
         'server/gateway/e.c:2: civetweb.h: belongs to server/front',
+        'server/i.c:1: server/front/front_private.h: is private to server/front',
         'storage/g.h:1: server/config/config.h: is not for storage',
     ]);
 });
