@@ -138,6 +138,8 @@ struct connection {
     TAILQ_ENTRY(connection) in_queue;
     struct connection *next_free;
 
+    atomic_bool armed; /* given to the hub */
+
     /* Who has the connection has the rest. */
     enum errand errand;
     int64_t queued_ns;       /* when it became ready */
