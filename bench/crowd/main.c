@@ -64,7 +64,6 @@ static void take_steps(int64_t began_ns)
     for (; began_ns + steps_taken * gap_ns <= now; steps_taken++) {
         struct client *c = &crowd.clients[steps_taken % o->clients];
         bool opened = c - crowd.clients < opened_so_far;
-
         if (opened && c->phase == CLOSED && o->kind->opens_again && crowd.opening < o->at_once)
             link_open(c);
         else if (opened && o->kind->step)
@@ -134,7 +133,6 @@ static bool set_number(struct options *o, const char *key, size_t key_size, int6
                {"size", &o->size},
                {"window", &o->window},
                {"tls", &o->tls}};
-
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
         if (strlen(all[i].key) == key_size && memcmp(all[i].key, key, key_size) == 0) {
             *all[i].value = value;
@@ -147,13 +145,13 @@ static bool set_number(struct options *o, const char *key, size_t key_size, int6
 static bool set_option(struct options *o, const char *text)
 {
     const char *value = strchr(text, '=');
-    char *end;
     if (!value)
         return false;
     if (strncmp(text, "path=", 5) == 0) {
         o->path = value + 1;
         return true;
     }
+    char *end;
     int64_t number = strtoll(value + 1, &end, 10);
     return *end == '\0' && number >= 0 && set_number(o, text, (size_t)(value - text), number);
 }

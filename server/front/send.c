@@ -15,7 +15,7 @@ static const char common_headers[] = "X-Content-Type-Options: nosniff\r\n"
 
 static bool is_feed(const struct response *response)
 {
-    return response->feed.fill != NULL;
+    return response->feed.fill;
 }
 
 static bool keeps_alive(struct connection *c)

@@ -150,7 +150,7 @@ static void begin_request(struct connection *c)
         .local = c->listener->local,
         .local_port = c->listener->port,
         .listener = c->listener->index,
-        .secure = c->tls != NULL,
+        .secure = c->tls,
     };
     id_format(&id, service->request.id);
     service->taken = c->in.len;

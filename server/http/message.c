@@ -41,7 +41,6 @@ bool principal_has_role(const struct principal *principal, const char *role)
 struct slice request_header(const struct request *request, const char *name)
 {
     struct slice wanted = slice_str(name);
-
     for (unsigned i = 0; i < request->header_count; i++) {
         if (slice_eq_nocase(request->headers[i].name, wanted))
             return request->headers[i].value;
@@ -53,7 +52,6 @@ unsigned request_header_count(const struct request *request, const char *name)
 {
     struct slice wanted = slice_str(name);
     unsigned count = 0;
-
     for (unsigned i = 0; i < request->header_count; i++)
         count += slice_eq_nocase(request->headers[i].name, wanted);
     return count;
@@ -72,14 +70,12 @@ struct slice request_param(const struct request *request, const char *name)
 static struct slice decode_value(struct slice value, struct buf *scratch)
 {
     size_t begin = scratch->len;
-    struct slice decoded;
-
     buf_reserve(scratch,
                 value.len + 1); /* never a NULL pointer, and does not move while decoding */
     if (!path_decode(value, true, scratch))
         return slice_str("");
-    decoded = slice_of(scratch->data + begin, scratch->len - begin);
-    if (!slice_is_utf8(decoded) || memchr(decoded.ptr, '\0', decoded.len) != NULL)
+    struct slice decoded = slice_of(scratch->data + begin, scratch->len - begin);
+    if (!slice_is_utf8(decoded) || memchr(decoded.ptr, '\0', decoded.len))
         return slice_str("");
     return decoded;
 }
@@ -87,11 +83,9 @@ static struct slice decode_value(struct slice value, struct buf *scratch)
 struct slice request_query(const struct request *request, const char *name, struct buf *scratch)
 {
     struct slice rest = request->query;
-
     while (rest.len > 0) {
         struct slice value = slice_cut(&rest, '&');
         struct slice key = slice_cut(&value, '=');
-
         if (slice_is(key, name))
             return decode_value(value, scratch);
     }
@@ -123,7 +117,7 @@ enum err request_body_gather(struct request *request, size_t max, bool *whole)
 
 static void release_borrowed(struct response *response)
 {
-    if (response->release != NULL)
+    if (response->release)
         response->release(response->release_arg);
     response->release = NULL;
     response->release_arg = NULL;
@@ -139,10 +133,10 @@ void response_drop_bytes(struct response *response)
 
 void response_reset(struct response *response)
 {
-    struct buf headers, body;
-
     release_borrowed(response);
+    struct buf headers;
     headers = response->headers;
+    struct buf body;
     body = response->body;
     buf_clear(&headers);
     buf_clear(&body);

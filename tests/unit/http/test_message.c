@@ -1,11 +1,11 @@
+#include "server/http/message.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include <cmocka.h>
-
-#include "server/http/message.h"
 
 static const struct header headers[] = {
     {{"Accept", 6}, {"text/html", 9}},
@@ -27,9 +27,8 @@ static void release_counts(void *arg)
 
 static void test_methods_are_known_by_their_exact_names(void **state)
 {
-    enum method method;
-
     (void)state;
+    enum method method;
     for (unsigned i = 0; i < METHOD_COUNT; i++) {
         assert_true(method_parse(slice_str(method_name((enum method)i)), &method));
         assert_int_equal(method, i);
@@ -51,11 +50,10 @@ static void check_query(const char *query, const char *name, const char *expecte
     struct request asked = {.query = slice_str(query)};
     struct buf scratch = BUF_INIT;
     struct slice value = request_query(&asked, name, &scratch);
-
-    if (expected == NULL)
+    if (!expected)
         assert_null(value.ptr);
     else
-        assert_true(value.ptr != NULL && slice_is(value, expected));
+        assert_true(value.ptr && slice_is(value, expected));
     buf_release(&scratch);
 }
 
@@ -82,7 +80,6 @@ static void test_query_parameter_that_is_no_text_is_empty(void **state)
 static void test_principal_has_its_roles(void **state)
 {
     struct principal user = {.roles = {"customer", "admin"}, .role_count = 2};
-
     (void)state;
     assert_true(principal_has_role(&user, "admin"));
     assert_false(principal_has_role(&user, "root"));
@@ -90,10 +87,9 @@ static void test_principal_has_its_roles(void **state)
 
 static void test_reset_releases_what_was_borrowed_once(void **state)
 {
+    (void)state;
     struct response response = {0};
     int released = 0;
-
-    (void)state;
     response_borrow(&response, 200, "text/plain", slice_str("x"), release_counts, &released);
     response_reset(&response);
     response_reset(&response);
@@ -105,9 +101,8 @@ static void test_reset_releases_what_was_borrowed_once(void **state)
 
 static void test_header_is_a_line(void **state)
 {
-    struct response response = {0};
-
     (void)state;
+    struct response response = {0};
     response_header(&response, "Location", slice_str("/a"));
     assert_true(slice_is(buf_slice(&response.headers), "Location: /a\r\n"));
     buf_release(&response.headers);
@@ -117,7 +112,6 @@ static void check_error(const struct request *asked, const json_t *details, cons
                         const char *body)
 {
     struct response response = {0};
-
     response_error(&response, asked, ERR_VALIDATION, NULL, "Look \"here\".", details);
     assert_int_equal(response.status, 422);
     assert_int_equal(response.err, ERR_VALIDATION);
@@ -139,7 +133,6 @@ static void test_error_has_the_one_shape(void **state)
 static void test_error_carries_details(void **state)
 {
     json_t *details = json_pack("[{s:s}]", "field", "qty");
-
     (void)state;
     check_error(&request, details, "Content-Type: application/json\r\n",
                 "{\"error\":{\"code\":\"VALIDATION_ERROR\",\"message\":\"Look \\\"here\\\".\","
@@ -152,7 +145,6 @@ static void test_error_is_a_problem_when_asked_for(void **state)
 {
     const struct header accept = {slice_str("accept"), slice_str("a/b, application/problem+json")};
     struct request asked = {.headers = &accept, .header_count = 1, .id = "the-id"};
-
     (void)state;
     check_error(&asked, NULL, "Content-Type: application/problem+json\r\n",
                 "{\"type\":\"about:blank\",\"title\":\"Unprocessable Content\",\"status\":422,"
@@ -162,11 +154,10 @@ static void test_error_is_a_problem_when_asked_for(void **state)
 
 static void test_error_drops_what_was_there(void **state)
 {
-    struct response response = {0};
-    int released = 0;
-
     (void)state;
+    struct response response = {0};
     response_header(&response, "ETag", slice_str("1"));
+    int released = 0;
     response_borrow(&response, 200, "text/plain", slice_str("x"), release_counts, &released);
     response_error(&response, &request, ERR_NOT_FOUND, "NO_PRODUCT", NULL, NULL);
     assert_int_equal(response.status, 404);
@@ -192,6 +183,5 @@ int main(void)
         cmocka_unit_test(test_error_is_a_problem_when_asked_for),
         cmocka_unit_test(test_error_drops_what_was_there),
     };
-
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
