@@ -31,7 +31,8 @@ void jw_name(struct json_writer *w, struct slice name)
     char *at = buf_reserve(w->out, name.len + 3);
     *at++ = '"';
     memcpy(at, name.ptr, name.len);
-    memcpy(at + name.len, "\":", 2);
+    at[name.len] = '"';
+    at[name.len + 1] = ':';
     w->out->len += name.len + 3;
     w->comma = false;
 }

@@ -23,7 +23,8 @@ layout() {
 run_cppcheck() {
     cppcheck --quiet --error-exitcode=1 --enable=warning,performance,portability --inline-suppr \
         --suppress=missingIncludeSystem --suppress=missingInclude --suppress=normalCheckLevelMaxBranches \
-        --std=c11 -I. -DERR_ROW= -j "$(nproc)" "${files[@]}"
+        --std=c11 -I. -DERR_ROW= \
+        --include="/usr/include/$(gcc -print-multiarch)/sys/queue.h" -j "$(nproc)" "${files[@]}"
 }
 
 # One file after the other: several at once make clang-tidy mistake every va_list for an uninitialised one.

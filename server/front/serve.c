@@ -35,7 +35,7 @@ static void shrink(struct service *service)
 {
     struct buf *bufs[] = {&service->body, &service->out, &service->response.headers,
                           &service->response.body};
-    for (size_t i = 0; i < sizeof bufs / sizeof *bufs; i++)
+    for (size_t i = 0; i < sizeof bufs / sizeof bufs[0]; i++)
         buf_shrink(bufs[i], KEEP_MAX);
 }
 

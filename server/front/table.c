@@ -421,7 +421,8 @@ void table_init(struct front *front)
     front->connections = mem_zalloc(front->capacity * sizeof *front->connections);
     for (front->peer_lists = 64; front->peer_lists < front->capacity / 2;)
         front->peer_lists *= 2;
-    front->peers = mem_zalloc(front->peer_lists * sizeof *front->peers);
+    front->peers =
+        mem_zalloc(front->peer_lists * sizeof *front->peers); /* NOLINT: pointers, each to a list */
     lock_init(&front->lock, LOCK_RANK_FRONT);
     lock_cond_init(&front->changed);
 }

@@ -140,8 +140,8 @@ static inline int call_send(struct call *call, struct fixture *f)
     call->request.received_ms = clock_wall_ms(&f->time.clock);
     call->request.started_ns = clock_mono_ns(&f->time.clock);
     gateway_handle(f->gateway, &call->request, &call->response);
-    const struct sent sent = {.duration_ns = clock_mono_ns(&f->time.clock) -
-                                             call->request.started_ns};
+    const struct sent sent = {.duration_ns =
+                                  clock_mono_ns(&f->time.clock) - call->request.started_ns};
     gateway_sent(f->gateway, &call->request, &call->response, &sent);
     return call->response.status;
 }
