@@ -5,7 +5,7 @@
 struct change *change_begin(struct queue *queue, struct txn *txn)
 {
     struct change *change = txn_alloc(txn, sizeof *change);
-    *change = (struct change){.queue = queue, .txn = txn, .tend_ms = NEVER_MS};
+    *change = (struct change){.queue = queue, .txn = txn, .due_ms = NEVER_MS};
     counts_get(queue, txn, &change->before);
     change->counts = change->before;
     return change;
@@ -30,12 +30,12 @@ static void publish(void *arg)
     struct queues *queues = queue->queues;
     lock_acquire(&queues->lock);
     queue->counts = change->counts;
-    if (change->tended || change->tend_ms < queue->tend_ms)
-        queue->tend_ms = change->tend_ms;
+    if (change->ran_due || change->due_ms < queue->due_ms)
+        queue->due_ms = change->due_ms;
     queue->completed += change->completed;
     queue->failed += change->failed;
     queue->died += change->died;
-    arm_timer(queues, queue->tend_ms);
+    arm_timer(queues, queue->due_ms);
     queue_wake(queue, queue->counts.jobs[JOB_READY]);
     if (queue->counts.jobs[JOB_READY] + queue->counts.jobs[JOB_RUNNING] == 0)
         lock_cond_broadcast(&queues->news);
@@ -53,7 +53,7 @@ void change_end(struct change *change)
 
 /* When something happens to this job by itself: its state ends, or it is forgotten because it is
  * old or one too many. */
-static int64_t due_ms(const struct change *change, const struct index_entry *entry)
+static int64_t entry_due_ms(const struct change *change, const struct index_entry *entry)
 {
     const struct queues *queues = change->queue->queues;
     switch (entry->state) {
@@ -70,10 +70,10 @@ static int64_t due_ms(const struct change *change, const struct index_entry *ent
     }
 }
 
-static void wants_tending(struct change *change, int64_t at_ms)
+static void note_due(struct change *change, int64_t at_ms)
 {
-    if (at_ms < change->tend_ms)
-        change->tend_ms = at_ms;
+    if (at_ms < change->due_ms)
+        change->due_ms = at_ms;
 }
 
 void change_add(struct change *change, const struct id *id, const struct job_progress *progress)
@@ -81,7 +81,7 @@ void change_add(struct change *change, const struct id *id, const struct job_pro
     struct index_entry entry = index_entry_of(progress, id);
     index_put(change->queue, change->txn, &entry);
     change->counts.jobs[entry.state]++;
-    wants_tending(change, due_ms(change, &entry));
+    note_due(change, entry_due_ms(change, &entry));
 }
 
 void job_move(struct change *change, const struct id *id, const struct index_entry *from,
@@ -93,7 +93,7 @@ void job_move(struct change *change, const struct id *id, const struct index_ent
     progress_put(change->queue->queues, change->txn, id, progress);
     change->counts.jobs[from->state]--;
     change->counts.jobs[to.state]++;
-    wants_tending(change, due_ms(change, &to));
+    note_due(change, entry_due_ms(change, &to));
 }
 
 void change_damaged(struct change *change, const struct index_entry *entry)
@@ -155,7 +155,7 @@ static int64_t apply(struct change *change, const struct rule *rule, unsigned *b
     while (change->counts.jobs[rule->state] > 0) {
         if (index_first(change->queue, change->txn, rule->state, &first) != ERR_OK)
             break;
-        int64_t at_ms = due_ms(change, &first);
+        int64_t at_ms = entry_due_ms(change, &first);
         if (at_ms > txn_now_ms(change->txn) || *budget == 0)
             return at_ms;
         --*budget;
@@ -164,20 +164,20 @@ static int64_t apply(struct change *change, const struct rule *rule, unsigned *b
     return NEVER_MS;
 }
 
-void change_tend(struct change *change)
+void change_run_due(struct change *change)
 {
     /* More than a turn can finish, so that retention keeps up with any load. */
-    unsigned budget = change->queue->batch + TEND_STEP;
-    change->tended = true;
-    change->tend_ms = NEVER_MS;
+    unsigned budget = change->queue->batch + DUE_STEP;
+    change->ran_due = true;
+    change->due_ms = NEVER_MS;
     for (size_t i = 0; i < sizeof rules / sizeof rules[0]; i++)
-        wants_tending(change, apply(change, &rules[i], &budget));
+        note_due(change, apply(change, &rules[i], &budget));
 }
 
 void change_recover(struct change *change)
 {
     struct index_entry first;
-    for (unsigned budget = TEND_STEP; budget > 0; budget--) {
+    for (unsigned budget = DUE_STEP; budget > 0; budget--) {
         if (change->counts.jobs[JOB_RUNNING] == 0 ||
             index_first(change->queue, change->txn, JOB_RUNNING, &first) != ERR_OK)
             return;

@@ -162,7 +162,7 @@ enum err queue_lease(struct queues *queues, struct txn *txn, const char *name, u
     if (lease_ms <= 0 || lease_ms > LEASE_MAX_MS)
         return ERR_VALIDATION;
     struct change *change = change_begin(queue, txn);
-    change_tend(change);
+    change_run_due(change);
     *count = lease_take(change, max, lease_ms, each, arg);
     change_end(change);
     return txn_error(txn);

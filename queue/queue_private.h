@@ -12,9 +12,9 @@
  * million index entries at start takes longer than a start may; memory holds a copy that the
  * on-commit action renews, and that copy decides who is woken.
  *
- * Nothing polls: a commit that leaves ready jobs wakes resting workers, and one timer wakes a
+ * Nothing polls: a commit that leaves ready jobs wakes idle workers, and one timer wakes a
  * worker of the queue whose next due time has come. The worker does the due work inside its leasing
- * transaction (change_tend), in bounded steps. */
+ * transaction (change_run_due), in bounded steps. */
 #ifndef GALLEY_QUEUE_QUEUE_PRIVATE_H
 #define GALLEY_QUEUE_QUEUE_PRIVATE_H
 
@@ -28,7 +28,7 @@
 #define DELAY_MAX_MS    (10LL * 365 * 86400000)
 #define LEASE_MAX_MS    (7LL * 86400000)
 #define LEASE_BYTES_MAX (4u << 20) /* of payloads in one lease, but for its last job */
-#define TEND_STEP       512        /* jobs that move by themselves in one transaction */
+#define DUE_STEP        512        /* jobs that move by themselves in one transaction */
 #define NEVER_MS        INT64_MAX
 
 struct counts {
@@ -44,8 +44,8 @@ struct queue {
 
     /* Guarded by queues->lock. */
     struct counts counts; /* as of the last commit */
-    int64_t tend_ms;      /* wall time of the next due work, never later than the truth */
-    unsigned resting;     /* workers that sleep, those among them that were woken included */
+    int64_t due_ms;       /* wall time of the next due work, never later than the truth */
+    unsigned idle;        /* workers that sleep, those among them that were woken included */
     unsigned woken;
     unsigned busy; /* workers that run a batch */
     uint64_t completed, failed, died;
@@ -148,8 +148,8 @@ struct change {
     struct queue *queue;
     struct txn *txn;
     struct counts before, counts;
-    bool tended;     /* tend_ms replaces the queue's; else it only brings it forward */
-    int64_t tend_ms; /* the earliest time at which this change wants to be tended */
+    bool ran_due;   /* due_ms replaces the queue's; else it only brings it forward */
+    int64_t due_ms; /* the earliest time at which this change has something due */
     unsigned completed, failed, died;
     struct damage damage; /* why the transaction failed */
 };
@@ -172,9 +172,9 @@ void change_damaged(struct change *change, const struct index_entry *entry);
 void change_end_damaged(struct change *change, const struct damage *damage);
 
 /* Does what is due, a bounded number of jobs of it. */
-void change_tend(struct change *change);
+void change_run_due(struct change *change);
 
-/* Every lease's job gets ready again or dies, at most TEND_STEP of them. */
+/* Every lease's job gets ready again or dies, at most DUE_STEP of them. */
 void change_recover(struct change *change);
 
 /* ---- lease.c */
@@ -195,7 +195,7 @@ int64_t job_backoff_ms(unsigned attempt);
 
 /* ---- worker.c */
 
-/* Wakes at most so many resting workers. Threads: holds queues->lock. */
+/* Wakes at most so many idle workers. Threads: holds queues->lock. */
 void queue_wake(struct queue *queue, uint64_t workers);
 
 /* Wakes a worker of each queue whose due time has come, as the timer does; tests call it after they

@@ -16,7 +16,7 @@
 #define PAUSE_NS   1000000000LL /* after a transaction that failed */
 #define TICK_MS    60000        /* between looks at the wall clock, which may have been set */
 #define RUN_MS     1000         /* after which the rest of a batch is given back */
-#define BATCH_KEEP (256u << 10) /* bytes of payload memory that a resting batch may hold */
+#define BATCH_KEEP (256u << 10) /* bytes of payload memory that an idle batch may hold */
 
 struct leased {
     struct job_lease lease;
@@ -55,7 +55,7 @@ static void batch_clear(struct job_batch *batch)
 }
 
 /* A job_lease_fn. */
-static void batch_take(const struct job *job, const struct job_lease *lease, void *arg)
+static void batch_add(const struct job *job, const struct job_lease *lease, void *arg)
 {
     struct job_batch *batch = arg;
     struct leased *leased = &batch->jobs[batch->count++];
@@ -70,7 +70,7 @@ static void batch_take(const struct job *job, const struct job_lease *lease, voi
 }
 
 /* Once the bytes have stopped moving. */
-static void batch_point(struct job_batch *batch, const struct queue *queue)
+static void batch_set_pointers(struct job_batch *batch, const struct queue *queue)
 {
     for (unsigned i = 0; i < batch->count; i++) {
         struct leased *leased = &batch->jobs[i];
@@ -187,10 +187,10 @@ static enum err turn(struct txn *txn, void *arg)
     change_end_damaged(change, &worker->known_damage);
     batch_settle(worker->run, change);
     if (!worker->settle_only)
-        change_tend(change);
+        change_run_due(change);
     if (!worker->settle_only && !queue->queues->stopping)
-        lease_take(change, share(queue, change->counts.jobs[JOB_READY]), queue->lease_ms,
-                   batch_take, worker->next);
+        lease_take(change, share(queue, change->counts.jobs[JOB_READY]), queue->lease_ms, batch_add,
+                   worker->next);
     change_end(change);
     worker->found_damage = change->damage;
     return txn_error(txn);
@@ -199,19 +199,19 @@ static enum err turn(struct txn *txn, void *arg)
 static bool has_work(const struct queue *queue)
 {
     return queue->counts.jobs[JOB_READY] > 0 ||
-           queue->tend_ms <= clock_wall_ms(queue->queues->clock);
+           queue->due_ms <= clock_wall_ms(queue->queues->clock);
 }
 
 /* Until there is work. False when stopping. */
-static bool rest(struct queue *queue)
+static bool wait_for_work(struct queue *queue)
 {
     struct queues *queues = queue->queues;
     lock_acquire(&queues->lock);
     while (!queues->stopping && !has_work(queue)) {
-        queue->resting++;
+        queue->idle++;
         while (!queues->stopping && queue->woken == 0)
             lock_cond_wait(&queue->wake, &queues->lock);
-        queue->resting--;
+        queue->idle--;
         if (queue->woken > 0)
             queue->woken--;
     }
@@ -261,7 +261,7 @@ static void work(struct worker *worker)
 {
     struct queue *queue = worker->queue;
     bool go_on = true;
-    while (go_on && (worker->run->count > 0 || rest(queue))) {
+    while (go_on && (worker->run->count > 0 || wait_for_work(queue))) {
         worker->found_damage.found = false;
         enum err err = store_write(queue->queues->store, turn, worker);
         if (err != ERR_OK) {
@@ -269,7 +269,7 @@ static void work(struct worker *worker)
             continue;
         }
         turn_done(worker);
-        batch_point(worker->run, queue);
+        batch_set_pointers(worker->run, queue);
         if (worker->run->count > 0)
             run_batch(queue, worker->run);
     }
@@ -295,7 +295,7 @@ static void *worker_main(void *arg)
 void queue_wake(struct queue *queue, uint64_t workers)
 {
     lock_assert_held(&queue->queues->lock);
-    uint64_t useful = workers < queue->resting ? workers : queue->resting;
+    uint64_t useful = workers < queue->idle ? workers : queue->idle;
     for (; queue->woken < useful; queue->woken++)
         lock_cond_signal(&queue->wake);
 }
@@ -307,10 +307,10 @@ int64_t queues_wake(struct queues *queues)
     queues->timer_ms = now_ms + TICK_MS;
     for (unsigned i = 0; i < queues->count; i++) {
         struct queue *queue = queues->queues[i];
-        if (queue->tend_ms <= now_ms)
+        if (queue->due_ms <= now_ms)
             queue_wake(queue, 1);
-        else if (queue->tend_ms < queues->timer_ms)
-            queues->timer_ms = queue->tend_ms;
+        else if (queue->due_ms < queues->timer_ms)
+            queues->timer_ms = queue->due_ms;
     }
     int64_t in_ms = queues->timer_ms - now_ms;
     lock_leave(&queues->lock);
@@ -338,7 +338,7 @@ static enum err recover_step(struct txn *txn, void *arg)
     struct change *change = change_begin(recovery->queue, txn);
     change_end_damaged(change, &recovery->known_damage);
     change_recover(change);
-    change_tend(change);
+    change_run_due(change);
     change_end(change);
     recovery->found_damage = change->damage;
     recovery->left = change->counts.jobs[JOB_RUNNING];
