@@ -2,6 +2,7 @@
  * tests/api/front.test.mjs drives it, with deadlines and worker counts that suit a test.
  *
  *   front_server [NAME=N]...   with the names of settings below
+ *   FRONT_TLS_DIR=DIR          in the environment: speaks TLS, with dev.crt and dev.key there
  *
  * Prints "port N", serves until SIGTERM, drains, prints "cut N" and the figures; "refused N" for
  * each answer that the front gave itself, "outcome N" for each that did not arrive.
@@ -343,9 +344,28 @@ static bool read_settings(int argc, char **argv)
     return true;
 }
 
-static struct front *make_front(struct ticker *ticker)
+/* NULL: without. */
+static struct tls *make_tls(void)
 {
-    static const struct front_listener listener = {.address = "127.0.0.1:0"};
+    const char *dir = getenv("FRONT_TLS_DIR");
+    char cert[4096], key[4096], why[TLS_WHY_SIZE];
+    if (!dir)
+        return NULL;
+    snprintf(cert, sizeof cert, "%s/dev.crt", dir);
+    snprintf(key, sizeof key, "%s/dev.key", dir);
+    struct tls_pair pair = {cert, key};
+    struct tls_options options = {.pairs = &pair, .count = 1, .clock = &clock_system};
+    struct tls *tls;
+    if (tls_create(&options, &tls, why, sizeof why) != ERR_OK) {
+        fprintf(stderr, "front_server: %s\n", why);
+        exit(1);
+    }
+    return tls;
+}
+
+static struct front *make_front(struct ticker *ticker, struct tls *tls)
+{
+    const struct front_listener listener = {.address = "127.0.0.1:0", .tls = tls};
     return front_create(&(struct front_options){
         .listeners = &listener,
         .listener_count = 1,
@@ -384,7 +404,9 @@ static int serve(struct ticker *ticker, const sigset_t *stop)
 {
     char why[256];
     int signal;
-    struct front *front = the_front = make_front(ticker);
+    struct tls *tls = make_tls();
+    struct front *front = the_front = make_front(ticker, tls);
+    tls_destroy(&tls);
     if (front_listen(front, why, sizeof why) != ERR_OK) {
         fprintf(stderr, "front_server: %s\n", why);
         front_close(&front);

@@ -122,7 +122,7 @@ static X509 *make_leaf(EVP_PKEY *key, const char *const *hosts, size_t count, in
     write_alternatives(&alternatives, hosts, count);
     add_extension(leaf, authority, NID_basic_constraints, "critical,CA:FALSE");
     add_extension(leaf, authority, NID_key_usage, "critical,digitalSignature");
-    add_extension(leaf, authority, NID_ext_key_usage, "serverAuth");
+    add_extension(leaf, authority, NID_ext_key_usage, "serverAuth,clientAuth");
     add_extension(leaf, authority, NID_subject_alt_name, alternatives.data);
     add_extension(leaf, authority, NID_subject_key_identifier, "hash");
     add_extension(leaf, authority, NID_authority_key_identifier, "keyid:always");

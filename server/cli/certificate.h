@@ -1,6 +1,6 @@
-/* Makes a certificate for development: of an authority that signs this one certificate and whose
- * key is then forgotten. A browser that trusts the authority trusts nothing else by it, whoever
- * gets hold of the files. */
+/* Makes a certificate for development, for a server or a client: of an authority that signs this
+ * one certificate and whose key is then forgotten. A browser that trusts the authority trusts
+ * nothing else by it, whoever gets hold of the files. */
 #ifndef GALLEY_SERVER_CLI_CERTIFICATE_H
 #define GALLEY_SERVER_CLI_CERTIFICATE_H
 

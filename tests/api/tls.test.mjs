@@ -1,13 +1,14 @@
 // Listeners with TLS, over real connections.
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import https from 'node:https';
 import test from 'node:test';
 import tls from 'node:tls';
 
 import { makeCertificates, replaceCertificates } from '../lib/certificates.mjs';
 import { configText, eventually, runGalley, startGalley, withDeadline } from '../lib/galley.mjs';
+import { RawConnection } from '../lib/raw.mjs';
 
 const DAY_S = 86_400;
 
@@ -69,6 +70,111 @@ test('https requests are answered, over one connection', async (t) => {
     }
 });
 
+test('orders and streams work as without TLS', async () => {
+    const certificates = await makeCertificates();
+    const galley = await start(certificates);
+    const headers = { authorization: `Bearer ${await galley.login()}` };
+    const { status, body } = await get(galley, certificates, '/products?limit=1000', { headers });
+    assert.equal(status, 200);
+    assert.ok(body.length > 16_384 * 3); // several records
+    JSON.parse(body);
+});
+
+test('browsers are told to come back with TLS only, for as long as is set', async () => {
+    const certificates = await makeCertificates();
+    const galley = await start(certificates);
+    const hsts = async (path = '/healthz') =>
+        (await get(galley, certificates, path, { agent: false })).headers['strict-transport-security'];
+    assert.equal(await hsts(), 'max-age=31536000');
+    assert.equal(await hsts('/nosuch'), 'max-age=31536000');
+    assert.equal((await galley.request('GET', '/healthz')).headers['strict-transport-security'], undefined);
+    await galley.configure(listener(certificates, { hsts: '0ms' }));
+    await galley.reload();
+    assert.equal(await hsts(), undefined);
+});
+
+test('who speaks HTTP to a TLS port is told so', async () => {
+    const galley = await start(await makeCertificates());
+    for (const method of ['GET', 'DELETE']) {
+        const connection = await RawConnection.open(portOf(galley));
+        connection.send(`${method} / HTTP/1.1\r\nHost: shop.test\r\n\r\n`);
+        const { status, body, headers } = await connection.response();
+        assert.equal(status, 400);
+        assert.match(body, /This port speaks TLS: use https\./);
+        assert.equal(headers.connection, 'close');
+        connection.destroy();
+    }
+});
+
+test('what is neither TLS nor HTTP is closed and counted', async () => {
+    const galley = await start(await makeCertificates());
+    const connection = await RawConnection.open(portOf(galley));
+    connection.send(Buffer.from([0x16, 3, 1, 0, 4, 1, 2, 3, 4, 0xff]));
+    await connection.untilClosed();
+    assert.equal(await galley.metric('galley_tls_handshakes_total{listener="web",result="failed"}'), 1);
+});
+
+test('clients older than TLS 1.2 are refused', async () => {
+    const certificates = await makeCertificates();
+    const galley = await start(certificates);
+    const old = { minVersion: 'TLSv1', maxVersion: 'TLSv1.1', ciphers: 'DEFAULT@SECLEVEL=0' };
+    await assert.rejects(connect(galley, certificates, old), { code: 'ERR_SSL_TLSV1_ALERT_PROTOCOL_VERSION' });
+    const socket = await connect(galley, certificates, { maxVersion: 'TLSv1.2' });
+    assert.equal(socket.getProtocol(), 'TLSv1.2');
+    socket.destroy();
+});
+
+test('sessions resume, also after the certificate was renewed', async () => {
+    const certificates = await makeCertificates();
+    const galley = await start(certificates);
+    const ask = (socket) => {
+        socket.write('GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n');
+        socket.resume();
+        return once(socket, 'close');
+    };
+    const first = await connect(galley, certificates);
+    let session;
+    first.on('session', (one) => (session = one));
+    await ask(first);
+    await renew(galley, certificates);
+    const second = await connect(galley, certificates, { session });
+    assert.equal(second.isSessionReused(), true);
+    await ask(second);
+    assert.equal(await galley.metric('galley_tls_handshakes_total{listener="web",result="resumed"}'), 1);
+});
+
+// ---- Which certificate
+
+test('the name that is asked for chooses the certificate', async () => {
+    const [first, second] = [await makeCertificates(['first.test']), await makeCertificates(['second.test', '*.second.test'])];
+    const text = configText(listener(first)).replace(/tls_key = .*\n/, (line) =>
+        `${line}tls_cert = ${second.cert}\ntls_key = ${second.key}\n`);
+    const galley = await startGalley({ config: text });
+    const shown = async (servername) => {
+        const socket = await connect(galley, { ca: [first.ca, second.ca] }, { servername, checkServerIdentity: () => {} });
+        const names = socket.getPeerCertificate().subjectaltname;
+        socket.destroy();
+        return /first\.test/.test(names) ? 'first' : 'second';
+    };
+    assert.equal(await shown('first.test'), 'first');
+    assert.equal(await shown('second.test'), 'second');
+    assert.equal(await shown('www.second.test'), 'second');
+    assert.equal(await shown('third.test'), 'first');
+    assert.equal(await shown(''), 'first');
+});
+
+test('client certificates are asked for where that is set', async () => {
+    const [server, client, stranger] = [await makeCertificates(), await makeCertificates(), await makeCertificates()];
+    const galley = await start(server, { tls_client: 'required', tls_client_ca: `${client.dir}/dev-ca.crt` });
+    const visit = async ({ cert, key } = {}) => {
+        const own = cert && { cert: await readFile(cert), key: await readFile(key) };
+        return get(galley, server, '/healthz', { agent: false, ...own });
+    };
+    await assert.rejects(visit(), /certificate required/);
+    await assert.rejects(visit(stranger), /unknown ca/);
+    assert.equal((await visit(client)).status, 200);
+});
+
 // ---- Files
 
 test('check and start name the certificate that cannot be used', async () => {
@@ -83,15 +189,29 @@ test('check and start name the certificate that cannot be used', async () => {
     }
 });
 
-test('a renewed certificate is loaded without a restart', async () => {
-    const certificates = await makeCertificates(['shop.test'], { days: 20 });
+// Waits until a certificate in the place of the old one is in use, and gives it.
+async function renew(galley, certificates, days = 90) {
+    const fresh = await makeCertificates([], { days });
+    const before = await galley.metric('galley_tls_reloads_total{listener="web"}');
+    await replaceCertificates(certificates, fresh);
+    await eventually('the new one is in use', async () =>
+        (await galley.metric('galley_tls_reloads_total{listener="web"}')) === before + 1);
+    certificates.ca = fresh.ca;
+}
+
+test('a renewed certificate is loaded without a restart, while connections go on', async () => {
+    const certificates = await makeCertificates([], { days: 20 });
     const galley = await start(certificates);
     const end = () => galley.metric('galley_tls_certificate_not_after_seconds{listener="web",name="localhost"}');
     const before = await end();
     assert.ok(Math.abs(before - Date.now() / 1000 - 20 * DAY_S) < DAY_S);
-    await replaceCertificates(certificates, await makeCertificates(['shop.test'], { days: 90 }));
-    await eventually('the new one is in use', async () => (await end()) > before + 60 * DAY_S);
-    assert.equal(await galley.metric('galley_tls_reloads_total{listener="web"}'), 1);
+    const old = await RawConnection.open(portOf(galley), '127.0.0.1', undefined, { ca: certificates.ca, servername: 'localhost' });
+    await renew(galley, certificates, 90);
+    assert.ok((await end()) > before + 60 * DAY_S);
+    assert.equal((await get(galley, certificates, '/healthz')).status, 200);
+    old.send('GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n');
+    assert.equal((await old.response()).status, 200);
+    old.destroy();
     assert.equal(await galley.metric('galley_tls_reload_failures_total{listener="web"}'), 0);
 });
 

@@ -3,13 +3,17 @@
 //   const [answer] = await server.talk('GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n');
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { readdirSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import readline from 'node:readline';
 
 import { RawConnection } from './raw.mjs';
 
 const binary = path.resolve(process.env.GALLEY_TOOLS ?? 'build/release/tests', 'front_server');
+
+// With FRONT_TLS_DIR in the environment it speaks TLS with the certificate there.
+const certificates = process.env.FRONT_TLS_DIR;
+const secure = certificates && { servername: 'localhost', ca: readFileSync(`${certificates}/dev-ca.crt`) };
 
 export class FrontServer {
     #lines = [];
@@ -23,6 +27,7 @@ export class FrontServer {
         server.stderr = '';
         server.child.stderr.on('data', (text) => (server.stderr += text));
         readline.createInterface({ input: server.child.stdout }).on('line', (line) => server.#take(line));
+        server.secure = secure;
         server.port = Number((await server.line(/^port /)).split(' ')[1]);
         t.after(() => server.stop());
         return server;
@@ -42,7 +47,7 @@ export class FrontServer {
     }
 
     connect(from) {
-        return RawConnection.open(this.port, '127.0.0.1', from);
+        return RawConnection.open(this.port, '127.0.0.1', from, secure);
     }
 
     async stats() {

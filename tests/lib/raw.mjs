@@ -1,6 +1,7 @@
-// A bare TCP connection that speaks whatever bytes a test gives it.
+// A bare TCP or TLS connection that speaks whatever bytes a test gives it.
 import assert from 'node:assert/strict';
 import net from 'node:net';
+import tls from 'node:tls';
 
 const PATIENCE_MS = 60_000;
 
@@ -9,15 +10,16 @@ export class RawConnection {
     #closed = false;
     #wake = () => {};
 
-    static async open(port, host = '127.0.0.1', localAddress = undefined) {
+    // `secure`: the options of tls.connect; without them no TLS.
+    static async open(port, host = '127.0.0.1', localAddress = undefined, secure = undefined) {
         const connection = new RawConnection();
-        await connection.#connect(port, host, localAddress);
+        await connection.#connect({ port, host, localAddress, noDelay: true, ...secure }, secure);
         return connection;
     }
 
-    #connect(port, host, localAddress) {
+    #connect(options, secure) {
         return new Promise((resolve, reject) => {
-            this.socket = net.connect({ port, host, localAddress, noDelay: true }, resolve);
+            this.socket = secure ? tls.connect(options, resolve) : net.connect(options, resolve);
             this.socket.on('error', reject); // after the connection stands: the end, seen by 'close'
             this.socket.on('data', (bytes) => {
                 this.#received = Buffer.concat([this.#received, bytes]);
