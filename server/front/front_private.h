@@ -39,6 +39,7 @@ enum phase {
     PHASE_FRESH,     /* no byte of a request has come yet */
     PHASE_IDLE,      /* between requests */
     PHASE_HEAD,      /* a part of a head has come */
+    PHASE_SHAKING,   /* computing a step of the TLS handshake */
     PHASE_QUEUED,    /* ready, no worker yet */
     PHASE_BODY,      /* reading a body */
     PHASE_SERVING,   /* the handler runs */

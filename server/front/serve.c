@@ -88,11 +88,12 @@ static void enter_idle(struct connection *c)
         connection_enter(c, PHASE_FRESH, c->fresh_ns);
 }
 
-static void enter_head(struct connection *c)
+/* A head, or the handshake before the first one. */
+static void enter_head(struct connection *c, enum phase phase)
 {
     if (c->head_since_ns == 0)
         c->head_since_ns = front_now_ns(c->front);
-    connection_enter(c, PHASE_HEAD, c->head_since_ns);
+    connection_enter(c, phase, c->head_since_ns);
 }
 
 /* ERR_OK with scan.end > 0: a head is there; with 0: not yet. */
@@ -124,7 +125,7 @@ static enum next read_head(struct connection *c)
         if (holds_nothing(c))
             enter_idle(c);
         else
-            enter_head(c);
+            enter_head(c, PHASE_HEAD);
         switch (link_receive(c, RECEIVE_ROOM)) {
         case IO_DONE:
             break;
@@ -310,9 +311,10 @@ static enum next end_handshake(struct connection *c)
 static enum next shake_hands(struct connection *c)
 {
     bool wants_write;
-    enter_head(c);
+    enter_head(c, PHASE_SHAKING);
     switch (link_shake_hands(c, &wants_write)) {
     case IO_AGAIN:
+        enter_head(c, PHASE_HEAD);
         return wants_write ? NEXT_SHAKE : NEXT_WAIT;
     case IO_ENDED:
         return end_handshake(c);

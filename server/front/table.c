@@ -336,6 +336,7 @@ static int64_t limit_ns(const struct front *front, enum phase phase)
     switch (phase) {
     case PHASE_FRESH:
     case PHASE_HEAD:
+    case PHASE_SHAKING:
         return front->options.head_timeout_ms * 1000000;
     case PHASE_BODY:
     case PHASE_SENDING:

@@ -126,3 +126,15 @@ test('a handshake that does not come to its end is cut by the deadline of a head
     const other = await server.connect();
     other.destroy();
 });
+
+test('of a crowd that shakes hands at once nobody is taken for slow', async (t) => {
+    const server = await FrontServer.start(t, { workers: 2 });
+    const answers = await Promise.all(Array.from({ length: 300 }, async () => {
+        const connection = await server.connect();
+        connection.send(request('/', 'Connection: close\r\n'));
+        return connection.response();
+    }));
+    for (const answer of answers) assert.equal(answer.status, 200);
+    server.terminate();
+    assert.match(await server.line(/^accepted /), /evicted 0 /);
+});
