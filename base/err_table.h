@@ -17,6 +17,8 @@ ERR_ROW(BODY_TOO_LARGE, 413, "BODY_TOO_LARGE", "The body is too large.")
 ERR_ROW(URI_TOO_LONG, 414, "URI_TOO_LONG", "The request target is too long.")
 ERR_ROW(MEDIA_TYPE, 415, "UNSUPPORTED_MEDIA_TYPE", "The content type is not supported.")
 ERR_ROW(EXPECTATION, 417, "EXPECTATION_FAILED", "The expectation cannot be met.")
+ERR_ROW(MISDIRECTED, 421, "MISDIRECTED_REQUEST",
+        "The host of the request is none that this is known by ([server] hosts).")
 ERR_ROW(VALIDATION, 422, "VALIDATION_ERROR", "The request violates its schema.")
 ERR_ROW(KEY_REUSED, 422, "IDEMPOTENCY_KEY_REUSED", "The key belongs to another request.")
 ERR_ROW(LIMITED, 429, "RATE_LIMITED", "Too many requests.")

@@ -334,7 +334,7 @@ static void list_places(struct galley *galley, struct places *out)
                            .proxy_protocol = config_bool(section, "proxy_protocol"),
                        });
     }
-    galley->admin_listener = out->count;
+    galley->admin_listener = text_of(galley, "admin", "listen")[0] ? out->count : 0;
     add_place(out, (struct front_listener){.address = text_of(galley, "admin", "listen")});
     add_place(out, (struct front_listener){.address = out->control, .local = true});
 }

@@ -36,7 +36,7 @@ struct galley {
     struct timer *gateway_timer;
     struct listeners *listeners;
     struct front *front;
-    unsigned admin_listener;  /* the place of [admin] listen among the front's, if there is one */
+    unsigned admin_listener;  /* the place of [admin] listen among the front's; 0: there is none */
     char authority[128];      /* that it listens on: "127.0.0.1:8080", "[::1]:8080" */
     int64_t started_ms;       /* wall clock */
     _Atomic bool draining;    /* set under the reload lock */

@@ -140,6 +140,7 @@ static struct route_spec app_spec(const struct config *config, const struct app_
                               .schema = info->schema,
                               .limit_name = config_name(mount->section),
                               .priority = (enum priority)config_choice(mount->section, "priority"),
+                              .reach = REACH_PUBLIC,
                               .target = app_target,
                               .arg = info->arg};
     if (spec.schema)
@@ -179,13 +180,15 @@ static void add_own(struct route_list *list, struct galley *galley)
         const char *pattern;
         target_fn target;
         enum priority priority;
+        enum route_reach reach;
+        bool known_host;
     } own[] = {
-        {METHOD_GET, "/healthz", ops_healthz, PRIORITY_CRITICAL},
-        {METHOD_GET, "/readyz", ops_readyz, PRIORITY_CRITICAL},
-        {METHOD_GET, "/metrics", ops_metrics, PRIORITY_CRITICAL},
-        {METHOD_GET, "/_", redirect_to_admin, PRIORITY_CRITICAL},
-        {METHOD_GET, "/_/*", admin_target, PRIORITY_CRITICAL},
-        {METHOD_POST, "/_/*", admin_target, PRIORITY_NORMAL},
+        {METHOD_GET, "/healthz", ops_healthz, PRIORITY_CRITICAL, REACH_ALL, false},
+        {METHOD_GET, "/readyz", ops_readyz, PRIORITY_CRITICAL, REACH_ALL, false},
+        {METHOD_GET, "/metrics", ops_metrics, PRIORITY_CRITICAL, REACH_ADMIN, false},
+        {METHOD_GET, "/_", redirect_to_admin, PRIORITY_CRITICAL, REACH_ADMIN, true},
+        {METHOD_GET, "/_/*", admin_target, PRIORITY_CRITICAL, REACH_ADMIN, true},
+        {METHOD_POST, "/_/*", admin_target, PRIORITY_NORMAL, REACH_ADMIN, true},
     };
     for (unsigned i = 0; i < sizeof own / sizeof *own; i++) {
         bool post = own[i].method == METHOD_POST;
@@ -193,6 +196,8 @@ static void add_own(struct route_list *list, struct galley *galley)
         add(list, (struct route_spec){.method = own[i].method,
                                       .pattern = own[i].pattern,
                                       .priority = own[i].priority,
+                                      .reach = own[i].reach,
+                                      .known_host = own[i].known_host,
                                       .body_max = post ? ADMIN_BODY_MAX : 0,
                                       .target = own[i].target,
                                       .arg = admin ? (void *)galley->admin : galley});
@@ -211,17 +216,52 @@ static void add_modules(struct route_list *list, struct galley *galley, const st
     free(mounts.list);
 }
 
-static struct cidr_list trusted_proxies(const struct config *config)
+static struct cidr_list networks(const struct config_section *section, const char *key)
 {
-    const struct config_section *server = config_section(config, "server");
     struct cidr_list list = {0};
     char why[128];
-    for (unsigned i = 0; i < config_list_count(server, "trusted_proxies"); i++) {
-        struct slice text = slice_str(config_list_at(server, "trusted_proxies", i));
+    for (unsigned i = 0; i < config_list_count(section, key); i++) {
+        struct slice text = slice_str(config_list_at(section, key, i));
         bool parsed = cidr_list_parse(&list, text, why, sizeof why);
         assert(parsed); /* the configuration checked it */
     }
     return list;
+}
+
+/* The caller frees the array, whose names are the configuration's. */
+static const char **list_hosts(const struct config_section *server)
+{
+    unsigned count = config_list_count(server, "hosts");
+    const char **hosts = mem_zalloc((count + 1) * sizeof *hosts);
+    for (unsigned i = 0; i < count; i++)
+        hosts[i] = config_list_at(server, "hosts", i);
+    return hosts;
+}
+
+static enum err create(struct galley *galley, const struct config *config,
+                       const struct route_list *list, struct plan **out, char *why, size_t why_size)
+{
+    const struct config_section *server = config_section(config, "server");
+    const struct config_section *compression = config_section(config, "compression");
+    const char **hosts = list_hosts(server);
+    struct plan_options options = {
+        .routes = list->specs,
+        .route_count = list->count,
+        .trusted = networks(server, "trusted_proxies"),
+        .guard = {.allow = networks(config_section(config, "admin"), "allow"),
+                  .hosts = hosts,
+                  .host_count = config_list_count(server, "hosts"),
+                  .listener = galley->admin_listener},
+        .compress = config_bool(compression, "enabled"),
+        .compress_min_bytes = (size_t)config_int(compression, "min_size"),
+    };
+    enum err err = plan_create(galley->gateway, &options, out, why, why_size);
+    free(hosts);
+    if (err) {
+        cidr_list_release(&options.trusted);
+        cidr_list_release(&options.guard.allow);
+    }
+    return err;
 }
 
 enum err routes_plan(struct galley *galley, const struct config *config, struct plan **out,
@@ -231,17 +271,7 @@ enum err routes_plan(struct galley *galley, const struct config *config, struct 
     list.specs = mem_zalloc((OWN_ROUTES + app_route_count(galley->app)) * sizeof *list.specs);
     add_own(&list, galley);
     add_modules(&list, galley, config);
-    const struct config_section *compression = config_section(config, "compression");
-    struct plan_options options = {
-        .trusted = trusted_proxies(config),
-        .routes = list.specs,
-        .route_count = list.count,
-        .compress = config_bool(compression, "enabled"),
-        .compress_min_bytes = (size_t)config_int(compression, "min_size"),
-    };
-    enum err err = plan_create(galley->gateway, &options, out, why, why_size);
-    if (err)
-        cidr_list_release(&options.trusted);
+    enum err err = create(galley, config, &list, out, why, why_size);
     free(list.specs);
     return err;
 }

@@ -4,7 +4,11 @@
  * could read. A client that is no browser sends none of these headers and has no ambient cookie. */
 #include "server/admin/admin_private.h"
 
-#define COOKIE "galley_admin"
+/* Under TLS browsers hold the name to what it says: Secure, of this host alone, for all paths. */
+static const char *cookie_name(const struct request *request)
+{
+    return request->secure ? "__Host-galley_admin" : "galley_admin";
+}
 
 static struct slice cookie_value(const struct request *request, const char *name)
 {
@@ -21,7 +25,7 @@ static struct slice cookie_value(const struct request *request, const char *name
 void access_identify(struct visit *visit)
 {
     int64_t now_ms = visit->request->started_ns / 1000000;
-    visit->token = cookie_value(visit->request, COOKIE);
+    visit->token = cookie_value(visit->request, cookie_name(visit->request));
     visit->signed_in = visit->token.ptr &&
                        sessions_use(visit->admin->sessions, visit->token, now_ms, &visit->session);
 }
@@ -33,7 +37,7 @@ static bool origin_is_ours(const struct request *request, struct slice origin)
     if (!slice_starts(origin, slice_str("//")))
         return false;
     struct slice host = slice_of(origin.ptr + 2, origin.len - 2);
-    return slice_eq_nocase(host, request_header(request, "Host"));
+    return slice_eq_nocase(host, request_host(request));
 }
 
 bool access_from_our_page(const struct request *request)
@@ -54,7 +58,9 @@ bool access_has_csrf_token(const struct visit *visit)
 static void set_cookie(struct visit *visit, const char *token, const char *attributes)
 {
     struct buf line = BUF_INIT;
-    buf_printf(&line, COOKIE "=%s; Path=/_/; HttpOnly; SameSite=Strict%s", token, attributes);
+    bool secure = visit->request->secure;
+    buf_printf(&line, "%s=%s; Path=%s; HttpOnly; SameSite=Strict%s%s", cookie_name(visit->request),
+               token, secure ? "/" : "/_/", secure ? "; Secure" : "", attributes);
     response_header(visit->response, "Set-Cookie", buf_slice(&line));
     buf_release(&line);
 }

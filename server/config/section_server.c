@@ -49,8 +49,7 @@ static const struct config_key server_keys[] = {
      "A directory where an ACME client (certbot --webroot) puts its answers, which are then served "
      "under /.well-known/acme-challenge/, also by listeners that redirect; empty: they are not."},
     {"hosts", CONFIG_HOST, "", 0, 0, CONFIG_RELOADS | CONFIG_LIST | CONFIG_COMMAS, NULL,
-     "Names that the admin pages answer to, besides loopback and the addresses that they listen "
-     "on."},
+     "Names that /_/ answers to, besides localhost; addresses are always good."},
 };
 
 const struct config_kind config_server = {
@@ -91,7 +90,7 @@ const struct config_kind config_listener = {
 
 static const struct config_key admin_keys[] = {
     {"listen", CONFIG_ADDRESS, "", 0, 0, CONFIG_RESTART, NULL,
-     "Where /_/, /metrics and health are served, and then only there; empty: on the other "
+     "Where /_/ and /metrics are served, and then only there, with health; empty: on the other "
      "listeners."},
     {"allow", CONFIG_CIDR, "loopback, private", 0, 0, CONFIG_RELOADS | CONFIG_LIST | CONFIG_COMMAS,
      NULL, "Who may see /_/ and /metrics."},

@@ -21,6 +21,8 @@ static enum err believe(struct request *request, const struct plan *plan, struct
     request->peer_trusted = true;
     if (said.proto_said)
         request->secure = said.https;
+    if (said.host.len > 0)
+        request->forwarded_host = said.host;
     *client = said.client;
     return ERR_OK;
 }

@@ -48,6 +48,7 @@ void exchange_forget(struct request *request);
 /* The stages, in the order of gateway.c's table. */
 enum stage_result stage_request_id(struct exchange *exchange);   /* request_id.c */
 enum stage_result stage_route(struct exchange *exchange);        /* route.c */
+enum stage_result stage_guard(struct exchange *exchange);        /* guard.c */
 enum stage_result stage_authenticate(struct exchange *exchange); /* authenticate.c */
 enum stage_result stage_rate_limit(struct exchange *exchange);   /* rate_limit.c */
 enum stage_result stage_body(struct exchange *exchange);         /* body.c */

@@ -11,8 +11,8 @@
 #include <stdlib.h>
 
 static const stage_fn stages[] = {
-    stage_request_id, stage_route,    stage_authenticate, stage_rate_limit,
-    stage_body,       stage_validate, stage_idempotency,  stage_target,
+    stage_request_id, stage_route,    stage_guard,       stage_authenticate, stage_rate_limit,
+    stage_body,       stage_validate, stage_idempotency, stage_target,
 };
 
 static void (*const closing_stages[])(struct exchange *exchange) = {

@@ -39,6 +39,13 @@ void gateway_destroy(struct gateway **gateway);
 /* Where a route leads. Must answer (set response->status). */
 typedef void (*target_fn)(struct request *request, struct response *response, void *arg);
 
+/* Where a route is served and to whom, apart from its token and limit. */
+enum route_reach {
+    REACH_ALL,    /* on every listener, to everybody */
+    REACH_PUBLIC, /* but not on the administration's own listener */
+    REACH_ADMIN,  /* there alone if there is one, and to the networks that may see it */
+};
+
 struct route_spec {
     enum method method;  /* HEAD is answered by GET's routes */
     const char *pattern; /* "/users/{id}", "/files/" and a final "*" for the rest; copied */
@@ -49,8 +56,18 @@ struct route_spec {
     enum priority priority;
     struct rate_limit limit; /* .count 0: none */
     const char *limit_name;  /* routes of one name share its buckets, over plans too; NULL: "" */
+    enum route_reach reach;
+    bool known_host; /* only under hosts that the administration is known by */
     target_fn target;
     void *arg;
+};
+
+/* Who may see routes of REACH_ADMIN. */
+struct guard_options {
+    struct cidr_list allow;   /* networks; taken over by plan_create on ERR_OK */
+    const char *const *hosts; /* names besides localhost; addresses are always good; copied */
+    unsigned host_count;
+    unsigned listener; /* the administration's own, by its place among the front's; 0: none */
 };
 
 struct plan_options {
@@ -58,6 +75,7 @@ struct plan_options {
     unsigned route_count;
     bool compress; /* text of at least so many bytes, for clients that take it so */
     size_t compress_min_bytes;
+    struct guard_options guard;
     struct cidr_list trusted; /* proxies that are believed; taken over on ERR_OK */
 };
 

@@ -37,6 +37,7 @@ struct plan {
     /* What it says; immutable from the swap until nobody holds it. */
     struct route_table *routes;
     struct cidr_list trusted;
+    struct guard *guard;
     bool compress;
     size_t compress_min_bytes;
 };
@@ -48,6 +49,12 @@ void plan_release(struct plan *plan);
 
 /* Frees all; nobody holds one. */
 void plans_destroy(struct gateway *gateway);
+
+/* ---- guard.c */
+
+/* Takes the list of networks over. */
+struct guard *guard_create(const struct guard_options *options);
+void guard_destroy(struct guard **guard);
 
 /* ---- rate_limit.c */
 

@@ -113,16 +113,23 @@ enum err plan_create(struct gateway *gateway, const struct plan_options *options
     *out = take_free(gateway);
     (*out)->routes = routes;
     (*out)->trusted = options->trusted;
+    (*out)->guard = guard_create(&options->guard);
     (*out)->compress = options->compress;
     (*out)->compress_min_bytes = options->compress_min_bytes;
     return ERR_OK;
 }
 
+static void drop_contents(struct plan *plan)
+{
+    route_table_destroy(&plan->routes);
+    cidr_list_release(&plan->trusted);
+    guard_destroy(&plan->guard);
+}
+
 static void empty(struct gateway *gateway, struct plan *plan)
 {
     lock_assert_held(&gateway->lock);
-    route_table_destroy(&plan->routes);
-    cidr_list_release(&plan->trusted);
+    drop_contents(plan);
     plan->state = PLAN_FREE;
 }
 
@@ -171,7 +178,7 @@ void plans_destroy(struct gateway *gateway)
         struct plan *plan = gateway->plans;
         gateway->plans = plan->next;
         assert(!is_held(plan));
-        route_table_destroy(&plan->routes);
+        drop_contents(plan);
         free(plan);
     }
 }

@@ -48,6 +48,11 @@ struct slice request_header(const struct request *request, const char *name)
     return slice_of(NULL, 0);
 }
 
+struct slice request_host(const struct request *request)
+{
+    return request->forwarded_host.ptr ? request->forwarded_host : request_header(request, "Host");
+}
+
 unsigned request_header_count(const struct request *request, const char *name)
 {
     struct slice wanted = slice_str(name);

@@ -80,6 +80,7 @@ struct request {
     unsigned header_count;
     struct slice body;               /* whole, once it has been gathered; empty if none */
     struct body_source *body_source; /* NULL: there is nothing but `body` */
+    struct slice forwarded_host;     /* as request_host; NULL: no trusted proxy says it */
     struct slice address;            /* text of the client's IP address */
     struct slice network; /* bytes of what counts as one client: the IPv4 address or IPv6 /64 */
     char id[65];          /* request id; made by the front, may be replaced by the gateway */
@@ -115,6 +116,8 @@ enum err request_body_gather(struct request *request, size_t max, bool *whole);
 
 /* The value of the first header of that name (any case), or a NULL slice. */
 struct slice request_header(const struct request *request, const char *name);
+/* Whom the client has asked for: "host[:port]", by a trusted proxy's word if there is one. */
+struct slice request_host(const struct request *request);
 /* The number of headers of that name. */
 unsigned request_header_count(const struct request *request, const char *name);
 /* A parameter of the path pattern, or a NULL slice. */
