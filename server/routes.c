@@ -135,7 +135,7 @@ static struct route_spec app_spec(const struct config *config, const struct app_
 {
     struct route_spec spec = {.method = info->route->method,
                               .pattern = info->route->pattern,
-                              .signed_in = info->route->who == APP_SIGNED_IN,
+                              .signed_in = info->route->who != APP_ANYONE,
                               .idempotent_key = info->route->access == APP_WRITE,
                               .schema = info->schema,
                               .limit_name = config_name(mount->section),

@@ -45,6 +45,12 @@ static enum err run(struct call *call)
     return ERR_INTERNAL;
 }
 
+static void forbid_keeping(const struct call *call)
+{
+    if (call->issued || call->entry->route->who == APP_PERSONAL)
+        response_header(call->response, "Cache-Control", slice_str("no-store"));
+}
+
 void app_target(struct request *request, struct response *response, void *arg)
 {
     const struct app_entry *entry = arg;
@@ -57,6 +63,7 @@ void app_target(struct request *request, struct response *response, void *arg)
     if (err && err != call.failed) /* the handler did not say it itself */
         response_error(response, request, err, NULL, NULL, NULL);
     assert(response->status != 0);
+    forbid_keeping(&call);
     call_release(&call);
 }
 

@@ -30,6 +30,7 @@ struct call {
     /* app.c's own */
     const struct app_entry *entry;
     enum err failed; /* what call_fail has answered */
+    bool issued;     /* a token, with call_issue_token */
     void *memory;    /* call_alloc's, a list */
 };
 
@@ -46,7 +47,11 @@ enum app_access {
 /* JSON as a C string, written as it is. */
 #define APP_JSON(...) #__VA_ARGS__
 
-enum app_who { APP_ANYONE, APP_SIGNED_IN };
+enum app_who {
+    APP_ANYONE,
+    APP_SIGNED_IN,
+    APP_PERSONAL, /* signed in, and the answer is about that user: nobody may keep it */
+};
 
 struct app_route {
     enum method method;

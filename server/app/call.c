@@ -127,6 +127,8 @@ enum err call_created(struct call *call, const char *location, json_t *body)
 /* What two clients see may differ if one of them has signed in. */
 static void add_tag(struct call *call, struct slice json)
 {
+    if (call->entry->route->who == APP_PERSONAL)
+        return; /* who may not keep it has nothing to compare */
     response_revalidate(call->response, hash_bytes(json), call->request->user.id[0] == '\0');
 }
 
@@ -331,5 +333,6 @@ enum err call_issue_token(struct call *call, const struct principal *user, struc
                           int64_t *expires_in_s)
 {
     const struct app_options *options = &call->app->options;
+    call->issued = true;
     return options->issue_token(options->issue_token_arg, user, out, expires_in_s);
 }

@@ -30,6 +30,14 @@ test('the right password gives a token and its life in seconds', async () => {
     assert.equal(payload.exp - payload.iat, 3600);
 });
 
+test('answers with tokens or personal data are kept by nobody', async () => {
+    const login = await galley.request('POST', '/auth/login', { json: { username: 'alice', password: 'secret' } });
+    assert.equal(login.headers['cache-control'], 'no-store');
+    const { headers } = await galley.request('GET', '/users/me', { token });
+    assert.equal(headers['cache-control'], 'no-store');
+    assert.equal((await galley.request('GET', '/products/17', { token })).headers['cache-control'], 'private, no-cache');
+});
+
 test('an unknown user and a wrong password get the same answer', async () => {
     const errors = [];
     for (const json of [{ username: 'alice', password: 'wrong' }, { username: 'nobody', password: 'secret' }]) {
