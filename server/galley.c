@@ -7,14 +7,12 @@
 #include "server/admin/admin.h"
 #include "server/app/modules.h"
 #include "server/control.h"
-#include "server/http/path.h"
 #include "server/identity/signing_key.h"
 #include "server/listeners.h"
 
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -23,7 +21,6 @@
 #define CACHE_SWEEP_MS   1000
 #define GATEWAY_SWEEP_MS 10000
 #define STEP_STOP_MIN_MS 1000
-#define WORKERS_MS       1000 /* to end in, at least, if the front has used up all of the time */
 
 /* The modules of this build; a new one is a file in app/ and a line here. */
 static const struct app_module *const modules[] = {&shop_module, &mail_module, NULL};
@@ -289,187 +286,6 @@ static enum err start_workers(struct galley *galley, char *why, size_t why_size)
     return err;
 }
 
-/* Besides those of [server], of [admin] and the control socket. */
-#define SECTIONS_MAX (FRONT_LISTENERS_MAX - 3)
-
-static enum err open_listeners(struct galley *galley, char *why, size_t why_size)
-{
-    if (config_named_count(galley->config, "listener") > SECTIONS_MAX) {
-        snprintf(why, why_size, "more than %d [listener NAME] sections", SECTIONS_MAX);
-        return ERR_VALIDATION;
-    }
-    return listeners_open(galley->config, galley->ticker, &galley->listeners, why, why_size);
-}
-
-/* The first place is the one that the banner names, then come the [listener NAME] sections, the
- * administration's own, and last the one for whoever can open files in the data directory. */
-struct places {
-    struct front_listener list[FRONT_LISTENERS_MAX];
-    char control[5 + CONTROL_PATH_SIZE];
-    unsigned count;
-};
-
-static void add_place(struct places *out, struct front_listener place)
-{
-    if (place.address[0] != '\0')
-        out->list[out->count++] = place;
-}
-
-static const char *text_of(const struct galley *galley, const char *section, const char *key)
-{
-    return config_text(config_section(galley->config, section), key);
-}
-
-static void list_places(struct galley *galley, struct places *out)
-{
-    out->count = 0;
-    memcpy(out->control, "unix:", 5);
-    control_path(galley->data_fd, out->control + 5);
-    add_place(out, (struct front_listener){.address = text_of(galley, "server", "listen")});
-    for (unsigned i = 0; i < listeners_count(galley->listeners); i++) {
-        const struct config_section *section = listeners_section(galley->listeners, i);
-        add_place(out, (struct front_listener){
-                           .address = config_text(section, "address"),
-                           .tls = listeners_tls(galley->listeners, i),
-                           .proxy_protocol = config_bool(section, "proxy_protocol"),
-                       });
-    }
-    galley->admin_listener = text_of(galley, "admin", "listen")[0] ? out->count : 0;
-    add_place(out, (struct front_listener){.address = text_of(galley, "admin", "listen")});
-    add_place(out, (struct front_listener){.address = out->control, .local = true});
-}
-
-/* Of the listener that it came to: where all requests are sent, or NULL. */
-static const char *redirect_of(const struct galley *galley, const struct request *request)
-{
-    if (request->listener == 0 || request->listener > listeners_count(galley->listeners))
-        return NULL;
-    const char *to =
-        config_text(listeners_section(galley->listeners, request->listener - 1), "redirect_to");
-    bool acme = slice_starts(request->path, slice_str(ACME_PATH));
-    return *to && !acme ? to : NULL;
-}
-
-static void redirect(const struct request *request, struct response *response, const char *to)
-{
-    struct buf location = BUF_INIT;
-    buf_append_str(&location, to);
-    path_encode(request->path, &location);
-    if (request->query.len > 0)
-        buf_append_char(&location, '?');
-    buf_append_slice(&location, request->query);
-    response_header(response, "Location", buf_slice(&location));
-    response->status = 308;
-    buf_release(&location);
-}
-
-static void handle(struct request *request, struct response *response, void *arg)
-{
-    struct galley *galley = arg;
-    const char *to = redirect_of(galley, request);
-    if (to)
-        redirect(request, response, to);
-    else
-        gateway_handle(galley->gateway, request, response);
-}
-
-static bool trusts(const struct in6_addr *peer, void *arg)
-{
-    struct galley *galley = arg;
-    return gateway_trusts(galley->gateway, peer);
-}
-
-static enum err identify(struct request *request, struct in6_addr *client, void *arg)
-{
-    struct galley *galley = arg;
-    return gateway_identify(galley->gateway, request, client);
-}
-
-static void sent(struct request *request, const struct response *response, const struct sent *sent,
-                 void *arg)
-{
-    struct galley *galley = arg;
-    gateway_sent(galley->gateway, request, response, sent);
-}
-
-static enum priority priority(const struct request *request, void *arg)
-{
-    struct galley *galley = arg;
-    return gateway_priority(galley->gateway, request);
-}
-
-static struct front *make_front(struct galley *galley)
-{
-    const struct config_section *server = config_section(galley->config, "server");
-    struct places places;
-    list_places(galley, &places);
-    struct front_options options = {
-        .listeners = places.list,
-        .listener_count = places.count,
-        .connections = (unsigned)config_int(server, "connections"),
-        .connections_per_address = (unsigned)config_int(server, "connections_per_address"),
-        .workers = (unsigned)config_int(server, "workers"),
-        .requests_per_address = (unsigned)config_int(server, "requests_per_address"),
-        .queue_timeout_ms = config_int(server, "queue_timeout"),
-        .head_timeout_ms = config_int(server, "head_timeout"),
-        .body_timeout_ms = config_int(server, "body_timeout"),
-        .idle_timeout_ms = config_int(server, "idle_timeout"),
-        .body_rate = (uint64_t)config_int(server, "body_rate"),
-        .body_memory = (uint64_t)config_int(server, "body_memory"),
-        .ticker = galley->ticker,
-        .clock = &clock_system,
-        .handle = handle,
-        .sent = sent,
-        .priority = priority,
-        .trusts = trusts,
-        .identify = identify,
-        .arg = galley,
-    };
-    return front_create(&options);
-}
-
-/* What a place of the front is bound to: with the port that it has got. */
-static void write_authority(const struct galley *galley, const char *listen, unsigned place,
-                            char *out, size_t size)
-{
-    struct config_address address;
-    bool valid = config_parse_address(listen, &address);
-    assert(valid); /* the configuration checked it */
-    if (address.path[0] != '\0')
-        snprintf(out, size, "unix:%s", address.path);
-    else
-        snprintf(out, size, strchr(address.host, ':') ? "[%s]:%u" : "%s:%u", address.host,
-                 front_port(galley->front, place));
-}
-
-static void note_authority(struct galley *galley)
-{
-    const char *listen = config_text(config_section(galley->config, "server"), "listen");
-    write_authority(galley, listen, 0, galley->authority, sizeof galley->authority);
-}
-
-/* Early, while we may still be root; connections wait until serve. */
-static enum err open_front(struct galley *galley, char *why, size_t why_size)
-{
-    galley->front = make_front(galley);
-    enum err err = front_listen(galley->front, why, why_size);
-    if (err)
-        front_close(&galley->front);
-    else
-        note_authority(galley);
-    return err;
-}
-
-/* All that requests meet is there before the first of them is served. */
-static enum err serve(struct galley *galley, char *why, size_t why_size)
-{
-    (void)why;
-    (void)why_size;
-    admin_started(galley->admin);
-    front_serve(galley->front);
-    return ERR_OK;
-}
-
 /* ---- Start and stop */
 
 static void close_store(struct galley *galley)
@@ -502,8 +318,7 @@ static void close_admin(struct galley *galley)
     admin_close(&galley->admin);
 }
 
-/* Of the time for stopping. However little is left, a step gets enough to end what is at rest. */
-static int64_t remaining_ms(const struct galley *galley)
+int64_t galley_remaining_ms(const struct galley *galley)
 {
     int64_t left_ms = (galley->stop_by_ns - clock_mono_ns(&clock_system)) / 1000000;
     return left_ms > STEP_STOP_MIN_MS ? left_ms : STEP_STOP_MIN_MS;
@@ -513,45 +328,11 @@ static int64_t remaining_ms(const struct galley *galley)
  * process ends as if killed, and the next start gives the job another attempt. */
 static void stop_workers(struct galley *galley)
 {
-    if (queues_stop(galley->queues, remaining_ms(galley)))
+    if (queues_stop(galley->queues, galley_remaining_ms(galley)))
         return;
     log_write(LOG_WARN, "galley", "stopped; a job still ran and will run again");
     log_close();
     _exit(1);
-}
-
-static void close_listeners(struct galley *galley)
-{
-    listeners_close(&galley->listeners);
-}
-
-/* A handler that does not come back still uses what would be closed now; what was acknowledged is
- * on disk, and the rest ends as if killed. */
-static void end_with_handlers(const struct front_drained *drained)
-{
-    log_write(LOG_WARN, "galley",
-              "stopped; %u handlers still ran, the oldest for %" PRId64 " ms, and %u connections "
-              "had to be cut",
-              drained->running, drained->oldest_ms, drained->cut);
-    log_close();
-    _exit(1);
-}
-
-static void stop_serving(struct galley *galley)
-{
-    struct front_drained drained;
-    admin_stopping(galley->admin);
-    front_drain(galley->front, remaining_ms(galley), &drained);
-    galley->connections_cut = drained.cut;
-    if (drained.running > 0)
-        end_with_handlers(&drained);
-    front_close(&galley->front);
-}
-
-/* Of a start that failed before it served. */
-static void close_front(struct galley *galley)
-{
-    front_close(&galley->front);
 }
 
 static const struct step {
@@ -559,8 +340,8 @@ static const struct step {
     void (*stop)(struct galley *galley); /* or NULL */
 } steps[] = {
     {open_data_dir, close_data_dir},
-    {open_listeners, close_listeners},
-    {open_front, close_front},
+    {serving_load, serving_unload},
+    {serving_open, serving_close},
     {become_user, NULL},
     {open_store, close_store},
     {open_cache, close_cache},
@@ -572,7 +353,7 @@ static const struct step {
     {open_admin, close_admin},
     {open_plan, NULL},
     {start_workers, stop_workers},
-    {serve, stop_serving},
+    {serving_begin, serving_end},
 };
 
 #define STEPS (sizeof steps / sizeof steps[0])
@@ -650,25 +431,6 @@ bool galley_stop(struct galley **galley_ptr)
 }
 
 /* ---- What the banner says */
-
-const char *galley_authority(const struct galley *galley)
-{
-    return galley->authority;
-}
-
-bool galley_listener(const struct galley *galley, unsigned i, char *out, size_t size)
-{
-    char authority[128];
-    if (i >= listeners_count(galley->listeners))
-        return false;
-    const struct config_section *section = listeners_section(galley->listeners, i);
-    const char *address = config_text(section, "address");
-    write_authority(galley, address, i + 1, authority, sizeof authority);
-    bool secure = listeners_tls(galley->listeners, i);
-    snprintf(out, size, "%s%s (%s)", secure ? "https://" : "http://", authority,
-             config_name(section));
-    return true;
-}
 
 const char *galley_data_dir(const struct galley *galley)
 {

@@ -56,6 +56,18 @@ static inline const struct config *galley_config(const struct galley *galley)
     return galley->reloaded ? galley->reloaded : galley->config;
 }
 
+/* Of the time for stopping. However little is left, a step gets enough to end what is at rest. */
+int64_t galley_remaining_ms(const struct galley *galley);
+
+/* serving.c: steps of starting and stopping. Loading the certificates and listening come early,
+ * while we may still be root; connections wait from then on until all that they meet is there. */
+enum err serving_load(struct galley *galley, char *why, size_t why_size);
+enum err serving_open(struct galley *galley, char *why, size_t why_size);
+enum err serving_begin(struct galley *galley, char *why, size_t why_size);
+void serving_end(struct galley *galley);
+void serving_close(struct galley *galley); /* NULL-safe */
+void serving_unload(struct galley *galley);
+
 /* reload.c: takes over what is not the plan's. */
 void reload_settings(struct galley *galley, const struct config *config);
 
