@@ -32,7 +32,7 @@ static const struct config_key server_keys[] = {
      "Between two pieces of a body."},
     {"body_rate", CONFIG_SIZE, "1KiB", 0, CONFIG_GIB, CONFIG_RESTART, NULL,
      "What a body must bring each second on average; 0: any."},
-    {"body_max", CONFIG_SIZE, "1MiB", CONFIG_KIB, 16 * CONFIG_MIB, CONFIG_RESTART, NULL,
+    {"body_max", CONFIG_SIZE, "1MiB", CONFIG_KIB, 16 * CONFIG_MIB, CONFIG_RELOADS, NULL,
      "The largest body of a request, if its route does not say otherwise."},
     {"body_memory", CONFIG_SIZE, "256MiB", CONFIG_MIB, CONFIG_TIB, CONFIG_RESTART, NULL,
      "Bytes of bodies that are held at once, of all connections; 503 beyond."},
