@@ -104,16 +104,21 @@ static bool is_plain(char c)
     return (unsigned char)c >= 0x20 && (unsigned char)c < 0x80 && c != '"' && c != '\\';
 }
 
+static bool are_plain_at(const char *at)
+{
+    uint64_t bytes;
+    memcpy(&bytes, at, sizeof bytes);
+    return are_plain(bytes);
+}
+
 /* How many bytes that need no escape s begins with. */
 static size_t plain_length(struct slice s)
 {
     size_t len = 0;
-    uint64_t bytes;
-    for (; s.len - len >= sizeof bytes; len += sizeof bytes) {
-        memcpy(&bytes, s.ptr + len, sizeof bytes);
-        if (!are_plain(bytes))
-            break;
-    }
+    while (s.len - len >= 8 && are_plain_at(s.ptr + len))
+        len += 8;
+    if (s.len >= 8 && s.len - len < 8 && are_plain_at(s.ptr + s.len - 8))
+        return s.len;
     while (len < s.len && is_plain(s.ptr[len]))
         len++;
     return len;

@@ -1,110 +1,72 @@
-/* DESIGN. The ring is of bytes: a record is its facts, the lengths of its texts and the texts, so
- * that short lines take little room. Producers copy a record in under a short lock. What lies
- * between tail and the head that the writer has seen is the writer's to read without the lock.
- *
- * A line must not cost a wake-up: the idle writer is woken by the first line only, then gathers for
- * a few milliseconds, or until the ring is half full, and writes all that came with few calls. */
+/* DESIGN. Producers copy a line into the ring (log_ring.c) under a short lock. A line must not cost
+ * a wake-up: the idle writer is woken by the first line only, then gathers for a few milliseconds,
+ * or until the ring is half full, and writes all that came with few calls. */
 #include "base/log_private.h"
 
 #include "base/lock.h"
-#include "base/mem.h"
+#include "base/log_sink.h"
 
 #include <assert.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <unistd.h>
 
-#define RING_SIZE (UINT64_C(1) << 20)
-#define GATHER_NS INT64_C(5000000)
-#define CHUNK     65536 /* bytes of text after which the writer writes and frees ring */
+#define GATHER_NS   INT64_C(5000000)
+#define PATIENCE_NS (INT64_C(1000000) * LOG_PATIENCE_MS)
+#define DIRECT_NS   INT64_C(100000000) /* for a line that goes straight to standard error */
+#define CHUNK       65536 /* bytes of text after which the writer writes and frees ring */
 
-struct record {
-    struct log_facts facts;
-    uint16_t lens[LOG_TEXTS];
-};
-
-enum writer_state { WRITER_BUSY, WRITER_IDLE, WRITER_GATHERING };
+enum writer_state { WRITER_BUSY, WRITER_IDLE, WRITER_GATHERING, WRITER_ENDED };
 
 static struct {
     _Atomic enum log_level level;
     _Atomic bool access;
+    _Atomic int64_t give_up_ns; /* when the writer waits no longer for its reader */
+    _Atomic uint64_t unwritten; /* lines that the disk did not take */
 
     struct lock lock;
     /* guarded by lock */
-    char *ring;    /* NULL while the log is not open */
-    uint64_t head; /* bytes ever put in and taken out: positions modulo RING_SIZE */
-    uint64_t tail;
-    uint64_t dropped;
+    struct log_ring ring;
+    uint64_t dropped; /* lines for which it had no room */
     enum writer_state state;
     bool closing;
-    int next_fd; /* for the writer to take over, with next_format; -1: none */
+    bool reopened; /* the writer goes on with `next` */
+    struct log_sink next;
     enum log_format next_format;
-    struct lock_cond wake; /* for the writer */
+    struct lock_cond wake;  /* for the writer */
+    struct lock_cond ended; /* for who closes */
 
     /* the writer's own, and main's while there is no writer */
     pthread_t thread;
-    int fd;
+    struct log_sink sink;
     struct log_style style;
     uint64_t dropped_told;
-} logger = {.level = LOG_INFO, .next_fd = -1, .lock = LOCK_INIT(LOCK_RANK_LOG)};
+    uint64_t unwritten_told;
+} logger = {.level = LOG_INFO, .lock = LOCK_INIT(LOCK_RANK_LOG)};
 
-/* What cannot be written is lost: there is nobody to tell. */
-static void write_fully(int fd, struct slice text)
-{
-    while (text.len > 0) {
-        ssize_t done = write(fd, text.ptr, text.len);
-        if (done < 0 && errno == EINTR)
-            continue;
-        if (done <= 0)
-            return;
-        text = slice_of(text.ptr + done, text.len - (size_t)done);
-    }
-}
+/* ---- Whoever has something to say */
 
 static void write_directly(const struct log_line *line)
 {
+    _Atomic int64_t give_up_ns = clock_mono_ns(&clock_system) + DIRECT_NS;
+    struct log_sink sink;
     struct log_style style;
-    log_style_init(&style, LOG_AUTO, STDERR_FILENO);
+    log_sink_open(&sink, NULL);
+    log_style_init(&style, LOG_AUTO, sink.fd);
     struct buf out = BUF_INIT;
     log_format_line(&out, &style, line);
-    write_fully(STDERR_FILENO, buf_slice(&out));
+    log_sink_write(&sink, buf_slice(&out), &give_up_ns); /* what is lost has nobody to be told to */
     buf_release(&out);
-}
-
-static void ring_put(const void *bytes, size_t len)
-{
-    size_t at = logger.head % RING_SIZE;
-    size_t first = len < RING_SIZE - at ? len : RING_SIZE - at;
-    lock_assert_held(&logger.lock);
-    if (len == 0)
-        return;
-    memcpy(logger.ring + at, bytes, first);
-    memcpy(logger.ring, (const char *)bytes + first, len - first);
-    logger.head += len;
-}
-
-static uint64_t ring_get(uint64_t pos, void *bytes, size_t len)
-{
-    size_t at = pos % RING_SIZE;
-    size_t first = len < RING_SIZE - at ? len : RING_SIZE - at;
-    memcpy(bytes, logger.ring + at, first);
-    memcpy((char *)bytes + first, logger.ring, len - first);
-    return pos + len;
-}
-
-static bool half_full(void)
-{
-    return logger.head - logger.tail >= RING_SIZE / 2;
 }
 
 static void wake_writer_if_due(void)
 {
-    if (logger.state == WRITER_BUSY || (logger.state == WRITER_GATHERING && !half_full()))
+    lock_assert_held(&logger.lock);
+    bool due = logger.state == WRITER_IDLE ||
+               (logger.state == WRITER_GATHERING && log_ring_half_full(&logger.ring));
+    if (!due)
         return;
     logger.state = WRITER_BUSY;
     lock_cond_signal(&logger.wake);
@@ -113,22 +75,12 @@ static void wake_writer_if_due(void)
 /* False if the log is not open. */
 static bool push(const struct log_line *line)
 {
-    struct record record = {.facts = line->facts};
-    size_t size = sizeof record;
-    for (size_t i = 0; i < LOG_TEXTS; i++) {
-        record.lens[i] = (uint16_t)line->texts[i].len;
-        size += line->texts[i].len;
-    }
     lock_acquire(&logger.lock);
-    bool open = logger.ring && !logger.closing;
-    if (open && RING_SIZE - (logger.head - logger.tail) < size) {
-        logger.dropped++;
-    } else if (open) {
-        ring_put(&record, sizeof record);
-        for (size_t i = 0; i < LOG_TEXTS; i++)
-            ring_put(line->texts[i].ptr, line->texts[i].len);
+    bool open = logger.ring.bytes && !logger.closing;
+    if (open && log_ring_put(&logger.ring, line))
         wake_writer_if_due();
-    }
+    else if (open)
+        logger.dropped++;
     lock_leave(&logger.lock);
     return open;
 }
@@ -170,20 +122,20 @@ static struct slice cut(struct slice s)
 void log_access(const struct log_access *access)
 {
     assert(access->route);
-    if (!atomic_load_explicit(&logger.access, memory_order_relaxed))
+    if (!atomic_load_explicit(&logger.access, memory_order_relaxed) || !log_wants(access->level))
         return;
     submit(&(struct log_line){
         .facts = {.wall_ms = access->wall_ms,
                   .component = "access",
-                  .route = access->route,
                   .outcome = access->outcome ? access->outcome : "",
                   .duration_ns = access->duration_ns,
                   .bytes_out = access->bytes_out,
                   .status = access->status,
-                  .level = LOG_INFO},
+                  .level = access->level},
         .texts = {[LOG_REQUEST_ID] = cut(access->request_id),
                   [LOG_METHOD] = cut(access->method),
                   [LOG_PATH] = cut(access->path),
+                  [LOG_ROUTE] = cut(slice_str(access->route)),
                   [LOG_USER] = cut(access->user),
                   [LOG_ADDRESS] = cut(access->address)},
     });
@@ -194,50 +146,55 @@ uint64_t log_dropped(void)
     lock_acquire(&logger.lock);
     uint64_t dropped = logger.dropped;
     lock_leave(&logger.lock);
-    return dropped;
+    return dropped + logger.unwritten;
 }
 
-/* Formats the record at `pos` and returns where the next one begins. */
-static uint64_t format_record(uint64_t pos, struct buf *out)
-{
-    struct record record;
-    pos = ring_get(pos, &record, sizeof record);
-    struct log_line line;
-    line.facts = record.facts;
-    char texts[LOG_TEXTS * LOG_TEXT_MAX];
-    size_t used = 0;
-    for (size_t i = 0; i < LOG_TEXTS; i++) {
-        line.texts[i] = slice_of(texts + used, record.lens[i]);
-        used += record.lens[i];
-    }
-    assert(used <= sizeof texts);
-    pos = ring_get(pos, texts, used);
-    log_format_line(out, &logger.style, &line);
-    return pos;
-}
+/* ---- The writer */
 
-static void format_loss(uint64_t lost, struct buf *out)
+static void format_loss(struct buf *out, uint64_t lost, const char *why)
 {
+    char message[160];
+    int len = snprintf(message, sizeof message, "%" PRIu64 " lines were lost: %s.", lost, why);
     struct log_line line = {
-        .facts = {.wall_ms = clock_wall_ms(&clock_system), .level = LOG_WARN, .component = "log"}};
-    char message[80];
-    snprintf(message, sizeof message, "%" PRIu64 " lines were lost, the log could not keep up.",
-             lost);
-    line.texts[LOG_MESSAGE] = slice_str(message);
+        .facts = {.wall_ms = clock_wall_ms(&clock_system), .level = LOG_WARN, .component = "log"},
+        .texts = {[LOG_MESSAGE] = slice_of(message, (size_t)len)},
+    };
     log_format_line(out, &logger.style, &line);
+}
+
+/* By itself, in front of what the disk may take again. */
+static void tell_unwritten(void)
+{
+    uint64_t unwritten = logger.unwritten;
+    if (unwritten == logger.unwritten_told)
+        return;
+    struct buf out = BUF_INIT;
+    format_loss(&out, unwritten - logger.unwritten_told, strerror(logger.sink.last_errno));
+    if (log_sink_write(&logger.sink, buf_slice(&out), &logger.give_up_ns) == 0)
+        logger.unwritten_told = unwritten;
+    buf_release(&out);
+}
+
+static void write_out(struct buf *out)
+{
+    tell_unwritten();
+    logger.unwritten += log_sink_write(&logger.sink, buf_slice(out), &logger.give_up_ns);
+    buf_clear(out);
 }
 
 /* Writes what is in `out` and the ring up to `head`, giving its room back by the chunk. */
 static void write_up_to(uint64_t head, struct buf *out)
 {
-    uint64_t pos = logger.tail; /* only this thread changes it */
+    uint64_t pos = logger.ring.tail; /* only this thread changes it */
     do {
-        while (pos != head && out->len < CHUNK)
-            pos = format_record(pos, out);
-        write_fully(logger.fd, buf_slice(out));
-        buf_clear(out);
+        while (pos != head && out->len < CHUNK) {
+            struct log_line line;
+            pos = log_ring_line(&logger.ring, pos, &line);
+            log_format_line(out, &logger.style, &line);
+        }
+        write_out(out);
         lock_acquire(&logger.lock);
-        logger.tail = pos;
+        logger.ring.tail = pos;
         lock_leave(&logger.lock);
     } while (pos != head);
 }
@@ -245,8 +202,8 @@ static void write_up_to(uint64_t head, struct buf *out)
 /* A loss is told without waiting for the next line: there may be none. */
 static bool has_news(void)
 {
-    return logger.next_fd >= 0 || logger.head != logger.tail ||
-           logger.dropped != logger.dropped_told;
+    return logger.ring.head != logger.ring.tail || logger.dropped != logger.dropped_told ||
+           logger.reopened;
 }
 
 /* Waits for a first line and then for more. False when the log closes and all is written. */
@@ -258,29 +215,21 @@ static bool wait_for_lines(void)
     logger.state = WRITER_GATHERING;
     int64_t deadline_ns = clock_mono_ns(&clock_system) + GATHER_NS;
     bool waiting = true;
-    while (waiting && !half_full() && !logger.closing)
+    while (waiting && !log_ring_half_full(&logger.ring) && !logger.closing)
         waiting = lock_cond_wait_until(&logger.wake, &logger.lock, deadline_ns);
     logger.state = WRITER_BUSY;
     return has_news();
 }
 
-static void close_file(int fd)
-{
-    if (fd >= 0 && fd != STDERR_FILENO)
-        close(fd);
-}
-
-/* What log_reopen has left. */
-static void take_file_over(void)
+static void take_next_sink(void)
 {
     lock_assert_held(&logger.lock);
-    if (logger.next_fd < 0)
-        return;
-    if (logger.next_fd != logger.fd)
-        close_file(logger.fd);
-    logger.fd = logger.next_fd;
-    logger.next_fd = -1;
-    log_style_init(&logger.style, logger.next_format, logger.fd);
+    log_sink_close(&logger.sink);
+    logger.sink = logger.next;
+    logger.reopened = false;
+    log_style_init(&logger.style, logger.next_format, logger.sink.fd);
+    if (!logger.closing)
+        logger.give_up_ns = INT64_MAX;
 }
 
 static void *write_lines(void *arg)
@@ -290,30 +239,27 @@ static void *write_lines(void *arg)
     lock_acquire(&logger.lock);
     struct buf out = BUF_INIT;
     while (wait_for_lines()) {
-        take_file_over();
-        uint64_t head = logger.head;
+        uint64_t head = logger.ring.head;
         uint64_t lost = logger.dropped - logger.dropped_told;
+        if (logger.reopened)
+            take_next_sink();
         lock_leave(&logger.lock);
         if (lost > 0)
-            format_loss(lost, &out);
+            format_loss(&out, lost, "the log could not keep up");
         logger.dropped_told += lost;
         write_up_to(head, &out);
         lock_acquire(&logger.lock);
     }
-    lock_leave(&logger.lock);
     buf_release(&out);
+    logger.state = WRITER_ENDED;
+    lock_cond_signal(&logger.ended);
+    lock_leave(&logger.lock);
     return NULL;
 }
 
-/* Negative with errno if it cannot be opened. */
-static int open_file(const char *path)
-{
-    if (!path || strcmp(path, "-") == 0)
-        return STDERR_FILENO;
-    return open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0640);
-}
+/* ---- Opening and closing */
 
-static void set_filters(const struct log_options *options)
+static void set_wanted(const struct log_options *options)
 {
     logger.level = options->level;
     logger.access = options->access && options->level < LOG_OFF;
@@ -321,57 +267,72 @@ static void set_filters(const struct log_options *options)
 
 bool log_open(const struct log_options *options)
 {
-    assert(!logger.ring);
-    logger.fd = open_file(options->path);
-    if (logger.fd < 0)
+    assert(!logger.ring.bytes);
+    if (!log_sink_open(&logger.sink, options->path))
         return false;
-    log_style_init(&logger.style, options->format, logger.fd);
+    log_style_init(&logger.style, options->format, logger.sink.fd);
     lock_cond_init(&logger.wake);
+    lock_cond_init(&logger.ended);
     lock_acquire(&logger.lock);
-    logger.ring = mem_alloc(RING_SIZE);
-    logger.head = logger.tail = 0;
+    log_ring_init(&logger.ring);
     logger.dropped = logger.dropped_told = 0;
-    logger.closing = false;
+    logger.unwritten = logger.unwritten_told = 0;
+    logger.give_up_ns = INT64_MAX;
+    logger.closing = logger.reopened = false;
     logger.state = WRITER_BUSY;
     lock_leave(&logger.lock);
-    set_filters(options);
+    set_wanted(options);
     int rc = pthread_create(&logger.thread, NULL, write_lines, NULL);
     assert(rc == 0);
     return true;
 }
 
+/* A writer whose reader is stuck soon gives up: the new file may be where the lines can go. */
 bool log_reopen(const struct log_options *options)
 {
-    assert(logger.ring);
-    int fd = open_file(options->path);
-    if (fd < 0)
+    struct log_sink next;
+    if (!log_sink_open(&next, options->path))
         return false;
     lock_acquire(&logger.lock);
-    close_file(logger.next_fd); /* of one just before, that the writer has not come to */
-    logger.next_fd = fd;
+    assert(logger.ring.bytes && !logger.closing);
+    if (logger.reopened)
+        log_sink_close(&logger.next);
+    logger.next = next;
     logger.next_format = options->format;
+    logger.reopened = true;
+    logger.give_up_ns = clock_mono_ns(&clock_system) + PATIENCE_NS;
     wake_writer_if_due();
     lock_leave(&logger.lock);
-    set_filters(options);
+    set_wanted(options);
     return true;
 }
 
-void log_close(void)
+/* False if the writer is stuck where no patience of its own helps: in a write to a disk, say. */
+static bool end_writer(void)
 {
-    if (!logger.ring)
-        return;
+    int64_t now_ns = clock_mono_ns(&clock_system);
+    bool waiting = true;
     lock_acquire(&logger.lock);
     logger.closing = true;
+    logger.give_up_ns = now_ns + PATIENCE_NS;
     lock_cond_signal(&logger.wake);
+    while (waiting && logger.state != WRITER_ENDED)
+        waiting = lock_cond_wait_until(&logger.ended, &logger.lock, now_ns + 2 * PATIENCE_NS);
+    bool ended = logger.state == WRITER_ENDED;
     lock_leave(&logger.lock);
-    pthread_join(logger.thread, NULL);
+    return ended;
+}
 
+/* A stuck writer keeps what it uses: the process ends without it. */
+void log_close(void)
+{
+    if (!logger.ring.bytes || logger.closing || !end_writer())
+        return;
+    pthread_join(logger.thread, NULL);
     lock_acquire(&logger.lock);
-    free(logger.ring);
-    logger.ring = NULL;
+    log_ring_release(&logger.ring);
     lock_leave(&logger.lock);
     lock_cond_release(&logger.wake);
-    close_file(logger.next_fd);
-    logger.next_fd = -1;
-    close_file(logger.fd);
+    lock_cond_release(&logger.ended);
+    log_sink_close(&logger.sink);
 }

@@ -1,13 +1,18 @@
 /* The log: one JSON object a line, or coloured columns when it goes to a terminal.
  *
  * DESIGN. A caller copies its line's facts into a ring of fixed memory and goes on; a writer thread
- * formats and writes. A full ring drops the line and counts it (the count is logged when there is
- * room again): logging never blocks a request. The log is process-wide; before log_open and after
+ * formats and writes. A line that finds the ring full, because a reader is stuck say, is dropped
+ * and counted, and so is what a full disk does not take; the count is logged once there is room
+ * again. Logging never blocks a request. The log is process-wide; before log_open and after
  * log_close lines go straight to standard error, one write each. */
 #ifndef GALLEY_BASE_LOG_H
 #define GALLEY_BASE_LOG_H
 
 #include "base/slice.h"
+
+#define LOG_PATIENCE_MS                                                                            \
+    1000 /* for a reader who makes no room, where somebody waits for the log                       \
+          */
 
 enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR, LOG_OFF };
 enum log_format { LOG_AUTO /* text on a terminal, else JSON */, LOG_JSON, LOG_TEXT };
@@ -22,12 +27,13 @@ struct log_options {
 /* Starts the writer thread. False with errno when the file cannot be opened. Threads: main. */
 bool log_open(const struct log_options *options);
 
-/* Takes other options over; opens the file also if its name is the same, as it may be another now
- * (logrotate). Lines that are on their way may still go to the old one. False with errno when it
- * cannot be opened: nothing has changed then. Threads: one at a time, while the log is open. */
+/* Goes on with these options: opens the file anew, even under the same name, as the old one may
+ * have been moved away. False with errno, and nothing changed, when it cannot be opened. The log is
+ * open. Threads: one at a time. */
 bool log_reopen(const struct log_options *options);
 
-/* Writes everything that is in the ring, then stops. Nothing if it is not open. Threads: main. */
+/* Writes everything that is in the ring, then stops; but what a reader has not made room for within
+ * LOG_PATIENCE_MS is lost. Nothing if it is not open. Threads: main. */
 void log_close(void);
 
 /* `component` is a static word ("store"); `format` makes one sentence of at most 400 bytes, longer
@@ -38,13 +44,14 @@ void log_write(enum log_level level, const char *component, const char *format, 
 /* True if lines of this level are kept: lets callers skip expensive arguments. */
 bool log_wants(enum log_level level);
 
-/* One served request. Slices are copied (cut to 256 bytes for the path). Threads: any. */
+/* One served request. The texts are copied, each cut to 256 bytes. Threads: any. */
 struct log_access {
+    enum log_level level;
     int64_t wall_ms;
     struct slice request_id;
     struct slice method;
     struct slice path; /* normalised, without the query */
-    const char *route; /* pattern, or "" ; static for the process's life */
+    const char *route; /* pattern, or "" */
     struct slice user; /* may be empty */
     struct slice address;
     int status;
@@ -55,7 +62,7 @@ struct log_access {
 
 void log_access(const struct log_access *line);
 
-/* Lines dropped since log_open. */
+/* Lines lost since log_open: dropped at a full ring, or not taken by a full disk. */
 uint64_t log_dropped(void);
 
 #endif

@@ -48,44 +48,48 @@ static void append_duration(struct buf *out, uint64_t duration_ns)
     buf_append(out, decimals, sizeof decimals);
 }
 
-static void json_member(struct json_writer *w, const char *key, struct slice value)
-{
-    jw_key(w, key);
-    jw_str(w, value);
-}
-
-static void json_access(struct json_writer *w, const struct log_line *line)
+static void json_access(struct buf *out, const struct log_line *line)
 {
     const struct log_facts *facts = &line->facts;
-    json_member(w, "requestId", line->texts[LOG_REQUEST_ID]);
-    json_member(w, "method", line->texts[LOG_METHOD]);
-    json_member(w, "path", line->texts[LOG_PATH]);
-    json_member(w, "route", slice_str(facts->route));
-    jw_key(w, "status");
-    jw_i64(w, facts->status);
-    jw_key(w, "durationMs");
-    append_duration(w->out, facts->duration_ns);
-    w->comma = true;
-    jw_key(w, "bytes");
-    jw_i64(w, (int64_t)facts->bytes_out);
-    json_member(w, "user", line->texts[LOG_USER]);
-    json_member(w, "address", line->texts[LOG_ADDRESS]);
-    if (facts->outcome[0] != '\0')
-        json_member(w, "outcome", slice_str(facts->outcome));
+    buf_append_str(out, ",\"requestId\":");
+    json_append_string(out, line->texts[LOG_REQUEST_ID]);
+    buf_append_str(out, ",\"method\":");
+    json_append_string(out, line->texts[LOG_METHOD]);
+    buf_append_str(out, ",\"path\":");
+    json_append_string(out, line->texts[LOG_PATH]);
+    buf_append_str(out, ",\"route\":");
+    json_append_string(out, line->texts[LOG_ROUTE]);
+    buf_append_str(out, ",\"status\":");
+    buf_append_i64(out, facts->status);
+    buf_append_str(out, ",\"durationMs\":");
+    append_duration(out, facts->duration_ns);
+    buf_append_str(out, ",\"bytes\":");
+    buf_append_u64(out, facts->bytes_out);
+    buf_append_str(out, ",\"user\":");
+    json_append_string(out, line->texts[LOG_USER]);
+    buf_append_str(out, ",\"address\":");
+    json_append_string(out, line->texts[LOG_ADDRESS]);
+    if (facts->outcome[0] != '\0') {
+        buf_append_str(out, ",\"outcome\":");
+        json_append_string(out, slice_str(facts->outcome));
+    }
 }
 
 static void format_json(struct buf *out, struct log_style *style, const struct log_line *line)
 {
-    struct json_writer w = {.out = out};
-    jw_begin(&w, '{');
-    json_member(&w, "time", stamp(style, line->facts.wall_ms));
-    json_member(&w, "level", slice_str(levels[line->facts.level].name));
-    json_member(&w, "component", slice_str(line->facts.component));
-    if (line->facts.route)
-        json_access(&w, line);
-    else
-        json_member(&w, "message", line->texts[LOG_MESSAGE]);
-    jw_end(&w, '}');
+    buf_append_str(out, "{\"time\":\"");
+    buf_append_slice(out, stamp(style, line->facts.wall_ms));
+    buf_append_str(out, "\",\"level\":\"");
+    buf_append_str(out, levels[line->facts.level].name);
+    buf_append_str(out, "\",\"component\":");
+    json_append_string(out, slice_str(line->facts.component));
+    if (line->facts.outcome) {
+        json_access(out, line);
+    } else {
+        buf_append_str(out, ",\"message\":");
+        json_append_string(out, line->texts[LOG_MESSAGE]);
+    }
+    buf_append_char(out, '}');
 }
 
 /* A request may not move the reader's cursor or break the line: C0 and C1 controls and what is not
@@ -142,7 +146,7 @@ static void format_text(struct buf *out, struct log_style *style, const struct l
     if (style->colour)
         buf_append_str(out, "\033[0m");
     append_column(out, slice_str(line->facts.component), 8);
-    if (line->facts.route)
+    if (line->facts.outcome)
         text_access(out, line);
     else
         append_visible(out, line->texts[LOG_MESSAGE]);

@@ -1,4 +1,4 @@
-/* What the log's ring (log.c) and its formats (log_format.c) share. */
+/* What the log's ring (log_ring.c), its formats (log_format.c) and its writer (log.c) share. */
 #ifndef GALLEY_BASE_LOG_PRIVATE_H
 #define GALLEY_BASE_LOG_PRIVATE_H
 
@@ -7,8 +7,16 @@
 #include "base/log.h"
 
 /* The texts of a line. A plain line has only the first. */
-enum { LOG_MESSAGE, LOG_REQUEST_ID = LOG_MESSAGE, LOG_METHOD, LOG_PATH, LOG_USER, LOG_ADDRESS };
-#define LOG_TEXTS 5
+enum {
+    LOG_MESSAGE,
+    LOG_REQUEST_ID = LOG_MESSAGE,
+    LOG_METHOD,
+    LOG_PATH,
+    LOG_ROUTE,
+    LOG_USER,
+    LOG_ADDRESS,
+    LOG_TEXTS
+};
 
 #define LOG_MESSAGE_MAX 400
 #define LOG_TEXT_MAX    256 /* of every text of an access line */
@@ -17,8 +25,7 @@ enum { LOG_MESSAGE, LOG_REQUEST_ID = LOG_MESSAGE, LOG_METHOD, LOG_PATH, LOG_USER
 struct log_facts {
     int64_t wall_ms;
     const char *component;
-    const char *route;   /* NULL for a plain line */
-    const char *outcome; /* of an access line */
+    const char *outcome; /* of an access line; NULL for a plain one */
     uint64_t duration_ns;
     uint64_t bytes_out;
     int status;
@@ -29,6 +36,26 @@ struct log_line {
     struct log_facts facts;
     struct slice texts[LOG_TEXTS];
 };
+
+/* ---- log_ring.c: lines on their way to the writer, in a fixed memory. What lies between tail and
+ * a head that the writer has seen is the writer's to read without the lock that guards the rest. */
+
+struct log_ring {
+    char *bytes;         /* NULL while the log is not open */
+    uint64_t head, tail; /* bytes ever put in and taken out: positions modulo the size */
+};
+
+void log_ring_init(struct log_ring *ring);
+void log_ring_release(struct log_ring *ring);
+bool log_ring_half_full(const struct log_ring *ring);
+
+/* Copies the line in; false if there is no room for it. */
+bool log_ring_put(struct log_ring *ring, const struct log_line *line);
+
+/* The line at `pos`, whose texts are the ring's; returns where the next one begins. */
+uint64_t log_ring_line(const struct log_ring *ring, uint64_t pos, struct log_line *out);
+
+/* ---- log_format.c */
 
 struct log_style {
     bool text; /* columns for people, else JSON */

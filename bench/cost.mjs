@@ -138,7 +138,7 @@ function instructions(part) {
 async function drive(port, request) {
     const open = Array.from({ length: request.connections ?? 1 }, () => RawConnection.open(port));
     const connections = await Promise.all(open), run = request.run ?? oneByOne;
-    for (const connection of connections) await oneByOne([connection], request, 20); // caches fill, memory is allocated
+    await Promise.all(connections.map((connection) => oneByOne([connection], request, 20))); // caches fill
     await sleep(QUIET_MS);
     await run(connections, request, connections.length);
     await mark(connections);

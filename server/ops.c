@@ -17,6 +17,7 @@ void ops_healthz(struct request *request, struct response *response, void *galle
     (void)galley;
     buf_append_str(&response->body, "{\"status\":\"ok\"}");
     response_json(response, 200);
+    response->quiet = true;
 }
 
 static const char *why_not_ready(const struct galley *galley, struct store_stats *store)
@@ -43,6 +44,7 @@ void ops_readyz(struct request *request, struct response *response, void *arg)
     }
     jw_end(&w, '}');
     response_json(response, cause ? 503 : 200);
+    response->quiet = true;
 }
 
 /* ---- /metrics */
@@ -211,7 +213,7 @@ void ops_metrics(struct request *request, struct response *response, void *arg)
     write_front(galley, out);
     write_config(galley, out);
     listeners_metrics(galley->listeners, out);
-    write_one(out, "galley_log_dropped_total", "counter", "Log lines lost to a full ring.",
+    write_one(out, "galley_log_dropped_total", "counter", "Log lines lost to a full ring or disk.",
               log_dropped());
     write_process(galley, out);
     response_header(response, "Content-Type",

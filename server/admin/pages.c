@@ -50,6 +50,7 @@ void serve_asset(struct visit *visit)
     struct slice rest = slice_of(path.ptr + skip, path.len - skip);
     struct slice directory = slice_cut(&rest, '/');
     const struct asset *asset = slice_is(directory, assets_directory) ? asset_find(rest) : NULL;
+    visit->response->quiet = true;
     if (asset)
         add_tag(visit->response, asset, answer_asset(visit, asset));
     else

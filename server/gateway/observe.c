@@ -26,7 +26,9 @@ static const char *const outcomes[] = {
 static void write_access_line(const struct request *request, const struct response *response,
                               const struct sent *sent)
 {
+    bool quiet = response->quiet && response->status < 400;
     log_access(&(struct log_access){
+        .level = quiet ? LOG_DEBUG : LOG_INFO,
         .wall_ms = request->received_ms,
         .request_id = slice_str(request->id),
         .method = slice_str(method_name(request->method)),

@@ -85,10 +85,11 @@ export function withDeadline(what, promise, ms = PATIENCE_MS) {
 }
 
 class Galley {
-    constructor({ args = [], env = {}, binary: program = binary }) {
+    constructor({ args = [], env = {}, binary: program = binary, stderr = 'pipe' }) {
         this.args = args;
         this.env = env;
         this.program = program;
+        this.stderrTo = stderr; // or a descriptor, and then log() is empty
         this.stdout = ''; // of the last start
         this.stderr = ''; // of all starts
         this.running = false;
@@ -111,7 +112,7 @@ class Galley {
         this.child = spawn(this.program, ['serve', ...this.args], {
             cwd: this.dir,
             env: { ...process.env, ...this.env },
-            stdio: ['ignore', 'pipe', 'pipe'],
+            stdio: ['ignore', 'pipe', this.stderrTo],
         });
         this.pid = this.child.pid;
         this.running = true;
@@ -123,7 +124,7 @@ class Galley {
             this.agent.destroy();
             return exit;
         });
-        this.child.stderr.setEncoding('utf8').on('data', (text) => (this.stderr += text));
+        this.child.stderr?.setEncoding('utf8').on('data', (text) => (this.stderr += text));
         await this.#listening();
     }
 
