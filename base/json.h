@@ -7,6 +7,7 @@
 #include "base/err.h"
 
 #include <jansson.h>
+#include <stdarg.h>
 
 #define JSON_DEPTH_MAX 32
 
@@ -38,6 +39,25 @@ int64_t json_find_int(struct slice object, const char *key, int64_t fallback);
 /* Appends the string without its escapes; false, and nothing appended, if it is missing or none. */
 bool json_find_str(struct slice object, const char *key, struct buf *out);
 
+/* Appends the string that a value's text is, without quotes and escapes; false, and nothing
+ * appended, if it is none. */
+bool json_append_unescaped(struct buf *out, struct slice value);
+
+/* Appends the object's text with `now` in the place of `value`, which json_find has found in it. */
+void json_append_with(struct buf *out, struct slice object, struct slice value, struct slice now);
+
+/* Appends the object's text without a member. */
+void json_append_without(struct buf *out, struct slice object, const char *key);
+
+/* ---- Text by a pattern, as printf makes it, but for two things: ' stands for ", and %s is a
+ * string of JSON, escaped, with quotes of its own where the pattern has none around it. So this is
+ * JSON whatever the values are: json_printf(out, "{'id':%s,'qty':%d,'text':'%d x %s'}", id, qty,
+ * qty, name); Apart from %s and %.*s there are %d and %ld (int64_t), also with zeros in front
+ * (%02d). An apostrophe comes by %s alone. */
+void json_printf(struct buf *out, const char *pattern, ...) __attribute__((format(printf, 2, 3)));
+void json_vprintf(struct buf *out, const char *pattern, va_list args)
+    __attribute__((format(printf, 2, 0)));
+
 /* ---- The writer: commas are its business. Keys are literals of ours and not escaped. */
 struct json_writer {
     struct buf *out;
@@ -58,7 +78,8 @@ void jw_bool(struct json_writer *w, bool value);
 void jw_null(struct json_writer *w);
 void jw_raw(struct json_writer *w, struct slice json); /* a value that is JSON already */
 
-/* Appends a quoted and escaped JSON string. */
+/* Appends a quoted and escaped JSON string; or only what stands between its quotes. */
 void json_append_string(struct buf *out, struct slice value);
+void json_append_escaped(struct buf *out, struct slice value);
 
 #endif

@@ -13,8 +13,8 @@ static const char *skip_space(const char *at, const char *end)
     return at;
 }
 
-/* Behind the value at `at`: to the comma or bracket that is not its own. */
-static const char *skip_value(const char *at, const char *end)
+/* Behind the object or array whose bracket is at `at`. */
+static const char *skip_nested(const char *at, const char *end)
 {
     int depth = 0;
     while (at < end) {
@@ -23,41 +23,95 @@ static const char *skip_value(const char *at, const char *end)
             continue;
         }
         bool closes = *at == '}' || *at == ']';
-        if (depth == 0 && (closes || *at == ','))
-            break;
         depth += (*at == '{' || *at == '[') - closes;
         at++;
+        if (closes && depth == 0)
+            break;
     }
     return at;
 }
 
-static struct slice trim_end(const char *begin, const char *at)
+/* Behind the value at `at`. */
+static const char *skip_value(const char *at, const char *end)
 {
-    return slice_trim(slice_of(begin, (size_t)(at - begin)));
+    if (at < end && *at == '"')
+        return json_skip_string(at, end);
+    if (at < end && (*at == '{' || *at == '['))
+        return skip_nested(at, end);
+    while (at < end && *at != ',' && *at != '}' && *at != ']' && *at != ' ' && *at != '\n' &&
+           *at != '\r' && *at != '\t')
+        at++;
+    return at;
+}
+
+/* The members of an object, one after the other. `at` stands on the bracket or comma in front. */
+struct members {
+    const char *at, *end;
+    struct slice name, value;
+};
+
+static struct members members_of(struct slice object)
+{
+    const char *end = object.ptr + object.len;
+    return (struct members){.at = skip_space(object.ptr, end), .end = end};
+}
+
+/* False at the end, and where no whole member follows. */
+static bool next_member(struct members *m)
+{
+    if (m->at == m->end || (*m->at != '{' && *m->at != ','))
+        return false;
+    const char *name = skip_space(m->at + 1, m->end);
+    if (name == m->end || *name != '"')
+        return false;
+    const char *behind = json_skip_string(name, m->end);
+    m->name = slice_of(name + 1, (size_t)(behind - name) - 2);
+    const char *colon = skip_space(behind, m->end);
+    if (colon == m->end || *colon != ':')
+        return false;
+    const char *value = skip_space(colon + 1, m->end);
+    behind = skip_value(value, m->end);
+    m->value = slice_of(value, (size_t)(behind - value));
+    m->at = skip_space(behind, m->end);
+    return m->at < m->end && m->value.len > 0;
 }
 
 bool json_find(struct slice object, const char *key, struct slice *value)
 {
-    const char *end = object.ptr + object.len, *at = skip_space(object.ptr, end);
     struct slice wanted = slice_str(key);
-    if (at == end || *at != '{')
-        return false;
-    do {
-        const char *name = skip_space(at + 1, end);
-        if (name == end || *name != '"')
-            return false;
-        const char *behind = json_skip_string(name, end);
-        at = skip_space(behind, end);
-        if (at == end || *at != ':')
-            return false;
-        struct slice found = slice_of(name + 1, (size_t)(behind - name) - 2);
-        const char *begin = skip_space(at + 1, end);
-        at = skip_value(begin, end);
-        *value = trim_end(begin, at);
-        if (slice_eq(found, wanted))
-            return at < end && value->len > 0;
-    } while (at < end && *at == ',');
+    struct members members = members_of(object);
+    while (next_member(&members)) {
+        *value = members.value;
+        if (slice_eq(members.name, wanted))
+            return true;
+    }
     return false;
+}
+
+void json_append_with(struct buf *out, struct slice object, struct slice value, struct slice now)
+{
+    const char *behind = value.ptr + value.len;
+    buf_append(out, object.ptr, (size_t)(value.ptr - object.ptr));
+    buf_append_slice(out, now);
+    buf_append(out, behind, (size_t)(object.ptr + object.len - behind));
+}
+
+void json_append_without(struct buf *out, struct slice object, const char *key)
+{
+    struct slice unwanted = slice_str(key);
+    struct members members = members_of(object);
+    char before = '{';
+    while (next_member(&members)) {
+        if (slice_eq(members.name, unwanted))
+            continue;
+        buf_append_char(out, before);
+        buf_append_char(out, '"');
+        buf_append_slice(out, members.name);
+        buf_append_str(out, "\":");
+        buf_append_slice(out, members.value);
+        before = ',';
+    }
+    buf_append_str(out, before == '{' ? "{}" : "}");
 }
 
 int64_t json_find_int(struct slice object, const char *key, int64_t fallback)
@@ -115,12 +169,11 @@ static size_t append_escape(struct buf *out, struct slice text)
     return 1;
 }
 
-bool json_find_str(struct slice object, const char *key, struct buf *out)
+bool json_append_unescaped(struct buf *out, struct slice value)
 {
-    struct slice text;
-    if (!json_find(object, key, &text) || text.len < 2 || text.ptr[0] != '"')
+    if (value.len < 2 || value.ptr[0] != '"')
         return false;
-    text = slice_of(text.ptr + 1, text.len - 2);
+    struct slice text = slice_of(value.ptr + 1, value.len - 2);
     while (text.len > 0) {
         const char *escape = memchr(text.ptr, '\\', text.len);
         size_t run = escape ? (size_t)(escape - text.ptr) : text.len;
@@ -133,4 +186,10 @@ bool json_find_str(struct slice object, const char *key, struct buf *out)
         text = slice_of(text.ptr + took, text.len - took);
     }
     return true;
+}
+
+bool json_find_str(struct slice object, const char *key, struct buf *out)
+{
+    struct slice value;
+    return json_find(object, key, &value) && json_append_unescaped(out, value);
 }

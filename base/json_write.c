@@ -152,10 +152,8 @@ static size_t append_special(struct buf *out, struct slice s)
     return len;
 }
 
-void json_append_string(struct buf *out, struct slice value)
+void json_append_escaped(struct buf *out, struct slice value)
 {
-    buf_reserve(out, value.len + 2);
-    buf_append_char(out, '"');
     while (value.len > 0) {
         size_t len = plain_length(value);
         buf_append(out, value.ptr, len);
@@ -163,5 +161,12 @@ void json_append_string(struct buf *out, struct slice value)
         len = value.len > 0 ? append_special(out, value) : 0;
         value = slice_of(value.ptr + len, value.len - len);
     }
+}
+
+void json_append_string(struct buf *out, struct slice value)
+{
+    buf_reserve(out, value.len + 2);
+    buf_append_char(out, '"');
+    json_append_escaped(out, value);
     buf_append_char(out, '"');
 }

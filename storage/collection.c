@@ -185,10 +185,20 @@ enum err doc_load(struct txn *txn, const struct collection *c, struct slice id, 
 
 /* ---- Writing. */
 
-static struct slice id_of(const json_t *doc)
+/* The document's own id, in memory of the transaction; empty if it has none. */
+static struct slice id_of(struct txn *txn, struct slice json)
 {
-    const json_t *id = json_object_get(doc, "id");
-    return slice_of(json_string_value(id), json_string_length(id));
+    struct slice value;
+    if (!json_find(json, "id", &value))
+        return slice_of(NULL, 0);
+    struct buf id = BUF_INIT;
+    json_append_unescaped(&id, value);
+    char *copy = txn_alloc(txn, id.len);
+    if (id.len > 0)
+        memcpy(copy, id.data, id.len);
+    struct slice out = slice_of(copy, id.len);
+    buf_release(&id);
+    return out;
 }
 
 /* The compact text, in memory of the writer thread that the next text goes to as well. */
@@ -200,51 +210,60 @@ static struct slice text_of(struct txn *txn, const json_t *doc)
     return buf_slice(text);
 }
 
-enum err doc_insert(struct txn *txn, const struct collection *c, const json_t *doc)
+enum err doc_insert_text(struct txn *txn, const struct collection *c, struct slice json)
 {
-    struct slice id = id_of(doc);
+    struct slice id = id_of(txn, json);
     if (!document_id_fits(id))
         return txn_fail(txn, ERR_VALIDATION);
     struct key key;
     document_key(&key, c, id);
-    enum err err = record_insert(txn, c->documents, key_slice(&key), text_of(txn, doc));
+    enum err err = record_insert(txn, c->documents, key_slice(&key), json);
     if (err == ERR_OK)
-        err = index_update(txn, c, id, NULL, doc);
+        err = index_update(txn, c, id, slice_of(NULL, 0), json);
     return err == ERR_OK ? ERR_OK : txn_fail(txn, err);
 }
 
-/* The present document as far as its replacement or removal needs it: the tree only for indexes. */
-static enum err load_before(struct txn *txn, const struct collection *c, struct slice id,
-                            json_t **tree, uint64_t *version)
+enum err doc_insert(struct txn *txn, const struct collection *c, const json_t *doc)
 {
-    *tree = NULL;
-    if (c->index_count > 0)
-        return doc_load(txn, c, id, tree, version);
-    struct doc doc;
-    enum err err = doc_get(txn, c, id, &doc);
-    *version = doc.version;
-    return err;
+    return doc_insert_text(txn, c, text_of(txn, doc));
+}
+
+/* The present document as far as its replacement or removal needs it: its text, copied, only for
+ * indexes. */
+static enum err load_before(struct txn *txn, const struct collection *c, struct slice id,
+                            struct doc *out)
+{
+    enum err err = doc_get(txn, c, id, out);
+    if (err != ERR_OK || c->index_count == 0)
+        return err;
+    char *copy = txn_alloc(txn, out->json.len);
+    memcpy(copy, out->json.ptr, out->json.len);
+    out->json.ptr = copy;
+    return ERR_OK;
+}
+
+enum err doc_replace_text(struct txn *txn, const struct collection *c, struct slice json,
+                          uint64_t if_version)
+{
+    struct slice id = id_of(txn, json);
+    struct doc before;
+    enum err err = load_before(txn, c, id, &before);
+    if (err != ERR_OK)
+        return err;
+    if (if_version != 0 && if_version != before.version)
+        return txn_fail(txn, ERR_PRECONDITION);
+    err = index_update(txn, c, id, before.json, json);
+    if (err != ERR_OK)
+        return err;
+    struct key key;
+    document_key(&key, c, id);
+    return record_put(txn, c->documents, key_slice(&key), before.version + 1, json);
 }
 
 enum err doc_replace(struct txn *txn, const struct collection *c, const json_t *doc,
                      uint64_t if_version)
 {
-    struct slice id = id_of(doc);
-    json_t *before;
-    uint64_t version;
-    enum err err = load_before(txn, c, id, &before, &version);
-    if (err != ERR_OK)
-        return err;
-    if (if_version != 0 && if_version != version)
-        err = txn_fail(txn, ERR_PRECONDITION);
-    else
-        err = index_update(txn, c, id, before, doc);
-    json_decref(before);
-    if (err != ERR_OK)
-        return err;
-    struct key key;
-    document_key(&key, c, id);
-    return record_put(txn, c->documents, key_slice(&key), version + 1, text_of(txn, doc));
+    return doc_replace_text(txn, c, text_of(txn, doc), if_version);
 }
 
 static bool is_indexed(const struct collection *c, const char *member)
@@ -292,13 +311,10 @@ enum err doc_add(struct txn *txn, const struct collection *c, struct slice id, c
 
 enum err doc_delete(struct txn *txn, const struct collection *c, struct slice id)
 {
-    json_t *before;
-    uint64_t version;
-    enum err err = load_before(txn, c, id, &before, &version);
-    if (err != ERR_OK)
-        return err;
-    err = index_update(txn, c, id, before, NULL);
-    json_decref(before);
+    struct doc before;
+    enum err err = load_before(txn, c, id, &before);
+    if (err == ERR_OK)
+        err = index_update(txn, c, id, before.json, slice_of(NULL, 0));
     if (err != ERR_OK)
         return err;
     struct key key;

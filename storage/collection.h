@@ -40,11 +40,17 @@ enum err doc_load(struct txn *txn, const struct collection *c, struct slice id, 
  * Does not take ownership. */
 enum err doc_insert(struct txn *txn, const struct collection *c, const json_t *doc);
 
+/* The same of compact text that we wrote ourselves (json_printf), not read by anybody: it is stored
+ * as it is. It must not be memory of the transaction. */
+enum err doc_insert_text(struct txn *txn, const struct collection *c, struct slice json);
+
 /* Replaces the document of the same "id" and counts its version up. if_version 0: whatever is
  * there; else ERR_PRECONDITION when the present version is another. ERR_NOT_FOUND if there is none.
  */
 enum err doc_replace(struct txn *txn, const struct collection *c, const json_t *doc,
                      uint64_t if_version);
+enum err doc_replace_text(struct txn *txn, const struct collection *c, struct slice json,
+                          uint64_t if_version);
 
 /* Adds `by` to an integer member, unless the sum would be below `min`: ERR_PRECONDITION then, which
  * does not stick. *value is the member's value afterwards. Nothing else of the document is looked

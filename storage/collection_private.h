@@ -33,10 +33,10 @@ bool document_id_fits(struct slice id);
 /* (collection, member, value); false if such a value is not indexed. */
 bool index_value_key(struct key *key, const struct index *index, const json_t *value);
 
-/* Makes the entries of `id` those of `now` instead of those of `before`; either may be NULL.
- * ERR_EXISTS, sticky, if a unique index objects. */
+/* Makes the entries of `id` those of the text `now` instead of those of `before`; either may be
+ * empty. Neither is the transaction's memory. ERR_EXISTS, sticky, if a unique index objects. */
 enum err index_update(struct txn *txn, const struct collection *c, struct slice id,
-                      const json_t *before, const json_t *now);
+                      struct slice before, struct slice now);
 
 /* What an entry, whose key begins with the index's prefix, stands for. */
 enum err index_entry_document(struct txn *txn, const struct collection *c,

@@ -25,6 +25,27 @@ bool index_value_key(struct key *key, const struct index *index, const json_t *v
     return true;
 }
 
+/* The same of a value's text. What most documents have, a plain string or an integer, is read from
+ * it, all else by way of a tree. */
+static bool index_text_key(struct key *key, const struct index *index, struct slice text)
+{
+    bool is_string = text.len > 0 && text.ptr[0] == '"';
+    int64_t number;
+    key_init_from(key, &index->prefix);
+    if (is_string && !memchr(text.ptr, '\\', text.len)) {
+        key_add_string_within(key, slice_of(text.ptr + 1, text.len - 2), INDEX_VALUE_MAX);
+        return true;
+    }
+    if (slice_to_i64(text, &number)) {
+        key_add_i64(key, number);
+        return true;
+    }
+    json_t *value;
+    bool indexed = json_read_trusted(text, &value) == ERR_OK && index_value_key(key, index, value);
+    json_decref(value);
+    return indexed;
+}
+
 /* ---- From an entry to its document. */
 
 static enum err damaged(struct txn *txn, const struct collection *c, const struct index *index,
@@ -62,27 +83,34 @@ enum err index_matches(struct txn *txn, const struct index *index, const struct 
 
 /* Whether the entry's document has the value of the key that the entry begins with. */
 static enum err is_taken(struct txn *txn, const struct collection *c, const struct index *index,
-                         struct slice entry, const struct key *key, const json_t *value, bool *out)
+                         struct slice entry, const struct key *key, struct slice text, bool *out)
 {
     *out = true;
     if (!key->cut)
         return ERR_OK;
     char id[DOC_ID_MAX + 1];
     struct doc doc;
+    json_t *value;
     enum err err = index_entry_document(txn, c, index, entry, id, &doc);
-    return err == ERR_OK ? index_matches(txn, index, &doc, value, out) : err;
+    if (err == ERR_OK)
+        err = json_read_trusted(text, &value);
+    if (err != ERR_OK)
+        return err;
+    err = index_matches(txn, index, &doc, value, out);
+    json_decref(value);
+    return err;
 }
 
 /* ERR_EXISTS if any document has the value, whose key is given. */
 static enum err check_unique(struct txn *txn, const struct collection *c, const struct index *index,
-                             const struct key *key, const json_t *value)
+                             const struct key *key, struct slice text)
 {
     struct cursor cursor;
     cursor_open(&cursor, txn, c->indexes);
     enum err err = cursor_seek(&cursor, key_slice(key));
     bool taken = false;
     while (err == ERR_OK && key_has_prefix(cursor.key, key)) {
-        err = is_taken(txn, c, index, cursor.key, key, value, &taken);
+        err = is_taken(txn, c, index, cursor.key, key, text, &taken);
         if (err != ERR_OK || taken)
             break;
         err = cursor_next(&cursor);
@@ -94,10 +122,10 @@ static enum err check_unique(struct txn *txn, const struct collection *c, const 
 }
 
 static enum err add_entry(struct txn *txn, const struct collection *c, const struct index *index,
-                          struct slice id, const json_t *value)
+                          struct slice id, struct slice value)
 {
     struct key key;
-    if (!index_value_key(&key, index, value))
+    if (!index_text_key(&key, index, value))
         return ERR_OK;
     if (index->unique && check_unique(txn, c, index, &key, value) != ERR_OK)
         return txn_error(txn);
@@ -106,10 +134,10 @@ static enum err add_entry(struct txn *txn, const struct collection *c, const str
 }
 
 static enum err remove_entry(struct txn *txn, const struct collection *c, const struct index *index,
-                             struct slice id, const json_t *value)
+                             struct slice id, struct slice value)
 {
     struct key key;
-    if (!index_value_key(&key, index, value))
+    if (!index_text_key(&key, index, value))
         return ERR_OK;
     key_add_string(&key, id);
     enum err err = txn_del(txn, c->indexes, key_slice(&key));
@@ -117,16 +145,17 @@ static enum err remove_entry(struct txn *txn, const struct collection *c, const 
 }
 
 enum err index_update(struct txn *txn, const struct collection *c, struct slice id,
-                      const json_t *before, const json_t *now)
+                      struct slice before, struct slice now)
 {
     for (unsigned i = 0; i < c->index_count; i++) {
         const struct index *index = &c->list[i];
-        const json_t *old = json_object_get(before, index->member);
-        const json_t *new = json_object_get(now, index->member);
-        if (json_equal(old, new))
+        struct slice old = {0}, new = {0};
+        bool had = json_find(before, index->member, &old);
+        bool has = json_find(now, index->member, &new);
+        if (had == has && slice_eq(old, new))
             continue;
-        enum err err = remove_entry(txn, c, index, id, old);
-        if (err == ERR_OK)
+        enum err err = had ? remove_entry(txn, c, index, id, old) : ERR_OK;
+        if (err == ERR_OK && has)
             err = add_entry(txn, c, index, id, new);
         if (err != ERR_OK)
             return err;

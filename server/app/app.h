@@ -99,16 +99,19 @@ enum err call_query_int(struct call *call, const char *name, int64_t min, int64_
 
 /* ---- The answer. Each returns what the handler returns. */
 
+typedef void (*call_row_fn)(struct buf *out, struct slice json);
+
 /* Answers with JSON; takes ownership of `body`. */
 enum err call_answer(struct call *call, int status, json_t *body);
 /* Answers with JSON text, copied. */
 enum err call_answer_text(struct call *call, int status, struct slice json);
-/* 201 with a Location header. */
-enum err call_created(struct call *call, const char *location, json_t *body);
+/* 201 with a Location header, and JSON by a pattern (json_printf). */
+enum err call_created(struct call *call, const char *location, const char *pattern, ...)
+    __attribute__((format(printf, 3, 4)));
 /* 200 with up to `limit` documents and the cursor behind the last: {"data": [...], "pagination":
  * {...}}, with an ETag. `outside`, if given, makes of a stored document what clients see. */
 enum err call_answer_page(struct call *call, const struct collection *collection,
-                          struct doc_scan *scan, int64_t limit, void (*outside)(json_t *doc));
+                          struct doc_scan *scan, int64_t limit, call_row_fn outside);
 /* Answers with an error; `code` NULL: the table's. Returns err. */
 enum err call_fail(struct call *call, enum err err, const char *code, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
@@ -145,9 +148,10 @@ void call_invalidate(struct call *call, const char *key);
 
 /* ---- Jobs. */
 
-/* In a write: adds a job that exists if and only if the transaction commits. Takes ownership of
- * `payload`. */
-enum err call_enqueue(struct call *call, const char *queue, const char *type, json_t *payload);
+/* In a write: adds a job that exists if and only if the transaction commits. Its payload is JSON by
+ * a pattern (json_printf). */
+enum err call_enqueue(struct call *call, const char *queue, const char *type, const char *pattern,
+                      ...) __attribute__((format(printf, 4, 5)));
 
 /* ---- Identity. */
 

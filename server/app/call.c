@@ -118,10 +118,15 @@ enum err call_answer_text(struct call *call, int status, struct slice json)
     return ERR_OK;
 }
 
-enum err call_created(struct call *call, const char *location, json_t *body)
+enum err call_created(struct call *call, const char *location, const char *pattern, ...)
 {
+    va_list args;
+    va_start(args, pattern);
+    json_vprintf(&call->response->body, pattern, args);
+    va_end(args);
     response_header(call->response, "Location", slice_str(location));
-    return call_answer(call, 201, body);
+    response_json(call->response, 201);
+    return ERR_OK;
 }
 
 /* What two clients see may differ if one of them has signed in. */
@@ -133,46 +138,61 @@ static void add_tag(struct call *call, struct slice json)
 }
 
 struct page {
-    json_t *data;
-    int64_t limit;
+    struct buf *out;
+    int64_t limit, rows;
+    size_t last; /* where the last row begins in out */
     bool more;
-    enum err err;                 /* of a document that cannot be read */
-    void (*outside)(json_t *doc); /* or NULL */
+    call_row_fn outside; /* or NULL */
 };
 
 static bool take_row(struct slice id, const struct doc *doc, void *arg)
 {
     (void)id;
     struct page *page = arg;
-    page->more = json_array_size(page->data) == (size_t)page->limit;
+    page->more = page->rows == page->limit;
     if (page->more)
         return false;
-    json_t *row;
-    page->err = json_read_trusted(doc->json, &row);
-    if (page->err)
-        return false;
+    if (page->rows++ > 0)
+        buf_append_char(page->out, ',');
+    page->last = page->out->len;
     if (page->outside)
-        page->outside(row);
-    json_array_append_new(page->data, row);
+        page->outside(page->out, doc->json);
+    else
+        buf_append_slice(page->out, doc->json);
     return true;
 }
 
-enum err call_answer_page(struct call *call, const struct collection *collection,
-                          struct doc_scan *scan, int64_t limit, void (*outside)(json_t *doc))
+/* The cursor is the last row's id, as clients see it. */
+static void end_page(const struct page *page)
 {
-    struct page page = {.data = json_array(), .limit = limit, .outside = outside};
+    struct buf *out = page->out;
+    struct buf id = BUF_INIT;
+    struct slice value = slice_str("null");
+    if (page->more)
+        json_find(slice_of(out->data + page->last, out->len - page->last), "id", &value);
+    buf_append_slice(&id, value); /* appending to `out` may move it */
+    buf_append_str(out, "],\"pagination\":{\"limit\":");
+    buf_append_i64(out, page->limit);
+    buf_append_str(out, ",\"nextCursor\":");
+    buf_append_slice(out, buf_slice(&id));
+    buf_append_str(out, page->more ? ",\"hasNext\":true}}" : ",\"hasNext\":false}}");
+    buf_release(&id);
+}
+
+enum err call_answer_page(struct call *call, const struct collection *collection,
+                          struct doc_scan *scan, int64_t limit, call_row_fn outside)
+{
+    struct page page = {.out = &call->response->body, .limit = limit, .outside = outside};
     scan->limit = (unsigned)limit + 1; /* one more tells whether there is a next page */
+    buf_append_str(page.out, "{\"data\":[");
     enum err err = doc_walk(call->txn, collection, scan, take_row, &page);
-    if (err || page.err) {
-        json_decref(page.data);
-        return err ? err : page.err;
+    if (err) {
+        buf_clear(page.out);
+        return err;
     }
-    json_t *last = json_array_get(page.data, json_array_size(page.data) - 1);
-    json_t *cursor = page.more ? json_incref(json_object_get(last, "id")) : json_null();
-    call_answer(call, 200,
-                json_pack("{s:o, s:{s:I, s:o, s:b}}", "data", page.data, "pagination", "limit",
-                          (json_int_t)limit, "nextCursor", cursor, "hasNext", page.more));
-    add_tag(call, buf_slice(&call->response->body));
+    end_page(&page);
+    response_json(call->response, 200);
+    add_tag(call, buf_slice(page.out));
     return ERR_OK;
 }
 
@@ -299,11 +319,14 @@ void call_invalidate(struct call *call, const char *key)
 
 /* ---- Jobs and identity */
 
-enum err call_enqueue(struct call *call, const char *queue, const char *type, json_t *payload)
+enum err call_enqueue(struct call *call, const char *queue, const char *type, const char *pattern,
+                      ...)
 {
     struct buf text = BUF_INIT;
-    json_append(&text, payload);
-    json_decref(payload);
+    va_list args;
+    va_start(args, pattern);
+    json_vprintf(&text, pattern, args);
+    va_end(args);
     struct job_spec spec = {.queue = queue, .type = type, .payload = buf_slice(&text)};
     enum err err = queue_enqueue(call->app->options.queues, call->txn, &spec, NULL);
     buf_release(&text);

@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "server/app/modules.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
 
@@ -100,13 +101,11 @@ static void user_key(const struct call *call, char out[KEY_SIZE])
 static enum err load_user(struct txn *txn, struct call *call, const void *arg, struct buf *out)
 {
     (void)arg;
-    json_t *user;
-    enum err err = doc_load(txn, shop_of(call)->users, slice_str(call_user(call)), &user, NULL);
+    struct doc user;
+    enum err err = doc_get(txn, shop_of(call)->users, slice_str(call_user(call)), &user);
     if (err)
         return err;
-    json_object_del(user, "passwordHash");
-    json_append(out, user);
-    json_decref(user);
+    json_append_without(out, user.json, "passwordHash");
     return ERR_OK;
 }
 
@@ -188,22 +187,25 @@ static bool product_ref(int64_t number, struct product_ref *out)
 }
 
 /* The stored document as clients see it: its id is a number. */
-static void product_outside(json_t *product)
+static void product_outside(struct buf *out, struct slice product)
 {
-    int64_t number = strtoll(json_str(product, "id", "0"), NULL, 10);
-    json_object_set_new(product, "id", json_integer(number));
+    struct slice id = slice_str("\"\"");
+    json_find(product, "id", &id);
+    assert(id.len == SHOP_PRODUCT_ID_SIZE + 1); /* as shop_product_id made it */
+    struct slice digits = slice_of(id.ptr + 1, id.len - 2);
+    while (digits.len > 1 && digits.ptr[0] == '0')
+        digits = slice_of(digits.ptr + 1, digits.len - 1);
+    json_append_with(out, product, id, digits);
 }
 
 static enum err load_product(struct txn *txn, struct call *call, const void *arg, struct buf *out)
 {
     const struct product_ref *ref = arg;
-    json_t *product;
-    enum err err = doc_load(txn, shop_of(call)->products, slice_str(ref->id), &product, NULL);
+    struct doc product;
+    enum err err = doc_get(txn, shop_of(call)->products, slice_str(ref->id), &product);
     if (err)
         return err;
-    product_outside(product);
-    json_append(out, product);
-    json_decref(product);
+    product_outside(out, product.json);
     return ERR_OK;
 }
 
@@ -285,39 +287,48 @@ static enum err prepare_order(struct call *call)
     return err ? err : note_buyer(call, plan);
 }
 
-static json_t *new_order(const struct call *call, int64_t qty, int64_t price)
-{
+struct order {
     char id[ID_TEXT_SIZE], created[CLOCK_RFC3339_SIZE];
-    int64_t now_ms = txn_now_ms(call->txn), total = price * qty;
-    struct id order_id = id_make(now_ms);
-    id_format(&order_id, id);
-    clock_rfc3339(now_ms, created);
-    return json_pack("{s:s, s:s, s:I, s:I, s:I, s:s, s:s}", "id", id, "userId", call_user(call),
-                     "productId", (json_int_t)call_int(call, "productId"), "qty", (json_int_t)qty,
-                     "total", (json_int_t)total, "status", "placed", "createdAt", created);
-}
+    int64_t qty, total;
+};
 
-static json_t *confirmation(const struct order_plan *plan, const char *product, const json_t *order)
+static struct order new_order(const struct call *call, int64_t qty, int64_t price)
 {
-    struct buf text = BUF_INIT;
-    int64_t total = json_int(order, "total", 0);
-    buf_printf(&text,
-               "Hello %s,\n\nthank you for your order %s:\n%" PRId64 " x %s, %" PRId64 ".%02" PRId64
-               " in total.\n",
-               plan->name, json_str(order, "id", ""), json_int(order, "qty", 0), product,
-               total / 100, total % 100);
-    json_t *mail = json_pack("{s:s, s:s, s:s%}", "to", plan->email, "subject", "Your order", "text",
-                             text.data, text.len);
-    buf_release(&text);
-    return mail;
+    int64_t now_ms = txn_now_ms(call->txn);
+    struct id id = id_make(now_ms);
+    struct order order = {.qty = qty, .total = price * qty};
+    id_format(&id, order.id);
+    clock_rfc3339(now_ms, order.created);
+    return order;
 }
 
-static enum err answer_order(struct call *call, const json_t *order)
+static void insert_order(struct call *call, const struct order *order)
+{
+    struct buf json = BUF_INIT;
+    json_printf(&json,
+                "{'id':%s,'userId':%s,'productId':%" PRId64 ",'qty':%" PRId64 ",'total':%" PRId64
+                ",'status':'placed','createdAt':%s}",
+                order->id, call_user(call), call_int(call, "productId"), order->qty, order->total,
+                order->created);
+    doc_insert_text(call->txn, shop_of(call)->orders, buf_slice(&json));
+    buf_release(&json);
+}
+
+static void confirm_order(struct call *call, const struct order *order, const char *product)
+{
+    const struct order_plan *plan = call->prepared;
+    call_enqueue(call, "mail", "send-email",
+                 "{'to':%s,'subject':'Your order','text':'Hello %s,\\n\\nthank you for your order "
+                 "%s:\\n%" PRId64 " x %s, %" PRId64 ".%02" PRId64 " in total.\\n'}",
+                 plan->email, plan->name, order->id, order->qty, product, order->total / 100,
+                 order->total % 100);
+}
+
+static enum err answer_order(struct call *call, const struct order *order)
 {
     char location[64];
-    const char *id = json_str(order, "id", "");
-    snprintf(location, sizeof location, "/orders/%s", id);
-    return call_created(call, location, json_pack("{s:s, s:s}", "orderId", id, "status", "placed"));
+    snprintf(location, sizeof location, "/orders/%s", order->id);
+    return call_created(call, location, "{'orderId':%s,'status':'placed'}", order->id);
 }
 
 /* The stock, the order and the e-mail commit together. The transaction remembers its first error,
@@ -338,12 +349,11 @@ static enum err place_order(struct call *call)
     if (doc_add(call->txn, shop->products, product_id, "stock", -qty, 0, &stock) ==
         ERR_PRECONDITION)
         return out_of_stock(call, stock);
-    json_t *order = new_order(call, qty, price);
-    doc_insert(call->txn, shop->orders, order);
-    call_enqueue(call, "mail", "send-email", confirmation(plan, product_name, order));
+    struct order order = new_order(call, qty, price);
+    insert_order(call, &order);
+    confirm_order(call, &order, product_name);
     call_invalidate(call, plan->product.key);
-    answer_order(call, order);
-    json_decref(order);
+    answer_order(call, &order);
     return txn_error(call->txn);
 }
 

@@ -129,6 +129,38 @@ static void test_json_find_str_reads_back_what_the_writer_wrote(void **state)
     buf_release(&object);
 }
 
+static void test_json_append_with_replaces_one_value(void **state)
+{
+    (void)state;
+    struct slice object = slice_str(OBJECT), value;
+    struct buf out = BUF_INIT;
+    assert_true(json_find(object, "id", &value));
+    json_append_with(&out, object, value, slice_str("17"));
+    assert_true(slice_starts(buf_slice(&out), slice_str("{\"id\":17,\"nested\"")));
+    assert_int_equal(out.len, object.len - 2);
+    buf_release(&out);
+}
+
+static void expect_without(const char *object, const char *key, const char *wanted)
+{
+    struct buf out = BUF_INIT;
+    json_append_without(&out, slice_str(object), key);
+    assert_true(slice_is(buf_slice(&out), wanted));
+    buf_release(&out);
+}
+
+static void test_json_append_without_leaves_one_member_out(void **state)
+{
+    (void)state;
+    expect_without("{\"a\":1,\"b\":[{\"a\":2}],\"c\":\"}\"}", "a",
+                   "{\"b\":[{\"a\":2}],\"c\":\"}\"}");
+    expect_without("{\"a\":1,\"b\":2,\"c\":3}", "b", "{\"a\":1,\"c\":3}");
+    expect_without("{\"a\":1,\"b\":2}", "b", "{\"a\":1}");
+    expect_without("{\"a\":1}", "a", "{}");
+    expect_without("{\"a\":1}", "b", "{\"a\":1}");
+    expect_without("{}", "a", "{}");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -141,6 +173,8 @@ int main(void)
         cmocka_unit_test(test_json_find_int_gives_the_fallback_for_another_type),
         cmocka_unit_test(test_json_find_str_takes_the_escapes_out),
         cmocka_unit_test(test_json_find_str_reads_back_what_the_writer_wrote),
+        cmocka_unit_test(test_json_append_with_replaces_one_value),
+        cmocka_unit_test(test_json_append_without_leaves_one_member_out),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
