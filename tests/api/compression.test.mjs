@@ -58,12 +58,14 @@ test('a small answer is not worth it', async () => {
     assert.equal(headers.vary, undefined);
 });
 
-test('compression is the choice of the configuration', async () => {
-    const plain = await startGalley({ config: { compression: { enabled: 'no' } } });
-    const { headers } = await plain.request('GET', '/metrics', { headers: { 'accept-encoding': 'gzip' } });
+test('compression is the choice of the configuration, also of one that is reloaded', async () => {
+    const own = await startGalley({ config: { compression: { enabled: 'no' } } });
+    const ask = (target) => own.request('GET', target, { token, headers: { 'accept-encoding': 'gzip' } });
+    const { headers } = await ask('/metrics');
     assert.equal(headers['content-encoding'], undefined);
     assert.equal(headers.vary, undefined);
-    const eager = await startGalley({ config: { compression: { min_size: '100' } } });
-    const answer = await eager.request('GET', '/products?limit=5', { token, headers: { 'accept-encoding': 'gzip' } });
-    assert.equal(answer.headers['content-encoding'], 'gzip');
+    assert.equal((await ask('/products?limit=5')).headers['content-encoding'], undefined);
+    await own.configure({ compression: { min_size: '100' } });
+    await own.reload();
+    assert.equal((await ask('/products?limit=5')).headers['content-encoding'], 'gzip');
 });
