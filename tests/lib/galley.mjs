@@ -7,8 +7,9 @@
 //   const { status, body } = await galley.request('GET', '/products/17', { token });
 import assert from 'node:assert/strict';
 import { execFile, spawn } from 'node:child_process';
-import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { chmod, chown, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import http from 'node:http';
+import net from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
 import { after } from 'node:test';
@@ -38,9 +39,19 @@ export async function startGalley(options = {}) {
     after(() => galley.finish()); // of the running test, or of the file
     galley.dir = await mkdtemp(path.join(os.tmpdir(), 'galley-test-'));
     if (options.open) await chmod(galley.dir, 0o755); // for others than who runs the test
+    if (options.uid) await chown(galley.dir, options.uid, options.uid);
     await galley.configure(options.config);
     await galley.start();
     return galley;
+}
+
+// A port that nobody listened on a moment ago.
+export async function freePort() {
+    const probe = net.createServer();
+    await new Promise((resolve) => probe.listen(0, '127.0.0.1', resolve));
+    const { port } = probe.address();
+    await new Promise((resolve) => probe.close(resolve));
+    return port;
 }
 
 // Runs one command to its end.
@@ -85,8 +96,9 @@ export function withDeadline(what, promise, ms = PATIENCE_MS) {
 }
 
 class Galley {
-    constructor({ args = [], env = {}, binary: program = binary, stderr = 'pipe' }) {
+    constructor({ args = [], env = {}, uid, binary: program = binary, stderr = 'pipe' }) {
         this.args = args;
+        this.user = uid && { uid, gid: uid }; // as whom it runs; the directory is theirs
         this.env = env;
         this.program = program;
         this.stderrTo = stderr; // or a descriptor, and then log() is empty
@@ -111,6 +123,7 @@ class Galley {
         this.agent = new http.Agent({ keepAlive: true, maxSockets: 32 });
         this.child = spawn(this.program, ['serve', ...this.args], {
             cwd: this.dir,
+            ...this.user,
             env: { ...process.env, ...this.env },
             stdio: ['ignore', 'pipe', this.stderrTo],
         });

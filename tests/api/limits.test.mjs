@@ -1,0 +1,59 @@
+// The machine gives no more descriptors or threads: who is there is served, and it passes.
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { readdirSync, readFileSync } from 'node:fs';
+import test from 'node:test';
+
+import { beginCrowd } from '../lib/crowd.mjs';
+import { eventually, startGalley } from '../lib/galley.mjs';
+
+// The soft limit of a running process; whoever runs it may.
+const limit = ({ pid, user }, name, value) =>
+    execFileSync('prlimit', ['--pid', String(pid), `--${name}=${value}:`], { ...user });
+const openFiles = (pid) => readdirSync(`/proc/${pid}/fd`).length;
+
+// Of one process, user and kernel.
+function processorMs(pid) {
+    const fields = readFileSync(`/proc/${pid}/stat`, 'latin1').replace(/^.*\) /, '').split(' ');
+    return (Number(fields[11]) + Number(fields[12])) * 10;
+}
+
+test('without descriptors for new connections the others are served, and it takes no processor', async () => {
+    const galley = await startGalley();
+    const token = await galley.login(); // on a connection that is kept
+    const before = openFiles(galley.pid);
+    limit(galley, 'nofile', before + 10);
+    const crowd = await beginCrowd('idle', galley.port, { clients: 100, patience_s: 2 });
+    assert.ok(crowd.settled < 50, `${crowd.settled} got in`);
+
+    const used = processorMs(galley.pid), since = Date.now();
+    for (let i = 0; i < 20; i++) {
+        assert.equal((await galley.request('GET', `/products/${i + 1}`, { token })).status, 200);
+        await new Promise((resolve) => setTimeout(resolve, 25)); // while it might turn round and round
+    }
+    const busy = (processorMs(galley.pid) - used) / (Date.now() - since);
+    assert.ok(busy < 0.5, `busy for ${busy} of the time`);
+
+    limit(galley, 'nofile', 2000);
+    await crowd.end();
+    await eventually('newcomers are served', async () => {
+        const connection = await galley.connect();
+        connection.send('GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n');
+        return (await connection.response())?.status === 200;
+    });
+});
+
+// The limit counts the threads of a user, and root has none: another user's server.
+const NOBODY = 61234;
+const asRoot = process.getuid() === 0;
+
+test('without threads for more workers those that run do the work', { skip: !asRoot && 'needs root' }, async () => {
+    const galley = await startGalley({ uid: NOBODY });
+    const token = await galley.login();
+    const threads = readdirSync(`/proc/${galley.pid}/task`).length;
+    limit(galley, 'nproc', threads);
+    const orders = Array.from({ length: 64 }, (_, i) => galley.request('POST', '/place-order',
+        { token, agent: false, json: { productId: i + 1, qty: 1 } }));
+    for (const { status } of await Promise.all(orders)) assert.equal(status, 201);
+    assert.ok(readdirSync(`/proc/${galley.pid}/task`).length <= threads);
+});
