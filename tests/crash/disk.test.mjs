@@ -1,29 +1,12 @@
 // The disk fails or is full: no false acknowledgement, everything stays readable.
 import assert from 'node:assert/strict';
-import { execFile, spawn } from 'node:child_process';
 import test from 'node:test';
-import { promisify } from 'node:util';
 
 import { assertError } from '../lib/assertions.mjs';
-import { eventually, startGalley, withDeadline } from '../lib/galley.mjs';
+import { startGalley } from '../lib/galley.mjs';
+import { inject } from '../lib/strace.mjs';
 
-const run = promisify(execFile);
 const FEW_THREADS = { config: { server: { workers: 8 } } }; // a tracer follows each of them
-
-// Makes system calls of the running server fail, with strace, until the returned function is called.
-async function inject(galley, calls, error) {
-    const arguments_ = ['-f', '-q', '-o', '/dev/null', '-e', `trace=${calls}`, '-e', `inject=${calls}:error=${error}`];
-    const strace = spawn('strace', [...arguments_, '-p', String(galley.pid)], { stdio: 'ignore' });
-    const gone = new Promise((resolve) => strace.on('close', resolve));
-    await eventually('every thread is traced', async () => {
-        const { stdout } = await run('sh', ['-c', `grep -h TracerPid /proc/${galley.pid}/task/*/status`]);
-        return stdout.trim().split('\n').every((line) => line === `TracerPid:\t${strace.pid}`);
-    });
-    return async () => {
-        strace.kill('SIGINT');
-        await withDeadline('the end of strace', gone);
-    };
-}
 
 const order = (galley, token) =>
     galley.request('POST', '/place-order', { token, json: { productId: 7, qty: 1 } });
@@ -44,7 +27,7 @@ for (const [calls, what] of [['fdatasync', 'fsync'], ['pwrite64,pwritev,writev',
         await galley.mails();
         const before = await state(galley, token);
 
-        const mend = await inject(galley, calls, 'EIO');
+        const mend = await inject(galley, calls, 'error=EIO');
         const refused = await order(galley, token);
         await mend();
         assertError(refused, 503, 'READ_ONLY');
@@ -77,7 +60,7 @@ test('a full disk is 507, everything stays readable, and writing goes on when th
     await galley.mails();
     const before = await state(galley, token);
 
-    const mend = await inject(galley, 'pwrite64,pwritev,writev', 'ENOSPC');
+    const mend = await inject(galley, 'pwrite64,pwritev,writev', 'error=ENOSPC');
     assertError(await order(galley, token), 507, 'STORE_FULL');
     assertError(await rename(galley, token), 507, 'STORE_FULL');
     assert.deepEqual(await state(galley, token), before);
