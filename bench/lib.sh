@@ -50,6 +50,17 @@ start_galley() { # CONFIG DATA_DIR [ARGUMENT...] : sets galley_pid, url, port, s
     [ "$status" = 200 ] || { echo "/healthz answered $status" >&2; exit 1; }
 }
 
+start_tls_galley() { # with a second listener: sets tls_port too
+    make_certificate
+    tls_port=$(free_port)
+    {
+        cat bench/bench.ini
+        printf '\n[listener tls]\naddress = 127.0.0.1:%s\ntls_cert = %s\ntls_key = %s\n' \
+            "$tls_port" "$work/cert.pem" "$work/key.pem"
+    } >"$work/tls.ini"
+    start_galley "$work/tls.ini" "$work/data"
+}
+
 start_nginx() { # sets nginx_pid, nginx_port, nginx_tls_port; its certificate is in $work/cert.pem, key.pem
     nginx_port=$(free_port) nginx_tls_port=$(free_port)
     make_certificate

@@ -9,7 +9,7 @@ cd "$(dirname "$0")/.."
 
 export CONNECTIONS=${CONNECTIONS:-64} DURATION=${DURATION:-8} WARMUP=${WARMUP:-2} ROUNDS=${ROUNDS:-5}
 export CLIENTS=${CLIENTS:-10000} PEER=${PEER:-} GALLEY TOOLS NGINX_BINARY
-all=(front tls shop parked feed reload stream starts)
+all=(front tls shop parked feed crowds reload stream starts)
 ROWS=$(mktemp)
 export ROWS
 trap 'rm -f "$ROWS"' EXIT

@@ -7,15 +7,8 @@ shaking() { # NAME PORT
     echo "$1 $(opening_rate "$2" tls=1)" | tee -a "$work/measured" >&2
 }
 
-make_certificate
-tls_port=$(free_port)
-{
-    cat bench/bench.ini
-    printf '\n[listener tls]\naddress = 127.0.0.1:%s\ntls_cert = %s\ntls_key = %s\n' \
-        "$tls_port" "$work/cert.pem" "$work/key.pem"
-} >"$work/tls.ini"
 start_nginx
-start_galley "$work/tls.ini" "$work/data"
+start_tls_galley
 for _ in $(seq "$ROUNDS"); do
     measure plain "$url" healthz ""
     measure tls "https://127.0.0.1:$tls_port" healthz ""
