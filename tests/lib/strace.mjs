@@ -17,8 +17,8 @@ export async function inject(galley, calls, fault) {
         const { stdout } = await run('sh', ['-c', `grep -h TracerPid /proc/${galley.pid}/task/*/status`]);
         return stdout.trim().split('\n').every((line) => line === `TracerPid:\t${strace.pid}`);
     });
-    return async () => {
-        strace.kill('SIGINT');
+    return async (signal = 'SIGINT') => {
+        strace.kill(signal);
         await withDeadline('the end of strace', gone);
     };
 }
