@@ -114,6 +114,7 @@ enum err plan_create(struct gateway *gateway, const struct plan_options *options
     (*out)->routes = routes;
     (*out)->trusted = options->trusted;
     (*out)->guard = guard_create(&options->guard);
+    (*out)->address_limit = options->address_limit;
     (*out)->compress = options->compress;
     (*out)->compress_min_bytes = options->compress_min_bytes;
     return ERR_OK;
