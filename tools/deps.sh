@@ -15,7 +15,7 @@ packages() {
             echo liblmdb-dev libjansson-dev libjwt-dev libssl-dev libinih-dev libxxhash-dev zlib1g-dev libbrotli-dev
             npm_packages
             ;;
-        test) echo libcmocka-dev chromium strace procps ;;
+        test) echo libcmocka-dev chromium strace procps openssl ;;
         check) echo clang-format clang-tidy cppcheck ;;
         bench) echo wrk openssl libpcre2-8-0 ;; # nginx: see nginx.sh
         cost) echo valgrind ;;

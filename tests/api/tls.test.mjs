@@ -143,6 +143,25 @@ test('sessions resume, also after the certificate was renewed', async () => {
     assert.equal(await galley.metric('galley_tls_handshakes_total{listener="web",result="resumed"}'), 1);
 });
 
+test('a listener may send all requests to another, but answers challenges itself', async () => {
+    const galley = await startGalley({
+        config: {
+            server: { acme_webroot: '.' },
+            'listener http': { address: '127.0.0.1:0', redirect_to: 'https://shop.test' },
+        },
+    });
+    const ask = async (target) => {
+        const connection = await RawConnection.open(portOf(galley, 'http'));
+        connection.send(`GET ${target} HTTP/1.1\r\nHost: shop.test\r\n\r\n`);
+        const { status, headers } = await connection.response();
+        connection.destroy();
+        return [status, headers.location];
+    };
+    assert.deepEqual(await ask('/products?limit=2'), [308, 'https://shop.test/products?limit=2']);
+    assert.deepEqual(await ask('/a%20b'), [308, 'https://shop.test/a%20b']);
+    assert.deepEqual(await ask('/.well-known/acme-challenge/nosuch'), [404, undefined]);
+});
+
 // ---- Which certificate
 
 test('the name that is asked for chooses the certificate', async () => {
