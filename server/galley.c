@@ -22,6 +22,7 @@
 
 #define CACHE_SWEEP_MS   1000
 #define GATEWAY_SWEEP_MS 10000
+#define TELL_REFUSED_MS  1000
 #define STEP_STOP_MIN_MS 1000
 #define WORKERS_MS       1000 /* to end in, at least, if the front has used up all of the time */
 
@@ -253,15 +254,25 @@ static int64_t sweep_gateway(void *arg, int64_t mono_ns)
     return GATEWAY_SWEEP_MS;
 }
 
+static int64_t tell_refused(void *arg, int64_t mono_ns)
+{
+    (void)mono_ns;
+    gateway_tell_refused(arg);
+    return TELL_REFUSED_MS;
+}
+
 static enum err open_gateway(struct galley *galley, char *why, size_t why_size)
 {
     struct gateway_options options = {
         .store = galley->store, .jwt = galley->jwt, .clock = &clock_system};
     enum err err = gateway_create(&options, &galley->gateway, why, why_size);
-    if (!err)
-        galley->gateway_timer =
-            ticker_add(galley->ticker, sweep_gateway, galley->gateway, GATEWAY_SWEEP_MS);
-    return err;
+    if (err)
+        return err;
+    galley->gateway_timer =
+        ticker_add(galley->ticker, sweep_gateway, galley->gateway, GATEWAY_SWEEP_MS);
+    galley->refused_timer =
+        ticker_add(galley->ticker, tell_refused, galley->gateway, TELL_REFUSED_MS);
+    return ERR_OK;
 }
 
 /* The routes lead to the app and the admin. */
@@ -278,6 +289,10 @@ static void close_gateway(struct galley *galley)
 {
     if (galley->gateway_timer)
         timer_cancel(galley->gateway_timer);
+    if (galley->refused_timer) {
+        timer_cancel(galley->refused_timer);
+        gateway_tell_refused(galley->gateway);
+    }
     gateway_destroy(&galley->gateway);
 }
 

@@ -33,7 +33,7 @@ struct galley {
     struct app *app;
     struct admin *admin;
     struct gateway *gateway;
-    struct timer *gateway_timer;
+    struct timer *gateway_timer, *refused_timer;
     struct listeners *listeners;
     struct front *front;
     unsigned admin_listener;  /* the place of [admin] listen among the front's, if there is one */

@@ -211,6 +211,9 @@ void ops_metrics(struct request *request, struct response *response, void *arg)
     write_front(galley, out);
     write_config(galley, out);
     listeners_metrics(galley->listeners, out);
+    write_one(out, "galley_log_left_out_total", "counter",
+              "Access lines of refused requests that were too many.",
+              gateway_lines_left_out(galley->gateway));
     write_one(out, "galley_log_dropped_total", "counter", "Log lines lost to a full ring.",
               log_dropped());
     write_process(galley, out);

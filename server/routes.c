@@ -129,6 +129,16 @@ static int64_t body_max(const struct config *config, const struct config_section
     return own > 0 ? own : config_int(config_section(config, "server"), "body_max");
 }
 
+static struct rate_limit rate_of(const struct config_section *section, const char *key)
+{
+    struct rate_limit limit = {0};
+    const char *text = config_text(section, key);
+    char why[128];
+    bool parsed = !*text || rate_limit_parse(slice_str(text), &limit, why, sizeof why);
+    assert(parsed); /* the configuration checked it */
+    return limit;
+}
+
 /* Routes that one section mounts share its limit. */
 static struct route_spec app_spec(const struct config *config, const struct app_route_info *info,
                                   const struct mount *mount)
@@ -138,16 +148,13 @@ static struct route_spec app_spec(const struct config *config, const struct app_
                               .signed_in = info->route->who == APP_SIGNED_IN,
                               .idempotent_key = info->route->access == APP_WRITE,
                               .schema = info->schema,
+                              .limit = rate_of(mount->section, "rate_limit"),
                               .limit_name = config_name(mount->section),
                               .priority = (enum priority)config_choice(mount->section, "priority"),
                               .target = app_target,
                               .arg = info->arg};
     if (spec.schema)
         spec.body_max = (size_t)body_max(config, mount->section);
-    const char *limit = config_text(mount->section, "rate_limit");
-    char why[128];
-    bool parsed = !*limit || rate_limit_parse(slice_str(limit), &spec.limit, why, sizeof why);
-    assert(parsed); /* the configuration checked it */
     return spec;
 }
 
@@ -236,6 +243,7 @@ enum err routes_plan(struct galley *galley, const struct config *config, struct 
         .trusted = trusted_proxies(config),
         .routes = list.specs,
         .route_count = list.count,
+        .address_limit = rate_of(config_section(config, "server"), "address_limit"),
         .compress = config_bool(compression, "enabled"),
         .compress_min_bytes = (size_t)config_int(compression, "min_size"),
     };

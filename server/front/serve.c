@@ -12,6 +12,8 @@
 #define KEEP_MAX  65536 /* what a buffer holds on to between requests */
 #define BODY_ROOM 2048  /* free bytes behind a head, for reading a body through */
 
+#define FIRST_LINE_MAX 256 /* bytes of it that are logged */
+
 /* ---- Lending */
 
 struct service *service_create(void)
@@ -177,9 +179,22 @@ static enum err parse_request(struct connection *c)
 
 /* ---- Answering */
 
+/* Of a request line that cannot be read, what has come. */
+static struct slice first_line(const struct connection *c)
+{
+    if (c->in.len <= c->scan.start || !body_is_done(&c->skip))
+        return slice_str("");
+    struct slice rest = slice_of(c->in.data + c->scan.start, c->in.len - c->scan.start);
+    struct slice line = slice_cut(&rest, '\n');
+    line = slice_cut(&line, '\r');
+    return slice_of(line.ptr, line.len < FIRST_LINE_MAX ? line.len : FIRST_LINE_MAX);
+}
+
 static void answer_error(struct connection *c, enum err err, const char *message)
 {
     struct service *service = c->service;
+    if (service->request.path.len == 0)
+        service->request.first_line = first_line(c);
     response_error(&service->response, &service->request, err, NULL, message, NULL);
     service->response.close = true;
     service->refused = true;

@@ -46,14 +46,15 @@ enum stage_result exchange_refuse(struct exchange *exchange, enum err err, const
 void exchange_forget(struct request *request);
 
 /* The stages, in the order of gateway.c's table. */
-enum stage_result stage_request_id(struct exchange *exchange);   /* request_id.c */
-enum stage_result stage_route(struct exchange *exchange);        /* route.c */
-enum stage_result stage_authenticate(struct exchange *exchange); /* authenticate.c */
-enum stage_result stage_rate_limit(struct exchange *exchange);   /* rate_limit.c */
-enum stage_result stage_body(struct exchange *exchange);         /* body.c */
-enum stage_result stage_validate(struct exchange *exchange);     /* validate.c */
-enum stage_result stage_idempotency(struct exchange *exchange);  /* idempotency.c */
-enum stage_result stage_target(struct exchange *exchange);       /* target.c */
+enum stage_result stage_request_id(struct exchange *exchange);    /* request_id.c */
+enum stage_result stage_address_limit(struct exchange *exchange); /* address_limit.c */
+enum stage_result stage_route(struct exchange *exchange);         /* route.c */
+enum stage_result stage_authenticate(struct exchange *exchange);  /* authenticate.c */
+enum stage_result stage_rate_limit(struct exchange *exchange);    /* rate_limit.c */
+enum stage_result stage_body(struct exchange *exchange);          /* body.c */
+enum stage_result stage_validate(struct exchange *exchange);      /* validate.c */
+enum stage_result stage_idempotency(struct exchange *exchange);   /* idempotency.c */
+enum stage_result stage_target(struct exchange *exchange);        /* target.c */
 
 /* Run for every exchange after its answer stands, in this order. */
 void stage_idempotency_end(struct exchange *exchange);

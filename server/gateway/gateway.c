@@ -3,6 +3,7 @@
 #include "server/gateway/exchange.h"
 #include "server/gateway/gateway_private.h"
 
+#include "base/hash.h"
 #include "base/log.h"
 #include "base/mem.h"
 
@@ -11,8 +12,8 @@
 #include <stdlib.h>
 
 static const stage_fn stages[] = {
-    stage_request_id, stage_route,    stage_authenticate, stage_rate_limit,
-    stage_body,       stage_validate, stage_idempotency,  stage_target,
+    stage_request_id, stage_address_limit, stage_route,       stage_authenticate, stage_rate_limit,
+    stage_body,       stage_validate,      stage_idempotency, stage_target,
 };
 
 static void (*const closing_stages[])(struct exchange *exchange) = {
@@ -31,8 +32,11 @@ enum err gateway_create(const struct gateway_options *options, struct gateway **
     gateway->jwt = options->jwt;
     lock_init(&gateway->lock, LOCK_RANK_PLANS);
     gateway->rates = rate_table_create();
+    gateway->address_scope =
+        hash_keyed(slice_str("[server] address_limit")); /* no section's name */
     gateway->in_flight = keys_in_flight_create();
     gateway->traffic = traffic_create();
+    gateway->sampling = log_sampling_create();
     struct plan *plan = NULL;
     enum err err = answer_records_open(options->store, &gateway->answers);
     if (err)
@@ -52,6 +56,7 @@ void gateway_destroy(struct gateway **gateway)
     if (!*gateway)
         return;
     plans_destroy(*gateway);
+    log_sampling_destroy(&(*gateway)->sampling);
     traffic_destroy(&(*gateway)->traffic);
     keys_in_flight_destroy(&(*gateway)->in_flight);
     rate_table_destroy(&(*gateway)->rates);

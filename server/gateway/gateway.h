@@ -56,6 +56,7 @@ struct route_spec {
 struct plan_options {
     const struct route_spec *routes; /* copied; schemas and args live longer than the plan */
     unsigned route_count;
+    struct rate_limit address_limit; /* of all that an address sends; .count 0: none */
     bool compress; /* text of at least so many bytes, for clients that take it so */
     size_t compress_min_bytes;
     struct cidr_list trusted; /* proxies that are believed; taken over on ERR_OK */
@@ -88,13 +89,18 @@ enum err gateway_identify(struct gateway *gateway, struct request *request,
 enum priority gateway_priority(struct gateway *gateway, const struct request *request);
 
 /* After the answer has left, or failed to, also one that the front gave by itself: writes the
- * access line, counts, and lets go of the request's plan. */
+ * access line unless it is one of too many refusals, counts, and lets go of the request's plan. */
 void gateway_sent(struct gateway *gateway, struct request *request, const struct response *response,
                   const struct sent *sent);
 
 /* Drops idempotency records that are older than 24 h, a bounded number a call, and plans that
  * nobody holds any more. Threads: any but the store's writer. */
 void gateway_sweep(struct gateway *gateway, int64_t now_ms);
+
+/* Logs how many refused requests got no access line since it was called last, if any: once a
+ * second.
+ */
+void gateway_tell_refused(struct gateway *gateway);
 
 /* ---- Figures */
 
@@ -104,6 +110,9 @@ struct gateway_stats {
     struct histogram_snapshot duration;
 };
 void gateway_stats(struct gateway *gateway, struct gateway_stats *out);
+
+/* Access lines of refused requests that were not written (log_sampling.h). */
+uint64_t gateway_lines_left_out(struct gateway *gateway);
 
 /* Empties the plans that nobody holds any more. Returns how many are in use: the present one, and
  * those that older requests still hold. */

@@ -5,14 +5,17 @@
 #include "base/lock.h"
 #include "server/gateway/gateway.h"
 #include "server/gateway/idempotency_private.h"
+#include "server/gateway/log_sampling.h"
 
 struct gateway {
     const struct clock *clock;
     struct jwt *jwt;
     struct rate_table *rates;
+    uint64_t address_scope; /* of the address limit's buckets among all */
     struct keys_in_flight *in_flight;
     struct answer_records answers;
     struct traffic *traffic;
+    struct log_sampling *sampling;
     _Atomic(struct plan *) plan; /* that requests begin with */
     struct lock lock;            /* of the list of plans */
     struct plan *plans;          /* all that were ever made; see plan.c */
@@ -37,6 +40,7 @@ struct plan {
     /* What it says; immutable from the swap until nobody holds it. */
     struct route_table *routes;
     struct cidr_list trusted;
+    struct rate_limit address_limit; /* .count 0: none */
     bool compress;
     size_t compress_min_bytes;
 };
@@ -53,6 +57,17 @@ void plans_destroy(struct gateway *gateway);
 
 /* Appends the part of a limit's headers that is the same on every answer. */
 void rate_limit_write_head(const struct rate_limit *limit, struct buf *out);
+
+/* ---- address_limit.c */
+
+/* Counts what the front has refused by itself. */
+void address_limit_count(struct gateway *gateway, const struct request *request);
+
+/* ---- access_line.c */
+
+/* Writes the line, unless there are too many of the kind. */
+void access_line_write(struct gateway *gateway, const struct request *request,
+                       const struct response *response, const struct sent *sent);
 
 /* ---- traffic.c: what passed, by route, for as long as the gateway lasts. Threads: any. */
 

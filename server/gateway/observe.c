@@ -1,9 +1,7 @@
-/* What passed: the access line, and counts by route and status. Totals are summed when somebody
- * asks, which is rare, so that a request counts once. */
+/* What passed: counts by route and status. Totals are summed when somebody asks, which is rare, so
+ * that a request counts once. */
 #include "server/gateway/gateway_private.h"
 #include "server/gateway/route_table.h"
-
-#include "base/log.h"
 
 #include <assert.h>
 
@@ -16,37 +14,15 @@ static void count(struct traffic *traffic, const struct route *route, int status
     histogram_record(own->duration, duration_ns);
 }
 
-static const char *const outcomes[] = {
-    [SENT_WHOLE] = "",
-    [SENT_GONE] = "client gone",
-    [SENT_TIMEOUT] = "timeout",
-    [SENT_CUT] = "cut",
-};
-
-static void write_access_line(const struct request *request, const struct response *response,
-                              const struct sent *sent)
-{
-    log_access(&(struct log_access){
-        .wall_ms = request->received_ms,
-        .request_id = slice_str(request->id),
-        .method = slice_str(method_name(request->method)),
-        .path = request->path,
-        .route = request->route ? request->route->spec.pattern : "",
-        .user = slice_str(request->user.id),
-        .address = request->address,
-        .status = response->status,
-        .outcome = outcomes[sent->outcome],
-        .duration_ns = (uint64_t)sent->duration_ns,
-        .bytes_out = sent->body_bytes,
-    });
-}
-
 void gateway_sent(struct gateway *gateway, struct request *request, const struct response *response,
                   const struct sent *sent)
 {
     assert(sent->duration_ns >= 0);
     count(gateway->traffic, request->route, response->status, (uint64_t)sent->duration_ns);
-    write_access_line(request, response, sent);
+    access_line_write(gateway, request, response, sent);
+    bool by_front = !request->plan;
+    if (by_front && response->status != 503)
+        address_limit_count(gateway, request);
     exchange_forget(request);
     request->route = NULL;
     if (request->plan)

@@ -113,6 +113,7 @@ enum err plan_create(struct gateway *gateway, const struct plan_options *options
     *out = take_free(gateway);
     (*out)->routes = routes;
     (*out)->trusted = options->trusted;
+    (*out)->address_limit = options->address_limit;
     (*out)->compress = options->compress;
     (*out)->compress_min_bytes = options->compress_min_bytes;
     return ERR_OK;

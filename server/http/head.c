@@ -198,8 +198,9 @@ static enum err parse_target(struct slice target, char *head, struct head *out)
         return ERR_MALFORMED;
     struct slice path = slice_cut(&target, '?');
     out->query = target;
-    out->path = slice_str("/");
-    if (path.len > 0 && !path_normalise(head + (path.ptr - head), path.len, &out->path))
+    if (path.len == 0)
+        out->path = slice_str("/");
+    else if (!path_normalise(head + (path.ptr - head), path.len, &out->path))
         return ERR_MALFORMED;
     return ERR_OK;
 }

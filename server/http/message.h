@@ -91,6 +91,9 @@ struct request {
     bool secure;          /* the client speaks TLS, to us or to a trusted proxy */
     uint16_t local_port;  /* that it came to; 0 over a Unix socket */
 
+    /* What has come of the request line when it cannot be read, for the log; else NULL. */
+    struct slice first_line;
+
     /* Filled on the way through the gateway. */
     struct param params[PARAMS_MAX]; /* of the route's pattern */
     unsigned param_count;
