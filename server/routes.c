@@ -146,6 +146,7 @@ static struct route_spec app_spec(const struct config *config, const struct app_
     struct route_spec spec = {.method = info->route->method,
                               .pattern = info->route->pattern,
                               .signed_in = info->route->who == APP_SIGNED_IN,
+                              .no_store = info->route->personal,
                               .idempotent_key = info->route->access == APP_WRITE,
                               .schema = info->schema,
                               .limit = rate_of(mount->section, "rate_limit"),
@@ -199,6 +200,8 @@ static void add_own(struct route_list *list, struct galley *galley)
         bool admin = own[i].target == admin_target;
         add(list, (struct route_spec){.method = own[i].method,
                                       .pattern = own[i].pattern,
+                                      .for_operators = admin || own[i].target == ops_metrics,
+                                      .known_host = admin,
                                       .priority = own[i].priority,
                                       .body_max = post ? ADMIN_BODY_MAX : 0,
                                       .target = own[i].target,
@@ -218,17 +221,40 @@ static void add_modules(struct route_list *list, struct galley *galley, const st
     free(mounts.list);
 }
 
-static struct cidr_list trusted_proxies(const struct config *config)
+static struct cidr_list networks_of(const struct config_section *section, const char *key)
 {
-    const struct config_section *server = config_section(config, "server");
     struct cidr_list list = {0};
     char why[128];
-    for (unsigned i = 0; i < config_list_count(server, "trusted_proxies"); i++) {
-        struct slice text = slice_str(config_list_at(server, "trusted_proxies", i));
+    for (unsigned i = 0; i < config_list_count(section, key); i++) {
+        struct slice text = slice_str(config_list_at(section, key, i));
         bool parsed = cidr_list_parse(&list, text, why, sizeof why);
         assert(parsed); /* the configuration checked it */
     }
     return list;
+}
+
+/* ---- Whom the operators' pages are for */
+
+static void add_listener(struct operators *operators, const struct config_section *section,
+                         const char *key)
+{
+    struct config_address address;
+    if (config_parse_address(config_text(section, key), &address) && address.host[0])
+        operators_add_host(operators, address.host);
+}
+
+static struct operators operators_of(const struct config *config)
+{
+    const struct config_section *server = config_section(config, "server");
+    const struct config_section *admin = config_section(config, "admin");
+    struct operators operators = {.clients = networks_of(admin, "allow")};
+    for (unsigned i = 0; i < config_list_count(server, "hosts"); i++)
+        operators_add_host(&operators, config_list_at(server, "hosts", i));
+    add_listener(&operators, server, "listen");
+    add_listener(&operators, admin, "listen");
+    for (unsigned i = 0; i < config_named_count(config, "listener"); i++)
+        add_listener(&operators, config_named(config, "listener", i), "address");
+    return operators;
 }
 
 enum err routes_plan(struct galley *galley, const struct config *config, struct plan **out,
@@ -240,16 +266,19 @@ enum err routes_plan(struct galley *galley, const struct config *config, struct 
     add_modules(&list, galley, config);
     const struct config_section *compression = config_section(config, "compression");
     struct plan_options options = {
-        .trusted = trusted_proxies(config),
+        .trusted = networks_of(config_section(config, "server"), "trusted_proxies"),
         .routes = list.specs,
         .route_count = list.count,
+        .operators = operators_of(config),
         .address_limit = rate_of(config_section(config, "server"), "address_limit"),
         .compress = config_bool(compression, "enabled"),
         .compress_min_bytes = (size_t)config_int(compression, "min_size"),
     };
     enum err err = plan_create(galley->gateway, &options, out, why, why_size);
-    if (err)
+    if (err) {
         cidr_list_release(&options.trusted);
+        operators_release(&options.operators);
+    }
     free(list.specs);
     return err;
 }

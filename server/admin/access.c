@@ -4,7 +4,21 @@
  * could read. A client that is no browser sends none of these headers and has no ambient cookie. */
 #include "server/admin/admin_private.h"
 
-#define COOKIE "galley_admin"
+#include <stdio.h>
+
+#define NAME_SIZE 32
+
+/* Browsers give a cookie to all ports of a host, and to http what https has set: so the name says
+ * whose it is. __Host- says moreover that no other host has set it, and needs Secure and Path=/. */
+static void cookie_name(const struct request *request, char out[NAME_SIZE])
+{
+    if (request->secure)
+        snprintf(out, NAME_SIZE, "__Host-galley_admin");
+    else if (request->local_port > 0)
+        snprintf(out, NAME_SIZE, "galley_admin_%u", request->local_port);
+    else
+        snprintf(out, NAME_SIZE, "galley_admin");
+}
 
 static struct slice cookie_value(const struct request *request, const char *name)
 {
@@ -21,7 +35,9 @@ static struct slice cookie_value(const struct request *request, const char *name
 void access_identify(struct visit *visit)
 {
     int64_t now_ms = visit->request->started_ns / 1000000;
-    visit->token = cookie_value(visit->request, COOKIE);
+    char name[NAME_SIZE];
+    cookie_name(visit->request, name);
+    visit->token = cookie_value(visit->request, name);
     visit->signed_in = visit->token.ptr &&
                        sessions_use(visit->admin->sessions, visit->token, now_ms, &visit->session);
 }
@@ -53,8 +69,11 @@ bool access_has_csrf_token(const struct visit *visit)
 
 static void set_cookie(struct visit *visit, const char *token, const char *attributes)
 {
+    char name[NAME_SIZE];
+    cookie_name(visit->request, name);
     struct buf line = BUF_INIT;
-    buf_printf(&line, COOKIE "=%s; Path=/_/; HttpOnly; SameSite=Strict%s", token, attributes);
+    buf_printf(&line, "%s=%s; Path=%s; HttpOnly; SameSite=Strict%s", name, token,
+               visit->request->secure ? "/; Secure" : "/_/", attributes);
     response_header(visit->response, "Set-Cookie", buf_slice(&line));
     buf_release(&line);
 }

@@ -56,6 +56,7 @@ struct app_route {
     const char *schema; /* JSON Schema of the body, or NULL: no body */
     app_handler handler;
     app_handler before; /* runs first, outside the transaction, once; an error ends it; or NULL */
+    bool personal;      /* answers hold tokens or are about one user: no cache may keep them */
 };
 
 struct app_module {

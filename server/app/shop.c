@@ -455,14 +455,14 @@ static const struct config_key settings[] = {
 };
 
 static const struct app_route routes[] = {
-    {METHOD_POST, "/auth/login", APP_ANYONE, APP_PLAIN, login_schema, login, NULL},
-    {METHOD_GET, "/users/me", APP_SIGNED_IN, APP_PLAIN, NULL, get_me, NULL},
-    {METHOD_PATCH, "/users/me", APP_SIGNED_IN, APP_WRITE, me_schema, patch_me, check_me},
-    {METHOD_GET, "/products", APP_ANYONE, APP_READ, NULL, list_products, NULL},
-    {METHOD_GET, "/products/{id}", APP_SIGNED_IN, APP_PLAIN, NULL, get_product, NULL},
-    {METHOD_POST, "/place-order", APP_SIGNED_IN, APP_WRITE, order_schema, place_order, prepare_order},
-    {METHOD_GET, "/orders", APP_SIGNED_IN, APP_READ, NULL, list_orders, NULL},
-    {METHOD_GET, "/orders/{id}", APP_SIGNED_IN, APP_READ, NULL, get_order, NULL},
+    {METHOD_POST, "/auth/login", APP_ANYONE, APP_PLAIN, login_schema, login, NULL, true},
+    {METHOD_GET, "/users/me", APP_SIGNED_IN, APP_PLAIN, NULL, get_me, NULL, true},
+    {METHOD_PATCH, "/users/me", APP_SIGNED_IN, APP_WRITE, me_schema, patch_me, check_me, true},
+    {METHOD_GET, "/products", APP_ANYONE, APP_READ, NULL, list_products, NULL, false},
+    {METHOD_GET, "/products/{id}", APP_SIGNED_IN, APP_PLAIN, NULL, get_product, NULL, false},
+    {METHOD_POST, "/place-order", APP_SIGNED_IN, APP_WRITE, order_schema, place_order, prepare_order, true},
+    {METHOD_GET, "/orders", APP_SIGNED_IN, APP_READ, NULL, list_orders, NULL, true},
+    {METHOD_GET, "/orders/{id}", APP_SIGNED_IN, APP_READ, NULL, get_order, NULL, true},
 };
 /* clang-format on */
 

@@ -49,6 +49,7 @@ void exchange_forget(struct request *request);
 enum stage_result stage_request_id(struct exchange *exchange);    /* request_id.c */
 enum stage_result stage_address_limit(struct exchange *exchange); /* address_limit.c */
 enum stage_result stage_route(struct exchange *exchange);         /* route.c */
+enum stage_result stage_operators(struct exchange *exchange);     /* operators.c */
 enum stage_result stage_authenticate(struct exchange *exchange);  /* authenticate.c */
 enum stage_result stage_rate_limit(struct exchange *exchange);    /* rate_limit.c */
 enum stage_result stage_body(struct exchange *exchange);          /* body.c */
@@ -59,6 +60,7 @@ enum stage_result stage_target(struct exchange *exchange);        /* target.c */
 /* Run for every exchange after its answer stands, in this order. */
 void stage_idempotency_end(struct exchange *exchange);
 void stage_rate_limit_end(struct exchange *exchange);
-void stage_encode_end(struct exchange *exchange); /* last: it changes the bytes */
+void stage_no_store_end(struct exchange *exchange); /* no_store.c */
+void stage_encode_end(struct exchange *exchange);   /* last: it changes the bytes */
 
 #endif

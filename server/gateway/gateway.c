@@ -12,13 +12,14 @@
 #include <stdlib.h>
 
 static const stage_fn stages[] = {
-    stage_request_id, stage_address_limit, stage_route,       stage_authenticate, stage_rate_limit,
-    stage_body,       stage_validate,      stage_idempotency, stage_target,
+    stage_request_id, stage_address_limit, stage_route,    stage_operators,   stage_authenticate,
+    stage_rate_limit, stage_body,          stage_validate, stage_idempotency, stage_target,
 };
 
 static void (*const closing_stages[])(struct exchange *exchange) = {
     stage_idempotency_end,
     stage_rate_limit_end,
+    stage_no_store_end,
     stage_encode_end,
 };
 

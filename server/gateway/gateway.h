@@ -13,6 +13,7 @@
 #include "base/metrics.h"
 #include "base/rate_limit.h"
 #include "base/schema.h"
+#include "server/gateway/operators.h"
 #include "server/http/message.h"
 #include "server/identity/jwt.h"
 #include "storage/store.h"
@@ -42,7 +43,10 @@ typedef void (*target_fn)(struct request *request, struct response *response, vo
 struct route_spec {
     enum method method;  /* HEAD is answered by GET's routes */
     const char *pattern; /* "/users/{id}", "/files/" and a final "*" for the rest; copied */
+    bool for_operators;  /* only for the clients of the plan's operators */
+    bool known_host;     /* only under their hosts */
     bool signed_in;      /* a verified token is required */
+    bool no_store;       /* no cache may keep an answer */
     bool idempotent_key; /* Idempotency-Key is honoured: the route writes in a transaction */
     const struct schema *schema; /* of the JSON body; NULL: none is expected */
     size_t body_max; /* the body is gathered, up to so many bytes; 0: left to the target */
@@ -56,6 +60,7 @@ struct route_spec {
 struct plan_options {
     const struct route_spec *routes; /* copied; schemas and args live longer than the plan */
     unsigned route_count;
+    struct operators operators;      /* taken over on ERR_OK */
     struct rate_limit address_limit; /* of all that an address sends; .count 0: none */
     bool compress; /* text of at least so many bytes, for clients that take it so */
     size_t compress_min_bytes;

@@ -40,6 +40,7 @@ struct plan {
     /* What it says; immutable from the swap until nobody holds it. */
     struct route_table *routes;
     struct cidr_list trusted;
+    struct operators operators;
     struct rate_limit address_limit; /* .count 0: none */
     bool compress;
     size_t compress_min_bytes;

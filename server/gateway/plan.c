@@ -113,17 +113,24 @@ enum err plan_create(struct gateway *gateway, const struct plan_options *options
     *out = take_free(gateway);
     (*out)->routes = routes;
     (*out)->trusted = options->trusted;
+    (*out)->operators = options->operators;
     (*out)->address_limit = options->address_limit;
     (*out)->compress = options->compress;
     (*out)->compress_min_bytes = options->compress_min_bytes;
     return ERR_OK;
 }
 
+static void release_what_it_says(struct plan *plan)
+{
+    route_table_destroy(&plan->routes);
+    cidr_list_release(&plan->trusted);
+    operators_release(&plan->operators);
+}
+
 static void empty(struct gateway *gateway, struct plan *plan)
 {
     lock_assert_held(&gateway->lock);
-    route_table_destroy(&plan->routes);
-    cidr_list_release(&plan->trusted);
+    release_what_it_says(plan);
     plan->state = PLAN_FREE;
 }
 
@@ -172,7 +179,7 @@ void plans_destroy(struct gateway *gateway)
         struct plan *plan = gateway->plans;
         gateway->plans = plan->next;
         assert(!is_held(plan));
-        route_table_destroy(&plan->routes);
+        release_what_it_says(plan);
         free(plan);
     }
 }

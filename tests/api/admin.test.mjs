@@ -51,7 +51,7 @@ test('without a session pages lead to the login and the API answers 401', async 
     }
     const session = await galley.request('GET', '/_/api/session');
     assert.deepEqual(session.body, { signedIn: false, setupOpen: true });
-    const forged = await galley.request('GET', '/_/', { headers: { cookie: 'galley_admin=abc' } });
+    const forged = await galley.request('GET', '/_/', { headers: { cookie: `galley_admin_${galley.port}=abc` } });
     assert.equal(forged.status, 303);
 });
 
@@ -89,7 +89,8 @@ test('the password outlives a restart, a session does not', async () => {
 test('the session cookie is kept from scripts and other sites', async () => {
     const galley = await startGalley();
     const [cookie] = (await setUp(galley)).headers['set-cookie'];
-    assert.match(cookie, /^galley_admin=[\w-]{43}; Path=\/_\/; HttpOnly; SameSite=Strict$/);
+    assert.match(cookie, /^galley_admin_\d+=[\w-]{43}; Path=\/_\/; HttpOnly; SameSite=Strict$/);
+    assert.ok(cookie.startsWith(`galley_admin_${galley.port}=`), 'a browser gives it to all ports of a host');
 });
 
 test('an unknown name and a wrong password get the same answer', async () => {
