@@ -394,6 +394,12 @@ static bool trusts(const struct in6_addr *peer, void *arg)
     return gateway_trusts(galley->gateway, peer);
 }
 
+static bool over_limit(const struct request *request, struct response *response, void *arg)
+{
+    struct galley *galley = arg;
+    return gateway_over_limit(galley->gateway, request, response);
+}
+
 static enum err identify(struct request *request, struct in6_addr *client, void *arg)
 {
     struct galley *galley = arg;
@@ -438,6 +444,7 @@ static struct front *make_front(struct galley *galley)
         .priority = priority,
         .trusts = trusts,
         .identify = identify,
+        .over_limit = over_limit,
         .arg = galley,
     };
     return front_create(&options);

@@ -60,6 +60,10 @@ struct front_options {
     /* Finds out whose request it is, of what stands in its head: fills *client (the peer before),
      * request->peer_trusted and ->secure. ERR_MALFORMED refuses it. NULL: the peer's. */
     enum err (*identify)(struct request *request, struct in6_addr *client, void *arg);
+    /* Asked before the front refuses a request for what it is (malformed, too large, too slow):
+     * true if its address sends too much, and it has been answered so. NULL: never. Threads: any of
+     * the front's. */
+    bool (*over_limit)(const struct request *request, struct response *response, void *arg);
     /* How much a request matters when there are too many; asked only then. NULL: all the same. */
     enum priority (*priority)(const struct request *request, void *arg);
     void *arg;

@@ -190,12 +190,22 @@ static struct slice first_line(const struct connection *c)
     return slice_of(line.ptr, line.len < FIRST_LINE_MAX ? line.len : FIRST_LINE_MAX);
 }
 
+/* That we have no time for it is not the client's doing. */
+static bool is_over_limit(struct connection *c, enum err err)
+{
+    const struct front_options *options = &c->front->options;
+    bool ours = err == ERR_OVERLOADED || err == ERR_DRAINING;
+    return !ours && options->over_limit &&
+           options->over_limit(&c->service->request, &c->service->response, options->arg);
+}
+
 static void answer_error(struct connection *c, enum err err, const char *message)
 {
     struct service *service = c->service;
     if (service->request.path.len == 0)
         service->request.first_line = first_line(c);
-    response_error(&service->response, &service->request, err, NULL, message, NULL);
+    if (!is_over_limit(c, err))
+        response_error(&service->response, &service->request, err, NULL, message, NULL);
     service->response.close = true;
     service->refused = true;
     atomic_fetch_add_explicit(&c->front->refused, 1, memory_order_relaxed);

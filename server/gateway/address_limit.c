@@ -4,32 +4,40 @@
 #include "server/gateway/exchange.h"
 #include "server/gateway/gateway_private.h"
 
-static struct rate_verdict take(struct gateway *gateway, const struct plan *plan,
-                                const struct request *request)
+/* Whether it is one too many, and answered. The connection closes, so that what the client has sent
+ * ahead is not even read. */
+static bool refuse(struct gateway *gateway, const struct plan *plan, const struct request *request,
+                   struct response *response)
 {
-    return rate_table_take(gateway->rates, &plan->address_limit, gateway->address_scope,
-                           request->network, request->started_ns);
+    if (plan->address_limit.count == 0 || request->local)
+        return false;
+    struct rate_verdict verdict =
+        rate_table_take(gateway->rates, &plan->address_limit, gateway->address_scope,
+                        request->network, request->started_ns);
+    if (verdict.allowed)
+        return false;
+    response_error(response, request, ERR_LIMITED, NULL, "Too many requests from this address.",
+                   NULL);
+    response_retry_after(response, verdict.retry_after_s);
+    response->close = true;
+    return true;
 }
 
-/* The connection closes, so that what the client has sent ahead is not even read. */
 enum stage_result stage_address_limit(struct exchange *exchange)
 {
     const struct request *request = exchange->request;
-    if (request->plan->address_limit.count == 0 || request->local)
-        return STAGE_NEXT;
-    struct rate_verdict verdict = take(exchange->gateway, request->plan, request);
-    if (verdict.allowed)
-        return STAGE_NEXT;
-    exchange_refuse(exchange, ERR_LIMITED, "Too many requests from this address.");
-    response_retry_after(exchange->response, verdict.retry_after_s);
-    exchange->response->close = true;
-    return STAGE_ANSWERED;
+    bool refused = refuse(exchange->gateway, request->plan, request, exchange->response);
+    return refused ? STAGE_ANSWERED : STAGE_NEXT;
 }
 
-void address_limit_count(struct gateway *gateway, const struct request *request)
+/* One that holds a plan has passed the stage. */
+bool gateway_over_limit(struct gateway *gateway, const struct request *request,
+                        struct response *response)
 {
+    if (request->plan)
+        return false;
     struct plan *plan = plan_hold(gateway);
-    if (plan->address_limit.count > 0)
-        take(gateway, plan, request);
+    bool refused = refuse(gateway, plan, request, response);
     plan_release(plan);
+    return refused;
 }

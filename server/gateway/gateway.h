@@ -90,6 +90,10 @@ bool gateway_trusts(struct gateway *gateway, const struct in6_addr *peer);
 enum err gateway_identify(struct gateway *gateway, struct request *request,
                           struct in6_addr *client);
 
+/* As front.h's over_limit: counts what will be refused as one of its address. */
+bool gateway_over_limit(struct gateway *gateway, const struct request *request,
+                        struct response *response);
+
 /* What its route says; what has no route matters little. Looks at the head alone. */
 enum priority gateway_priority(struct gateway *gateway, const struct request *request);
 

@@ -59,11 +59,6 @@ void plans_destroy(struct gateway *gateway);
 /* Appends the part of a limit's headers that is the same on every answer. */
 void rate_limit_write_head(const struct rate_limit *limit, struct buf *out);
 
-/* ---- address_limit.c */
-
-/* Counts what the front has refused by itself. */
-void address_limit_count(struct gateway *gateway, const struct request *request);
-
 /* ---- access_line.c */
 
 /* Writes the line, unless there are too many of the kind. */

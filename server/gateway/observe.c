@@ -20,9 +20,6 @@ void gateway_sent(struct gateway *gateway, struct request *request, const struct
     assert(sent->duration_ns >= 0);
     count(gateway->traffic, request->route, response->status, (uint64_t)sent->duration_ns);
     access_line_write(gateway, request, response, sent);
-    bool by_front = !request->plan;
-    if (by_front && response->status != 503)
-        address_limit_count(gateway, request);
     exchange_forget(request);
     request->route = NULL;
     if (request->plan)

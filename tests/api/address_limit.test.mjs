@@ -8,14 +8,20 @@ import { startGalley } from '../lib/galley.mjs';
 
 const limited = (limit) => startGalley({ config: { server: { address_limit: limit } } });
 
+const MALFORMED = 'GET /a%00b HTTP/1.1\r\nHost: a\r\n\r\n';
+
+// The answer to bytes that are no request; the connection closes.
+async function answerTo(galley, bytes) {
+    const raw = await galley.connect();
+    raw.send(bytes);
+    const answer = await raw.response();
+    await raw.untilClosed();
+    return answer;
+}
+
 test('401, 404 and what is no request count like all others', async () => {
     const galley = await limited('5/min burst 5');
-    for (let i = 0; i < 2; i++) {
-        const raw = await galley.connect();
-        raw.send('GET /a%00b HTTP/1.1\r\nHost: a\r\n\r\n');
-        assert.equal((await raw.response()).status, 400);
-        await raw.untilClosed();
-    }
+    for (let i = 0; i < 2; i++) assert.equal((await answerTo(galley, MALFORMED)).status, 400);
     assert.equal((await galley.request('GET', '/nowhere')).status, 404);
     assert.equal((await galley.request('GET', '/orders')).status, 401);
     assert.equal((await galley.request('GET', '/products')).status, 200);
@@ -24,6 +30,9 @@ test('401, 404 and what is no request count like all others', async () => {
     assertError(answer, 429, 'RATE_LIMITED');
     assert.ok(Number(answer.headers['retry-after']) >= 1);
     assert.equal(answer.headers.connection, 'close');
+    const malformed = await answerTo(galley, MALFORMED);
+    assertError(malformed, 429, 'RATE_LIMITED');
+    assert.ok(Number(malformed.headers['retry-after']) >= 1);
 
     const elsewhere = new http.Agent({ localAddress: '127.0.0.2' });
     assert.equal((await galley.request('GET', '/products', { agent: elsewhere })).status, 200);
