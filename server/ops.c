@@ -110,9 +110,10 @@ static void write_store(const struct galley *galley, struct buf *out)
                     store_batch_histogram(galley->store), 1, 1);
 }
 
+static const char *const login_doors[LOGIN_DOORS] = {"users", "administrators"};
+
 static void write_logins(const struct galley *galley, struct buf *out)
 {
-    static const char *const doors[LOGIN_DOORS] = {"users", "administrators"};
     metrics_write_help(out, "galley_logins_total", "counter", "Passwords offered, by outcome.");
     for (enum login_door door = 0; door < LOGIN_DOORS; door++) {
         struct logins_stats stats;
@@ -126,10 +127,22 @@ static void write_logins(const struct galley *galley, struct buf *out)
                     {"overloaded", stats.overloaded}};
         for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
             char labels[64];
-            snprintf(labels, sizeof labels, "door=\"%s\",outcome=\"%s\"", doors[door],
+            snprintf(labels, sizeof labels, "door=\"%s\",outcome=\"%s\"", login_doors[door],
                      rows[i].outcome);
             metrics_write_u64(out, "galley_logins_total", labels, rows[i].count);
         }
+    }
+}
+
+static void write_logins_waiting(const struct galley *galley, struct buf *out)
+{
+    metrics_write_help(out, "galley_logins_waiting", "gauge", "Passwords that wait to be checked.");
+    for (enum login_door door = 0; door < LOGIN_DOORS; door++) {
+        struct logins_stats stats;
+        logins_stats(galley->logins, door, &stats);
+        char labels[64];
+        snprintf(labels, sizeof labels, "door=\"%s\"", login_doors[door]);
+        metrics_write_u64(out, "galley_logins_waiting", labels, stats.waiting);
     }
 }
 
@@ -208,6 +221,7 @@ void ops_metrics(struct request *request, struct response *response, void *arg)
     write_queues(galley, out);
     write_store(galley, out);
     write_logins(galley, out);
+    write_logins_waiting(galley, out);
     write_front(galley, out);
     write_config(galley, out);
     listeners_metrics(galley->listeners, out);

@@ -107,4 +107,5 @@ test('who was wrong ten times waits, and elsewhere the account stays open', asyn
     assert.ok(Number(right.headers['retry-after']) >= 1);
     assert.equal((await alice(galley, '127.0.0.3')).status, 200);
     assert.equal(await galley.metric('galley_logins_total{door="users",outcome="wrong"}'), 10);
+    assert.equal(await galley.metric('galley_logins_waiting{door="users"}'), 0);
 });
