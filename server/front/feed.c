@@ -64,6 +64,14 @@ static enum next send_filled(struct connection *c, struct slice bytes)
     return NEXT_SEND;
 }
 
+/* What was promised is what was sent: else the next answer would be read as the rest of this one.
+ */
+bool feed_is_whole(const struct service *service)
+{
+    const struct feed *feed = &service->response.feed;
+    return !feed->sized || service->sent_bytes - service->head_size == feed->length;
+}
+
 enum next feed_step(struct connection *c, struct buf *scratch, int64_t now_ns)
 {
     struct service *service = c->service;

@@ -193,6 +193,7 @@ void front_close(struct front **front)
     ready_close(f);
     hub_stop(f->hub);
     transport_close(f);
+    ready_empty(f);
     destroy(f);
     *front = NULL;
 }

@@ -151,6 +151,7 @@ struct connection {
     struct service *service; /* or NULL */
     struct in6_addr ip;      /* the peer's, or of whom a trusted peer speaks for */
     bool proxy_awaited;      /* the PROXY header has not come yet */
+    int proxy_seen;          /* bytes of it that have */
     struct tls_link *tls;    /* or NULL */
     bool shaken;             /* hands: the TLS handshake is done */
     struct buf in;           /* received; begins with the present request's head */
@@ -277,8 +278,9 @@ struct run_queue {
     atomic_uint running;                 /* ordinary ones that neither sleep nor wait */
 
     /* Written under the lock, read anywhere. */
-    atomic_uint started; /* ordinary workers */
-    atomic_uint waiting; /* ready and classified */
+    atomic_uint started;    /* ordinary workers */
+    atomic_uint waiting;    /* ready and classified */
+    _Atomic uint64_t taken; /* so far */
     atomic_uint held_back;
 };
 
@@ -300,6 +302,12 @@ void ready_push_classified(struct connection *c);
 bool ready_enter_handler(struct connection *c);
 void ready_leave_handler(struct connection *c);
 
+/* One that was held back has been refused without running: the next of its client may. */
+void ready_pass_on(struct connection *c);
+
+/* Is it served whatever waits? Looks at the head. */
+bool serve_is_critical(struct connection *c);
+
 /* Has one more worker run although enough do: they do not get on. */
 void ready_rouse(struct front *front);
 /* Of a worker thread at its beginning. */
@@ -310,6 +318,9 @@ bool ready_is_crowded(struct front *front);
 /* Takes out those that have waited too long. Returns since when the first of those waits that want
  * nothing but a worker, or INT64_MAX. */
 int64_t ready_take_overdue(struct front *front, int64_t now_ns, struct connections *out);
+
+/* Forgets who waits. No thread runs any more. */
+void ready_empty(struct front *front);
 
 /* Wakes all workers with NULL; what was queued stays. */
 void ready_close(struct front *front);
@@ -354,6 +365,9 @@ void serve_connection(struct worker *worker, struct connection *c);
 /* Does what `next` says. */
 void serve_next(struct connection *c, enum next next);
 
+/* Its request gets no answer any more: tells so, and frees what it held. */
+void serve_abandon(struct connection *c);
+
 /* Answers 503 to a connection that nobody has read, without waiting. Then it is somebody else's. */
 void serve_turned_away(struct connection *c);
 
@@ -376,6 +390,9 @@ enum next send_response(struct connection *c);
 enum next send_rest(struct connection *c);
 /* Told by whoever sees the end of an answer; frees what it held. */
 enum next send_finished(struct connection *c, bool whole);
+
+/* It has sent as many bytes as it has promised. */
+bool feed_is_whole(const struct service *service);
 
 /* What the budget was charged for. */
 void body_release(struct connection *c);

@@ -51,6 +51,7 @@ struct hub {
     LIST_HEAD(, watch) watches;
     struct buf scratch;
     bool feeds_ended; /* because the front drains */
+    uint64_t taken;   /* by workers, at the last look */
 };
 
 /* ---- Arming */
@@ -97,7 +98,9 @@ void hub_wait(struct hub *hub, struct connection *c, enum errand errand)
 void hub_send(struct hub *hub, struct connection *c, enum errand errand)
 {
     c->errand = errand;
-    arm(hub, c, EPOLLOUT | EPOLLRDHUP);
+    /* A client that says no more may still take its answer; a feed has no end to wait for. */
+    bool feeds = errand == ERRAND_FEED || errand == ERRAND_FEED_BEGIN;
+    arm(hub, c, feeds ? EPOLLOUT | EPOLLRDHUP : EPOLLOUT);
 }
 
 void hub_wake(struct hub *hub)
@@ -176,6 +179,7 @@ static void wait_for_news(struct hub *hub, struct connection *c)
     struct service *service = c->service;
     struct event *event = service->response.feed.event;
     if (service->ask_at_ns == FEED_AGAIN) {
+        connection_enter(c, PHASE_STREAMING, front_now_ns(hub->front));
         make_due(hub, service);
         return;
     }
@@ -196,14 +200,16 @@ static void wait_for_news(struct hub *hub, struct connection *c)
     arm(hub, c, EPOLLRDHUP);
 }
 
-/* Gives the connection to whom `next` says. */
+/* Gives the connection to whom `next` says. One whose next request is there already goes to a
+ * worker by way of an event: as long as it is armed nobody else may have it. */
 static void pass(struct hub *hub, struct connection *c, enum next next)
 {
     if (next == NEXT_REQUEST && link_has_input(c))
-        ready_push(c);
+        hub_send(hub, c, ERRAND_READ);
+    else if (next == NEXT_REQUEST)
+        serve_next(c, atomic_load(&hub->front->closing) ? NEXT_CLOSE : NEXT_WAIT);
     else
-        serve_next(c, next == NEXT_REQUEST ? NEXT_WAIT : next);
-    (void)hub;
+        serve_next(c, next);
 }
 
 static void ask(struct hub *hub, struct connection *c)
@@ -217,7 +223,7 @@ static void ask(struct hub *hub, struct connection *c)
     } else {
         leave_lists(hub, c->service);
         atomic_fetch_sub(&hub->feeds, 1);
-        pass(hub, c, send_finished(c, next == NEXT_REQUEST));
+        pass(hub, c, send_finished(c, next == NEXT_REQUEST && feed_is_whole(c->service)));
     }
 }
 
@@ -361,8 +367,13 @@ static void relieve(struct hub *hub)
         next = TAILQ_NEXT(c, in_queue);
         serve_turned_away(c);
     }
+    uint64_t taken = atomic_load(&front->queue.taken);
+    bool moves = taken != hub->taken;
+    hub->taken = taken;
     unsigned waiting = front->queue.waiting;
-    for (unsigned i = 0; now_ns - first_ns > STUCK_NS && i < waiting && i < RELIEVED_MAX; i++) {
+    if (moves || now_ns - first_ns < STUCK_NS)
+        return;
+    for (unsigned i = 0; i < waiting && i < RELIEVED_MAX; i++) {
         ready_rouse(front);
         table_relieve(front, now_ns);
     }
@@ -470,6 +481,7 @@ void hub_destroy(struct hub **hub)
         LIST_REMOVE(watch, next);
         event_link(watch->event)->own = NULL;
         event_listen(watch->event, NULL);
+        event_rearm(watch->event);
         free(watch);
     }
     close((*hub)->wake_fd);

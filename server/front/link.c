@@ -99,7 +99,16 @@ void link_end(struct connection *c)
 
 /* ---- Before either */
 
-/* The header is looked at before it is taken: what follows it is TLS's, or HTTP's. */
+/* The socket becomes readable when more than `bytes` have come: what is only looked at stays. */
+static void expect_more_than(struct connection *c, int bytes)
+{
+    int least = bytes + 1;
+    c->proxy_seen = bytes;
+    setsockopt(c->fd, SOL_SOCKET, SO_RCVLOWAT, &least, sizeof least);
+}
+
+/* The header is looked at before it is taken: what follows it is TLS's, or HTTP's. To be woken with
+ * nothing more there means the end, or a cut. */
 enum io link_take_proxy_header(struct connection *c)
 {
     char bytes[PROXY_HEADER_MAX];
@@ -109,8 +118,11 @@ enum io link_take_proxy_header(struct connection *c)
         return n < 0 && would_block(errno) ? IO_AGAIN : IO_ENDED;
     if (proxy_header_parse(slice_of(bytes, (size_t)n), &header))
         return IO_ENDED;
+    if (header.size == 0 && (n == sizeof bytes || n == c->proxy_seen))
+        return IO_ENDED;
+    expect_more_than(c, header.size == 0 ? (int)n : 0);
     if (header.size == 0)
-        return n == sizeof bytes ? IO_ENDED : IO_AGAIN;
+        return IO_AGAIN;
     if (recv(c->fd, bytes, header.size, MSG_DONTWAIT) != (ssize_t)header.size)
         return IO_ENDED;
     count_in(c, header.size);

@@ -165,6 +165,7 @@ static struct connection *take_of(struct run_queue *queue, enum line line, struc
         queue->held_back--;
     else
         queue->waiting--;
+    queue->taken++;
     return c;
 }
 
@@ -211,6 +212,7 @@ void ready_push_classified(struct connection *c)
     lock_acquire(&front->queue.lock);
     put(&front->queue, LINE_CLASSIFIED, c->peer, c);
     rouse_and_leave(front, false);
+    hub_wake(front->hub); /* it looks after those that wait */
 }
 
 static struct connection *take_for(struct run_queue *queue, const struct worker *worker)
@@ -282,7 +284,7 @@ bool ready_enter_handler(struct connection *c)
     struct front *front = c->front;
     struct peer *peer = client_of(c);
     unsigned most = front->options.requests_per_address;
-    if (atomic_fetch_add(&peer->running, 1) < most)
+    if (atomic_fetch_add(&peer->running, 1) < most || serve_is_critical(c))
         return true;
     lock_acquire(&front->queue.lock);
     atomic_fetch_add(&peer->held_back, 1);
@@ -295,6 +297,8 @@ bool ready_enter_handler(struct connection *c)
         put(&front->queue, LINE_HELD_BACK, peer, c);
     }
     lock_leave(&front->queue.lock);
+    if (!room)
+        hub_wake(front->hub); /* it looks after those that wait */
     return room;
 }
 
@@ -304,19 +308,29 @@ static struct connection *let_go(struct run_queue *queue, struct peer *peer)
     return take_of(queue, LINE_HELD_BACK, peer);
 }
 
-void ready_leave_handler(struct connection *c)
+static void let_next_go(struct front *front, struct peer *peer)
 {
-    struct front *front = c->front;
-    struct peer *peer = client_of(c);
-    atomic_fetch_sub(&peer->running, 1);
     if (atomic_load(&peer->held_back) == 0)
         return;
     lock_acquire(&front->queue.lock);
-    if (!TAILQ_EMPTY(&peer->waiting[LINE_HELD_BACK])) {
+    if (!TAILQ_EMPTY(&peer->waiting[LINE_HELD_BACK]) &&
+        peer->running < front->options.requests_per_address) {
         struct connection *next = let_go(&front->queue, peer);
         put(&front->queue, LINE_CLASSIFIED, next->peer, next);
     }
     rouse_and_leave(front, false);
+}
+
+void ready_leave_handler(struct connection *c)
+{
+    struct peer *peer = client_of(c);
+    atomic_fetch_sub(&peer->running, 1);
+    let_next_go(c->front, peer);
+}
+
+void ready_pass_on(struct connection *c)
+{
+    let_next_go(c->front, client_of(c));
 }
 
 /* ---- Who has waited too long */
@@ -327,7 +341,10 @@ static bool is_overdue(const struct connection *c, int64_t now_ns)
     if (!c)
         return false;
     int64_t limit_ns = c->front->options.queue_timeout_ms * 1000000;
-    bool low = c->service && c->service->classified && c->service->priority == PRIORITY_LOW;
+    bool known = c->service && c->service->classified;
+    bool low = known && c->service->priority == PRIORITY_LOW;
+    if (known && c->service->priority == PRIORITY_CRITICAL)
+        return false;
     return now_ns - c->queued_ns > (low ? limit_ns / 4 : limit_ns);
 }
 
@@ -361,4 +378,16 @@ int64_t ready_take_overdue(struct front *front, int64_t now_ns, struct connectio
     take_overdue(queue, LINE_HELD_BACK, now_ns, out);
     lock_leave(&queue->lock);
     return ready_ns < classified_ns ? ready_ns : classified_ns;
+}
+
+void ready_empty(struct front *front)
+{
+    struct run_queue *queue = &front->queue;
+    lock_acquire(&queue->lock);
+    for (enum line line = 0; line < LINES; line++) {
+        struct peer *peer;
+        while ((peer = TAILQ_FIRST(&queue->turns[line])))
+            take_of(queue, line, peer);
+    }
+    lock_leave(&queue->lock);
 }

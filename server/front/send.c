@@ -147,6 +147,7 @@ enum next send_rest(struct connection *c)
 {
     struct service *service = c->service;
     enum io io = IO_DONE;
+    uint64_t before = service->sent_bytes;
     size_t sent;
     while (io == IO_DONE && service->out_sent < service->out.len) {
         struct slice left =
@@ -158,7 +159,8 @@ enum next send_rest(struct connection *c)
         send_some(c, service->rest, &sent, &io);
         service->rest = slice_of(service->rest.ptr + sent, service->rest.len - sent);
     }
-    if (io == IO_AGAIN)
+    bool progress = service->sent_bytes > before;
+    if (io == IO_AGAIN && (progress || connection_phase(c) != PHASE_SENDING))
         connection_enter(c, PHASE_SENDING, front_now_ns(c->front));
     return io == IO_DONE ? NEXT_REQUEST : io == IO_AGAIN ? NEXT_SEND : NEXT_CLOSE;
 }
@@ -232,7 +234,7 @@ enum next send_finished(struct connection *c, bool whole)
     end_request(c);
     if (!keep)
         return whole && unread ? NEXT_LINGER : NEXT_CLOSE;
-    connection_enter(c, PHASE_IDLE, service->request.started_ns);
+    connection_enter(c, PHASE_IDLE, front_now_ns(c->front));
     if (!c->worker)
         service_return(c);
     return NEXT_REQUEST;

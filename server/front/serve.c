@@ -228,6 +228,7 @@ static enum next refuse(struct connection *c, enum err err)
 /* Nobody has time for it. The head has perhaps been read. */
 void serve_turned_away(struct connection *c)
 {
+    ready_pass_on(c);
     atomic_fetch_add_explicit(&c->front->shed, 1, memory_order_relaxed);
     if (c->proxy_awaited || (c->tls && !c->shaken)) { /* it would not understand */
         connection_close(c);
@@ -239,6 +240,16 @@ void serve_turned_away(struct connection *c)
         begin_request(c);
     answer_error(c, ERR_OVERLOADED, NULL);
     serve_next(c, send_response(c));
+}
+
+void serve_abandon(struct connection *c)
+{
+    struct service *service = c->service;
+    if (!service->answering) {
+        answer_error(c, ERR_DRAINING, NULL);
+        service->sent_bytes = service->head_size = 0;
+    }
+    send_finished(c, false);
 }
 
 static void answer_asterisk(struct response *response)
@@ -278,6 +289,11 @@ static enum priority classify(struct connection *c)
     return service->priority;
 }
 
+bool serve_is_critical(struct connection *c)
+{
+    return classify(c) == PRIORITY_CRITICAL;
+}
+
 /* What matters little is not served once there is a crowd; nothing is but what is critical, when it
  * has waited so long that its client has perhaps given up. */
 static bool is_shed(struct connection *c)
@@ -291,6 +307,7 @@ static bool is_shed(struct connection *c)
 
 static enum next shed(struct connection *c)
 {
+    ready_pass_on(c);
     atomic_fetch_add_explicit(&c->front->shed, 1, memory_order_relaxed);
     return refuse(c, ERR_OVERLOADED);
 }
@@ -359,6 +376,7 @@ static enum next take_proxy_header(struct connection *c)
         log_write(LOG_DEBUG, "front", "%s is no trusted proxy", c->address);
         return NEXT_CLOSE;
     }
+    enter_head(c, PHASE_HEAD);
     enum io io = link_take_proxy_header(c);
     return io == IO_DONE ? NEXT_REQUEST : io == IO_AGAIN ? NEXT_WAIT : NEXT_CLOSE;
 }
@@ -477,6 +495,7 @@ void serve_connection(struct worker *worker, struct connection *c)
     enum next next = serve_one(c);
     while (next == NEXT_REQUEST && link_has_input(c) && !ready_is_crowded(c->front)) {
         c->waited_ns = 0;
+        c->queued_ns = front_now_ns(c->front);
         next = serve_one(c);
     }
     if (next == NEXT_REQUEST && !link_has_input(c))

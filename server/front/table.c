@@ -320,8 +320,8 @@ static void forget(struct connection *c)
 void connection_close(struct connection *c)
 {
     int fd = c->fd;
-    if (c->service && c->service->answering)
-        send_finished(c, false);
+    if (c->service && (c->service->answering || c->service->head_parsed))
+        serve_abandon(c);
     service_return(c);
     buf_release(&c->in);
     tls_close(&c->tls, true);
@@ -376,7 +376,7 @@ void table_relieve(struct front *front, int64_t now_ns)
     lock_acquire(&front->lock);
     for (unsigned i = 0; i < front->options.workers; i++) {
         struct connection *c = atomic_load(&front->workers[i].at);
-        if (c)
+        if (c && connection_phase(c) == PHASE_BODY)
             consider(&oldest, c, now_ns, true);
     }
     evict(front, oldest);

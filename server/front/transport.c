@@ -121,7 +121,7 @@ static void note_listeners(struct front *front)
     for (unsigned i = 0; i < front->listener_count; i++) {
         struct listener *listener = &front->listeners[i];
         int fd = mg_get_listening_socket(front->server, i);
-        set_options(fd, front->options.body_timeout_ms);
+        set_options(fd, 2 * front->options.body_timeout_ms);
         if (listener->unix_socket)
             chmod(listener->address, listener->local ? 0600 : 0666);
         else
