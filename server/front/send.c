@@ -213,7 +213,8 @@ static void end_request(struct connection *c)
 {
     struct service *service = c->service;
     size_t rest = c->in.len - service->taken;
-    memmove(c->in.data, c->in.data + service->taken, rest);
+    if (rest > 0) /* else there may be no buffer */
+        memmove(c->in.data, c->in.data + service->taken, rest);
     c->in.len = rest;
     c->scan = (struct head_scan){0};
     c->head_since_ns = 0;
