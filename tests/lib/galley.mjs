@@ -26,7 +26,7 @@ const SANITIZER = /ERROR: AddressSanitizer|ERROR: LeakSanitizer|runtime error:|W
 export const SIGNING_KEY = 'a key for tests, of at least 32 bytes';
 
 const DEFAULTS = {
-    server: { listen: '127.0.0.1:0', data: './data', workers: 64 },
+    server: { listen: '127.0.0.1:0', data: './data', queue_timeout: '20s', workers: 64 },
     'queue mail': { concurrency: 2 },
     auth: { key: SIGNING_KEY },
     log: { format: 'json' },
