@@ -33,7 +33,7 @@ CIVETWEB := build/civetweb
 CIVET_CFLAGS := -w -DNO_SSL -DNO_CGI -DNO_FILES -DNO_CACHING -DUSE_IPV6 -DUSE_X_DOM_SOCKET \
                 -DUSE_STACK_SIZE=524288 -DSOCKET_TIMEOUT_QUANTUM=100
 
-SRC  := $(wildcard base/*.c storage/*.c cache/*.c queue/*.c server/*.c server/*/*.c)
+SRC  := $(wildcard base/*.c storage/*.c storage/engine/*.c cache/*.c queue/*.c server/*.c server/*/*.c)
 OBJ  := $(patsubst %.c,$(B)/%.o,$(filter-out server/main.c,$(SRC))) $(B)/civetweb.o $(B)/assets.o
 UNIT := $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/*/test_*.c))
 TOOLS := $(patsubst tests/%.c,$(B)/tests/%,$(wildcard tests/*.c)) $(B)/tests/crowd

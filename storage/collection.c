@@ -4,7 +4,6 @@
 
 #include "base/mem.h"
 #include "storage/collection_private.h"
-#include "storage/storage_private.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -40,12 +39,13 @@ static enum err has_documents(struct txn *txn, const struct collection *c, bool 
 
 static enum err write_catalog(struct txn *txn, const struct collection *c, const json_t *now)
 {
-    struct buf *text = &txn->store->scratch;
     struct key key;
     catalog_key(&key, c);
-    buf_clear(text);
-    json_append(text, now);
-    return record_put(txn, txn->store->meta, key_slice(&key), 1, buf_slice(text));
+    struct buf text = BUF_INIT;
+    json_append(&text, now);
+    enum err err = record_put(txn, c->catalog, key_slice(&key), 1, buf_slice(&text));
+    buf_release(&text);
+    return err;
 }
 
 /* The indexes may change only while there is nothing in them. */
@@ -54,7 +54,7 @@ static enum err check_catalog(struct txn *txn, const struct collection *c, const
     struct key key;
     catalog_key(&key, c);
     struct record record;
-    enum err err = record_get(txn, txn->store->meta, key_slice(&key), &record);
+    enum err err = record_get(txn, c->catalog, key_slice(&key), &record);
     if (err == ERR_NOT_FOUND)
         return write_catalog(txn, c, now);
     json_t *before;
@@ -118,7 +118,9 @@ enum err collection_open(struct store *store, const char *name, const struct ind
     if (!specs_fit(name, indexes, index_count))
         return ERR_VALIDATION;
     struct collection *c = collection_create(name, indexes, index_count);
-    enum err err = store_table(store, "documents", &c->documents);
+    enum err err = store_table(store, "meta", &c->catalog);
+    if (err == ERR_OK)
+        err = store_table(store, "documents", &c->documents);
     if (err == ERR_OK)
         err = store_table(store, "indexes", &c->indexes);
     if (err == ERR_OK)
@@ -159,7 +161,7 @@ enum err doc_get(struct txn *txn, const struct collection *c, struct slice id, s
 {
     *out = (struct doc){0};
     if (!document_id_fits(id))
-        return txn->err != ERR_OK ? txn->err : ERR_NOT_FOUND;
+        return txn_error(txn) != ERR_OK ? txn_error(txn) : ERR_NOT_FOUND;
     struct key key;
     document_key(&key, c, id);
     struct record record;
@@ -201,15 +203,6 @@ static struct slice id_of(struct txn *txn, struct slice json)
     return out;
 }
 
-/* The compact text, in memory of the writer thread that the next text goes to as well. */
-static struct slice text_of(struct txn *txn, const json_t *doc)
-{
-    struct buf *text = &txn->store->scratch;
-    buf_clear(text);
-    json_append(text, doc);
-    return buf_slice(text);
-}
-
 enum err doc_insert_text(struct txn *txn, const struct collection *c, struct slice json)
 {
     struct slice id = id_of(txn, json);
@@ -225,7 +218,11 @@ enum err doc_insert_text(struct txn *txn, const struct collection *c, struct sli
 
 enum err doc_insert(struct txn *txn, const struct collection *c, const json_t *doc)
 {
-    return doc_insert_text(txn, c, text_of(txn, doc));
+    struct buf text = BUF_INIT;
+    json_append(&text, doc);
+    enum err err = doc_insert_text(txn, c, buf_slice(&text));
+    buf_release(&text);
+    return err;
 }
 
 /* The present document as far as its replacement or removal needs it: its text, copied, only for
@@ -263,7 +260,11 @@ enum err doc_replace_text(struct txn *txn, const struct collection *c, struct sl
 enum err doc_replace(struct txn *txn, const struct collection *c, const json_t *doc,
                      uint64_t if_version)
 {
-    return doc_replace_text(txn, c, text_of(txn, doc), if_version);
+    struct buf text = BUF_INIT;
+    json_append(&text, doc);
+    enum err err = doc_replace_text(txn, c, buf_slice(&text), if_version);
+    buf_release(&text);
+    return err;
 }
 
 static bool is_indexed(const struct collection *c, const char *member)
@@ -276,15 +277,13 @@ static bool is_indexed(const struct collection *c, const char *member)
 }
 
 /* The document's text with another number in the place of `old`, which is a part of it. */
-static struct slice text_with(struct txn *txn, struct slice json, struct slice old, int64_t number)
+static void append_with(struct buf *out, struct slice json, struct slice old, int64_t number)
 {
-    struct buf *text = &txn->store->scratch;
     const char *behind = old.ptr + old.len;
-    buf_clear(text);
-    buf_append(text, json.ptr, (size_t)(old.ptr - json.ptr));
-    buf_append_i64(text, number);
-    buf_append(text, behind, (size_t)(json.ptr + json.len - behind));
-    return buf_slice(text);
+    buf_reserve(out, json.len + 20);
+    buf_append(out, json.ptr, (size_t)(old.ptr - json.ptr));
+    buf_append_i64(out, number);
+    buf_append(out, behind, (size_t)(json.ptr + json.len - behind));
 }
 
 enum err doc_add(struct txn *txn, const struct collection *c, struct slice id, const char *member,
@@ -305,8 +304,11 @@ enum err doc_add(struct txn *txn, const struct collection *c, struct slice id, c
     *value = sum;
     struct key key;
     document_key(&key, c, id);
-    return record_put(txn, c->documents, key_slice(&key), doc.version + 1,
-                      text_with(txn, doc.json, old, sum));
+    struct buf text = BUF_INIT;
+    append_with(&text, doc.json, old, sum);
+    err = record_put(txn, c->documents, key_slice(&key), doc.version + 1, buf_slice(&text));
+    buf_release(&text);
+    return err;
 }
 
 enum err doc_delete(struct txn *txn, const struct collection *c, struct slice id)

@@ -18,7 +18,7 @@ struct index {
 
 struct collection {
     char *name;
-    struct table documents, indexes;
+    struct table catalog, documents, indexes;
     struct key prefix; /* collection */
     unsigned index_count;
     struct index list[COLLECTION_INDEXES_MAX];

@@ -5,7 +5,6 @@
  * record, in the table of indexes the entry names the id. The function that is called may write:
  * the walk then seeks its place again. */
 #include "storage/collection_private.h"
-#include "storage/storage_private.h"
 
 #include <assert.h>
 
@@ -104,9 +103,9 @@ static enum err entry_here(struct walk *w, char id[DOC_ID_MAX + 1], struct doc *
 
 /* ---- The walk. */
 
-static enum err step(struct walk *w, unsigned pages_before)
+static enum err step(struct walk *w, unsigned writes_before)
 {
-    if (w->txn->pages != pages_before)
+    if (txn_writes(w->txn) != writes_before)
         return seek_behind(w); /* written to since */
     return w->scan->descending ? cursor_prev(&w->cursor) : cursor_next(&w->cursor);
 }
@@ -134,14 +133,13 @@ static enum err walk_all(struct walk *w, doc_fn each, void *arg)
     unsigned count = 0;
     bool stop = false, matches;
     while (err == ERR_OK && key_has_prefix(w->cursor.key, &w->prefix)) {
-        unsigned pages_before = w->txn->pages;
-        if (w->txn->writing)
-            save_place(w);
+        unsigned writes_before = txn_writes(w->txn);
+        save_place(w);
         err = visit(w, each, arg, &stop, &matches);
         if (err == ERR_OK && matches && (stop || ++count == w->scan->limit))
             break;
         if (err == ERR_OK)
-            err = step(w, pages_before);
+            err = step(w, writes_before);
     }
     return err;
 }

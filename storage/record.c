@@ -2,7 +2,7 @@
 #include "base/hash.h"
 #include "base/log.h"
 #include "storage/key.h"
-#include "storage/storage_private.h"
+#include "storage/store.h"
 
 #include <endian.h>
 
@@ -35,7 +35,7 @@ static enum err damaged(struct txn *txn, struct table table, struct slice key, c
     struct buf text = BUF_INIT;
     key_print(&text, key);
     log_write(LOG_ERROR, "store", "The record %.*s of the table %s is damaged: %s.",
-              SLICE_ARG(buf_slice(&text)), txn->store->table_names[table.handle], how);
+              SLICE_ARG(buf_slice(&text)), store_table_name(txn_store(txn), table), how);
     buf_release(&text);
     return txn_fail(txn, ERR_DAMAGED);
 }
@@ -46,8 +46,8 @@ enum err record_decode(struct txn *txn, struct table table, struct slice key, st
     static const uint8_t start[AT_CHECKSUM] = {RECORD_FORMAT};
     const uint8_t *record = (const uint8_t *)value.ptr;
     *out = (struct record){0};
-    if (txn->err != ERR_OK)
-        return txn->err;
+    if (txn_error(txn) != ERR_OK)
+        return txn_error(txn);
     if (value.len < HEADER_SIZE)
         return damaged(txn, table, key, "it is too short");
     if (memcmp(record, start, sizeof start) != 0)

@@ -47,6 +47,7 @@ struct table {
     unsigned handle;
 };
 enum err store_table(struct store *store, const char *name, struct table *out);
+const char *store_table_name(const struct store *store, struct table table); /* for the log */
 
 /* ---- Transactions. */
 
@@ -89,8 +90,14 @@ void *txn_alloc(struct txn *txn, size_t size);
 
 enum err txn_get(struct txn *txn, struct table table, struct slice key, struct slice *value);
 enum err txn_put(struct txn *txn, struct table table, struct slice key, struct slice value);
+/* txn_put without the copy: *place is where the caller writes `size` bytes at once. With `only_new`
+ * ERR_EXISTS, which does not stick, if the key is there. */
+enum err txn_reserve(struct txn *txn, struct table table, struct slice key, size_t size,
+                     bool only_new, uint8_t **place);
 /* ERR_NOT_FOUND if there is none. */
 enum err txn_del(struct txn *txn, struct table table, struct slice key);
+/* How often one of these was called: when it has changed, what was borrowed is void. */
+unsigned txn_writes(const struct txn *txn);
 
 /* A position in a table, on the caller's stack; cursor_close before the transaction ends. Writing
  * to the table while walking is allowed only by seeking again. */
@@ -121,6 +128,8 @@ struct record {
 enum err record_get(struct txn *txn, struct table table, struct slice key, struct record *out);
 enum err record_put(struct txn *txn, struct table table, struct slice key, uint64_t version,
                     struct slice payload);
+/* record_put of version 1; ERR_EXISTS, which does not stick, if there is one. */
+enum err record_insert(struct txn *txn, struct table table, struct slice key, struct slice payload);
 /* Checks and unpacks a value that a cursor stands on. */
 enum err record_decode(struct txn *txn, struct table table, struct slice key, struct slice value,
                        struct record *out);

@@ -10,7 +10,7 @@ BEGIN {
     # What each folder may include of ours: folders and single headers. "*" is everything that is
     # public. What is private to a folder is for nobody else.
     may["base"] = "base/"
-    may["storage"] = "storage/ base/"
+    may["storage/engine"] = may["storage"] = "storage/ base/"
     may["cache"] = "cache/ base/"
     may["queue"] = "queue/ storage/ base/"
     may["server/http"] = "server/http/ base/"
@@ -24,7 +24,7 @@ BEGIN {
 
     # Libraries that stay behind one folder, so that they can be replaced there.
     home["civetweb.h"] = "server/front"
-    home["lmdb.h"] = "storage"
+    home["lmdb.h"] = "storage/engine"
     home["jwt.h"] = "server/identity"
     home["ini.h"] = "server/config"
     home["xxhash.h"] = "base"

@@ -1,7 +1,7 @@
 /* The worker threads. */
 #include "tests/unit/queue/fixture.h"
 
-#include "storage/storage_private.h"
+#include "storage/engine/engine_private.h"
 
 #include <stdatomic.h>
 #include <sys/syscall.h>

@@ -3,7 +3,7 @@
 #define GALLEY_TESTS_STORE_FIXTURE_H
 
 #include "base/log.h"
-#include "storage/storage_private.h"
+#include "storage/engine/engine_private.h"
 #include "storage/store.h"
 
 #include <setjmp.h>

@@ -350,7 +350,7 @@ static enum err put_format_99(struct txn *txn, void *arg)
 {
     (void)arg;
     struct table meta;
-    meta = txn_store(txn)->meta;
+    store_table(txn_store(txn), "meta", &meta);
     struct cursor c;
     cursor_open(&c, txn, meta);
     cursor_seek(&c, slice_str(""));

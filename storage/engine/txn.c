@@ -1,6 +1,6 @@
 /* What happens inside a transaction: sticky errors, memory, actions and byte keys. */
 #include "base/log.h"
-#include "storage/storage_private.h"
+#include "storage/engine/engine_private.h"
 
 #include <assert.h>
 
@@ -44,6 +44,11 @@ int64_t txn_now_ms(const struct txn *txn)
 void *txn_alloc(struct txn *txn, size_t size)
 {
     return arena_alloc(txn->arena, size);
+}
+
+unsigned txn_writes(const struct txn *txn)
+{
+    return txn->writes;
 }
 
 /* ---- Actions. */
@@ -108,6 +113,7 @@ static enum err count_write(struct txn *txn, struct slice key, size_t size)
     assert(txn->writing && key_fits(key));
     if (txn->err != ERR_OK)
         return txn->err;
+    txn->writes++;
     txn->pages += 1 + (unsigned)(size / PAGE_BYTES);
     if (txn->pages <= TXN_PAGES_MAX)
         return ERR_OK;

@@ -4,8 +4,8 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "storage/engine/engine_private.h"
 #include "storage/key.h"
-#include "storage/storage_private.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -199,14 +199,27 @@ static int open_table(struct store *store, MDB_txn *mdb, const char *name, struc
     if (rc != 0)
         return rc;
     assert(handle < TABLE_SLOTS);
-    free(store->table_names[handle]);
     store->table_names[handle] = mem_strdup(name);
     out->handle = handle;
     return 0;
 }
 
+/* Opening it again would give another string to its name, which others may be reading. */
+static bool is_open(const struct store *store, const char *name, struct table *out)
+{
+    for (unsigned handle = 0; handle < TABLE_SLOTS; handle++) {
+        if (store->table_names[handle] && strcmp(store->table_names[handle], name) == 0) {
+            out->handle = handle;
+            return true;
+        }
+    }
+    return false;
+}
+
 enum err store_table(struct store *store, const char *name, struct table *out)
 {
+    if (is_open(store, name, out))
+        return ERR_OK;
     if (atomic_load(&store->read_only))
         return ERR_READ_ONLY;
     MDB_txn *mdb;
@@ -216,6 +229,11 @@ enum err store_table(struct store *store, const char *name, struct table *out)
     else if (rc == 0)
         rc = mdb_txn_commit(mdb);
     return rc == 0 ? ERR_OK : store_err(rc, "opening a table");
+}
+
+const char *store_table_name(const struct store *store, struct table table)
+{
+    return store->table_names[table.handle];
 }
 
 /* ---- The format record. */
@@ -312,7 +330,6 @@ static void store_destroy(struct store *store)
         free(store->table_names[i]);
     if (store->lock_fd >= 0)
         close(store->lock_fd);
-    buf_release(&store->scratch);
     free(store);
 }
 

@@ -2,7 +2,7 @@
  * share; renewing one that keeps its slot is a few stores. So read transactions are pooled: a
  * thread tries the slot that it used last, which nobody else is likely to want, then the others,
  * and only when all are busy waits under the lock. */
-#include "storage/storage_private.h"
+#include "storage/engine/engine_private.h"
 
 #include <assert.h>
 

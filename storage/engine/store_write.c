@@ -27,7 +27,7 @@
 #include "base/blocking.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "storage/storage_private.h"
+#include "storage/engine/engine_private.h"
 
 #include <assert.h>
 #include <errno.h>

@@ -1,7 +1,7 @@
 /* Memory that is given out piece by piece and taken back all at once. Keeps its first block over
  * arena_reset, so that small transactions do not call the allocator. Threads: owner. */
-#ifndef GALLEY_STORAGE_ARENA_H
-#define GALLEY_STORAGE_ARENA_H
+#ifndef GALLEY_ENGINE_ARENA_H
+#define GALLEY_ENGINE_ARENA_H
 
 #include <stddef.h>
 

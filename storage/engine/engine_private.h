@@ -1,10 +1,9 @@
-/* What the files of storage/ share. LMDB's types go no further than this header. */
-#ifndef GALLEY_STORAGE_PRIVATE_H
-#define GALLEY_STORAGE_PRIVATE_H
+/* What the files of storage/engine/ share. LMDB's types go no further than this header. */
+#ifndef GALLEY_ENGINE_PRIVATE_H
+#define GALLEY_ENGINE_PRIVATE_H
 
-#include "base/buf.h"
 #include "base/lock.h"
-#include "storage/arena.h"
+#include "storage/engine/arena.h"
 #include "storage/store.h"
 
 #include <lmdb.h>
@@ -44,6 +43,7 @@ struct txn {
     bool writing;
     bool touched;     /* something was written, or failed inside LMDB: undo it to go on */
     unsigned cursors; /* open ones */
+    unsigned writes;  /* so many puts and deletes */
     unsigned pages;   /* written, as estimated */
     struct action_list actions;
 };
@@ -105,7 +105,6 @@ struct store {
     char *table_names[TABLE_SLOTS]; /* by handle, NULL where none is */
     struct readers readers;
     struct writer writer;
-    struct buf scratch; /* for the writer thread, to print documents into */
     _Atomic bool read_only;
     char cause[160]; /* of the latch; written before read_only, never after */
 };
@@ -155,15 +154,5 @@ enum err txn_run(struct txn *txn, store_fn fn, void *arg);
 
 void actions_run(struct action_list *list);  /* empties it */
 void actions_drop(struct action_list *list); /* empties it */
-
-/* txn_put without the copy: *place is where the caller writes `size` bytes at once. With `only_new`
- * ERR_EXISTS, which does not stick, if the key is there. */
-enum err txn_reserve(struct txn *txn, struct table table, struct slice key, size_t size,
-                     bool only_new, uint8_t **place);
-
-/* ---- record.c */
-
-/* record_put of version 1; ERR_EXISTS, which does not stick, if there is one. */
-enum err record_insert(struct txn *txn, struct table table, struct slice key, struct slice payload);
 
 #endif

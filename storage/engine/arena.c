@@ -1,4 +1,4 @@
-#include "storage/arena.h"
+#include "storage/engine/arena.h"
 
 #include "base/mem.h"
 

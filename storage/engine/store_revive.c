@@ -7,7 +7,7 @@
  * stay what they were, since LMDB gives them out in the order of opening. */
 #include "base/log.h"
 #include "base/mem.h"
-#include "storage/storage_private.h"
+#include "storage/engine/engine_private.h"
 
 #include <stdlib.h>
 
