@@ -23,6 +23,7 @@ struct timer {
 };
 
 struct ticker {
+    const char *name;
     pthread_t thread;
     struct lock lock;
     struct lock_cond changed; /* for the thread: a time came forward, or the end */
@@ -81,7 +82,7 @@ static void run(struct ticker *ticker, struct timer *timer, int64_t now_ns)
 static void *tick(void *arg)
 {
     struct ticker *ticker = arg;
-    pthread_setname_np(pthread_self(), "ticker");
+    pthread_setname_np(pthread_self(), ticker->name);
     lock_acquire(&ticker->lock);
     while (!ticker->stopping) {
         struct timer *timer = first_due(ticker);
@@ -97,9 +98,10 @@ static void *tick(void *arg)
     return NULL;
 }
 
-struct ticker *ticker_create(void)
+struct ticker *ticker_create(const char *name)
 {
     struct ticker *ticker = mem_zalloc(sizeof *ticker);
+    ticker->name = name;
     lock_init(&ticker->lock, LOCK_RANK_TICKER);
     lock_cond_init(&ticker->changed);
     lock_cond_init(&ticker->ran);

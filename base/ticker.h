@@ -1,5 +1,7 @@
-/* One thread that calls timers when they are due. A timer's function runs on the ticker thread and
- * must be short: heavy work is handed on. */
+/* One thread that calls timers when they are due. A process has two: "ticker", whose functions are
+ * short and neither block nor commit, so that every timer runs when it is due; and "maintenance",
+ * whose functions may wait for the disk: whatever commits in the background runs there, one after
+ * the other. */
 #ifndef GALLEY_BASE_TICKER_H
 #define GALLEY_BASE_TICKER_H
 
@@ -8,7 +10,8 @@
 struct ticker;
 struct timer;
 
-struct ticker *ticker_create(void);
+/* `name` is the thread's, static, at most 15 bytes. */
+struct ticker *ticker_create(const char *name);
 
 /* Stops the thread, waits for a running timer function, frees all timers. */
 void ticker_destroy(struct ticker **ticker);
@@ -23,7 +26,7 @@ struct timer *ticker_add(struct ticker *ticker, timer_fn fn, void *arg, int64_t 
 void timer_wake_in(struct timer *timer, int64_t ms);
 
 /* Ends the timer; once this returns its function neither runs nor will run again.
- * Threads: any but the ticker's. */
+ * Threads: any but its ticker's. */
 void timer_cancel(struct timer *timer);
 
 #endif

@@ -40,7 +40,7 @@ int main(int argc, char **argv)
     struct store *store;
     if (store_open(&options, &store, why, sizeof why))
         fail(why);
-    struct ticker *ticker = ticker_create();
+    struct ticker *ticker = ticker_create("ticker");
     struct queues_options queues = {.store = store, .ticker = ticker, .clock = &clock_system};
     struct fill fill = {.left = strtol(argv[2], NULL, 10)};
     struct queue_options mail = {.name = "mail"};

@@ -266,7 +266,7 @@ static enum err open_gateway(struct galley *galley, char *why, size_t why_size)
     if (err)
         return err;
     galley->gateway_timer =
-        ticker_add(galley->ticker, sweep_gateway, galley->gateway, GATEWAY_SWEEP_MS);
+        ticker_add(galley->maintenance, sweep_gateway, galley->gateway, GATEWAY_SWEEP_MS);
     galley->refused_timer =
         ticker_add(galley->ticker, tell_refused, galley->gateway, TELL_REFUSED_MS);
     return ERR_OK;
@@ -382,6 +382,7 @@ static void undo(struct galley *galley, size_t taken)
         if (steps[taken].stop)
             steps[taken].stop(galley);
     }
+    ticker_destroy(&galley->maintenance);
     ticker_destroy(&galley->ticker);
     config_destroy(&galley->reloaded);
     lock_release(&galley->reload_lock);
@@ -402,7 +403,8 @@ enum err galley_start(const struct config_source *source, const struct config *c
     lock_init(&galley->reload_lock, LOCK_RANK_RELOAD);
     reload_settings(galley, config);
     galley->started_ms = clock_wall_ms(&clock_system);
-    galley->ticker = ticker_create();
+    galley->ticker = ticker_create("ticker");
+    galley->maintenance = ticker_create("maintenance");
     for (size_t i = 0; i < STEPS; i++) {
         enum err err = steps[i].start(galley, why, why_size);
         if (err) {

@@ -23,7 +23,8 @@ struct galley {
     struct account account;
     char data_dir[4096];
     int data_fd;
-    struct ticker *ticker;
+    struct ticker *ticker;      /* what neither blocks nor commits */
+    struct ticker *maintenance; /* what does */
     struct store *store;
     struct cache *cache;
     struct timer *cache_timer;

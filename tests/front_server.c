@@ -431,7 +431,7 @@ int main(int argc, char **argv)
     pthread_sigmask(SIG_BLOCK, &stop, NULL);
     never = event_create();
     second = event_create();
-    struct ticker *ticker = ticker_create();
+    struct ticker *ticker = ticker_create("ticker");
     struct timer *timer = ticker_add(ticker, tick, NULL, 1000);
     int status = serve(ticker, &stop);
     timer_cancel(timer);

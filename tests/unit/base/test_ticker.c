@@ -52,7 +52,7 @@ static void wait_run(struct probe *probe)
 
 static int setup(void **state)
 {
-    *state = ticker_create();
+    *state = ticker_create("ticker");
     return 0;
 }
 

@@ -45,7 +45,7 @@ static inline void fixture_open(struct fixture *f)
     assert_int_equal(store_table(f->store, "jobs", &f->jobs), ERR_OK);
     assert_int_equal(store_table(f->store, "job_states", &f->states), ERR_OK);
     assert_int_equal(store_table(f->store, "job_index", &f->index), ERR_OK);
-    f->ticker = ticker_create();
+    f->ticker = ticker_create("ticker");
     f->options.store = f->store;
     f->options.ticker = f->ticker;
     f->options.clock = &f->clock.clock;

@@ -16,7 +16,7 @@ static int setup(void **state)
 {
     struct stage *s = mem_zalloc(sizeof *s);
     s->f = fixture_create();
-    s->ticker = ticker_create();
+    s->ticker = ticker_create("ticker");
     log_open(&(struct log_options){.path = "/dev/null", .level = LOG_OFF});
     *state = s;
     return 0;
