@@ -40,22 +40,38 @@ static enum err damaged(struct txn *txn, struct table table, struct slice key, c
     return txn_fail(txn, ERR_DAMAGED);
 }
 
-enum err record_decode(struct txn *txn, struct table table, struct slice key, struct slice value,
-                       struct record *out)
+/* What is wrong with the record, NULL if nothing is. */
+static const char *fault_of(struct slice key, struct slice value)
 {
     static const uint8_t start[AT_CHECKSUM] = {RECORD_FORMAT};
     const uint8_t *record = (const uint8_t *)value.ptr;
+    if (value.len < HEADER_SIZE)
+        return "it is too short";
+    if (memcmp(record, start, sizeof start) != 0)
+        return "its format is unknown";
+    if (load_u64(record + AT_CHECKSUM) != checksum(key, record, value.len))
+        return "its checksum is wrong";
+    return NULL;
+}
+
+static struct record record_of(struct slice value)
+{
+    return (struct record){
+        .payload = slice_of(value.ptr + HEADER_SIZE, value.len - HEADER_SIZE),
+        .version = load_u64((const uint8_t *)value.ptr + AT_VERSION),
+    };
+}
+
+enum err record_decode(struct txn *txn, struct table table, struct slice key, struct slice value,
+                       struct record *out)
+{
     *out = (struct record){0};
     if (txn_error(txn) != ERR_OK)
         return txn_error(txn);
-    if (value.len < HEADER_SIZE)
-        return damaged(txn, table, key, "it is too short");
-    if (memcmp(record, start, sizeof start) != 0)
-        return damaged(txn, table, key, "its format is unknown");
-    if (load_u64(record + AT_CHECKSUM) != checksum(key, record, value.len))
-        return damaged(txn, table, key, "its checksum is wrong");
-    out->payload = slice_of(record + HEADER_SIZE, value.len - HEADER_SIZE);
-    out->version = load_u64(record + AT_VERSION);
+    const char *fault = fault_of(key, value);
+    if (fault)
+        return damaged(txn, table, key, fault);
+    *out = record_of(value);
     return ERR_OK;
 }
 
@@ -65,6 +81,19 @@ enum err record_get(struct txn *txn, struct table table, struct slice key, struc
     struct slice value;
     enum err err = txn_get(txn, table, key, &value);
     return err == ERR_OK ? record_decode(txn, table, key, value, out) : err;
+}
+
+enum err record_try(struct txn *txn, struct table table, struct slice key, struct record *out)
+{
+    *out = (struct record){0};
+    struct slice value;
+    enum err err = txn_get(txn, table, key, &value);
+    if (err != ERR_OK)
+        return err;
+    if (fault_of(key, value))
+        return ERR_DAMAGED;
+    *out = record_of(value);
+    return ERR_OK;
 }
 
 static enum err write_record(struct txn *txn, struct table table, struct slice key,

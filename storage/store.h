@@ -115,6 +115,8 @@ enum err cursor_seek(struct cursor *cursor, struct slice key);
 enum err cursor_seek_before(struct cursor *cursor, struct slice key);
 enum err cursor_next(struct cursor *cursor);
 enum err cursor_prev(struct cursor *cursor);
+/* Deletes what the cursor stands on, wherever a search for its key would end; seek again. */
+enum err cursor_del(struct cursor *cursor);
 
 /* ---- Records: a value with a format number, a version and a checksum over key and payload
  * (docs/format.md). A wrong checksum is ERR_DAMAGED, logged with the record's table and key,
@@ -126,6 +128,9 @@ struct record {
 };
 
 enum err record_get(struct txn *txn, struct table table, struct slice key, struct record *out);
+/* record_get for those who can go on without the record: ERR_DAMAGED neither sticks nor is logged.
+ * txn_get has the bytes as they are. */
+enum err record_try(struct txn *txn, struct table table, struct slice key, struct record *out);
 enum err record_put(struct txn *txn, struct table table, struct slice key, uint64_t version,
                     struct slice payload);
 /* record_put of version 1; ERR_EXISTS, which does not stick, if there is one. */

@@ -234,3 +234,12 @@ enum err cursor_prev(struct cursor *cursor)
 {
     return move(cursor, MDB_PREV, nothing);
 }
+
+enum err cursor_del(struct cursor *cursor)
+{
+    enum err err = count_write(cursor->txn, cursor->key, 0);
+    if (err != ERR_OK)
+        return err;
+    cursor->txn->touched = true;
+    return err_of(cursor->txn, mdb_cursor_del(cursor->impl, 0), "deleting");
+}

@@ -106,6 +106,26 @@ static enum err decode_spoiled(struct txn *txn, void *arg)
     return err;
 }
 
+static enum err try_spoiled(struct txn *txn, void *arg)
+{
+    struct access *a = arg;
+    struct key key = key_of("k");
+    assert_int_equal(txn_put(txn, a->f->table, key_slice(&key), slice_str("no record")), ERR_OK);
+    struct record record;
+    assert_int_equal(record_try(txn, a->f->table, key_slice(&key), &record), ERR_DAMAGED);
+    assert_null(record.payload.ptr);
+    assert_int_equal(txn_error(txn), ERR_OK);
+    return record_put(txn, a->f->table, key_slice(&key), a->version, a->payload);
+}
+
+static void test_damage_that_was_tried_does_not_end_the_transaction(void **state)
+{
+    struct fixture *f = *state;
+    struct access access = {.f = f, .payload = slice_str(PAYLOAD), .version = 1};
+    assert_int_equal(store_write(f->store, try_spoiled, &access), ERR_OK);
+    assert_int_equal(store_read(f->store, get_record, &access), ERR_OK);
+}
+
 static void test_record_with_any_bit_flipped_is_corrupt(void **state)
 {
     struct fixture *f = *state;
@@ -186,6 +206,7 @@ int main(void)
         TEST(test_record_that_is_missing_is_not_found),
         TEST(test_record_above_the_limit_is_refused),
         TEST(test_record_with_any_bit_flipped_is_corrupt),
+        TEST(test_damage_that_was_tried_does_not_end_the_transaction),
         TEST(test_record_under_another_key_is_corrupt),
         TEST(test_record_shorter_than_its_header_is_corrupt),
         TEST(test_record_flipped_on_disk_is_corrupt_and_its_neighbours_are_not),

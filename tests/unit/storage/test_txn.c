@@ -216,6 +216,31 @@ static void test_cursor_finds_nothing_in_an_empty_table(void **state)
     assert_int_equal(store_read(f->store, walk_nothing, f), ERR_OK);
 }
 
+static enum err delete_second(struct txn *txn, void *arg)
+{
+    struct fixture *f = arg;
+    struct cursor c;
+    cursor_open(&c, txn, f->table);
+    assert_int_equal(cursor_seek(&c, slice_str("b")), ERR_OK);
+    assert_int_equal(cursor_del(&c), ERR_OK);
+    assert_int_equal(cursor_seek(&c, slice_str("b")), ERR_OK);
+    assert_true(slice_is(c.key, "c"));
+    cursor_close(&c);
+    return ERR_OK;
+}
+
+static void test_cursor_deletes_what_it_stands_on(void **state)
+{
+    struct fixture *f = *state;
+    put(f, "a", "1");
+    put(f, "b", "2");
+    put(f, "c", "3");
+    assert_int_equal(store_write(f->store, delete_second, f), ERR_OK);
+    assert_value(f, "a", "1");
+    assert_absent(f, "b");
+    assert_value(f, "c", "3");
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -231,6 +256,7 @@ int main(void)
         TEST(test_txn_that_writes_too_many_pages_is_refused),
         TEST(test_cursor_walks_both_ways),
         TEST(test_cursor_finds_nothing_in_an_empty_table),
+        TEST(test_cursor_deletes_what_it_stands_on),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     log_close();
