@@ -114,6 +114,36 @@ void log_write(enum log_level level, const char *component, const char *format, 
     submit(&line);
 }
 
+static void write_last(int fd, struct slice text)
+{
+    while (text.len > 0) {
+        ssize_t done = write(fd, text.ptr, text.len);
+        if (done <= 0)
+            return;
+        text = slice_of(text.ptr + done, text.len - (size_t)done);
+    }
+}
+
+void log_last_words(const char *component, struct slice message)
+{
+    static char memory[4096];
+    bool open = logger.ring.bytes;
+    int fd = open ? logger.sink.fd : STDERR_FILENO;
+    struct log_style style;
+    log_style_init(&style, LOG_AUTO, fd);
+    style.text = open ? logger.style.text : style.text;
+    struct log_line line = {.facts = {.wall_ms = clock_wall_ms(&clock_system),
+                                      .component = component,
+                                      .level = LOG_ERROR}};
+    line.texts[LOG_MESSAGE] =
+        slice_of(message.ptr, message.len < LOG_MESSAGE_MAX ? message.len : LOG_MESSAGE_MAX);
+    struct buf out = {memory, 0, sizeof memory}; /* six bytes for each of the message fit in */
+    log_format_line(&out, &style, &line);
+    write_last(fd, buf_slice(&out));
+    if (fd != STDERR_FILENO)
+        write_last(STDERR_FILENO, buf_slice(&out));
+}
+
 static struct slice cut(struct slice s)
 {
     return slice_of(s.ptr, s.len < LOG_TEXT_MAX ? s.len : LOG_TEXT_MAX);

@@ -41,6 +41,11 @@ void log_close(void);
 void log_write(enum log_level level, const char *component, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
+/* For a signal handler that is about to end the process: writes the line at once, whatever the
+ * level is, without locks or the heap's memory; to standard error too if the log goes elsewhere.
+ * Lines that are in the ring may be lost. */
+void log_last_words(const char *component, struct slice message);
+
 /* True if lines of this level are kept: lets callers skip expensive arguments. */
 bool log_wants(enum log_level level);
 

@@ -105,6 +105,8 @@ struct store {
     char *table_names[TABLE_SLOTS]; /* by handle, NULL where none is */
     struct readers readers;
     struct writer writer;
+    char path[4096];       /* of data.mdb */
+    _Atomic bool latching; /* whose turn it is to write the cause */
     _Atomic bool read_only;
     char cause[160]; /* of the latch; written before read_only, never after */
 };
@@ -114,13 +116,26 @@ struct store {
 /* Opens store->env. Returns what LMDB said; store->env may be left to close then, or NULL. */
 int store_env_open(struct store *store, const char *dir, size_t map_bytes, unsigned flags);
 
-/* No more writes until a restart. Keeps and logs the cause. Threads: writer, between
- * transactions. */
-void store_latch(struct store *store, const char *step, int rc);
+/* No more writes until a restart. Keeps and logs the cause, if it is the first; `format` makes half
+ * a sentence. Threads: any. */
+void store_latch(struct store *store, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
 
-/* What an LMDB or errno code is to our callers; those that need one are logged here. */
-enum err store_err(int rc, const char *step);
+/* What an LMDB or errno code is to our callers; those that need one are logged here. Damage of the
+ * structure latches: nobody knows what else it has taken, and what is committed onto it may not be
+ * found again. Threads: any. */
+enum err store_err(struct store *store, int rc, const char *step);
 bool store_is_full(int rc); /* the map, the transaction or the disk */
+
+/* ---- store_fault.c */
+
+/* From now on an assertion of LMDB and a fault in the map end the process with a line that names
+ * the file. Once for each environment that is opened. Threads: main, writer. */
+void store_fault_watch(struct store *store);
+void store_fault_forget(const struct store *store);
+
+/* What the calling thread works in, for a fault outside the map; NULL: none. */
+void store_fault_inside(const struct store *store);
 
 /* ---- store_revive.c */
 

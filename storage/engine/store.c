@@ -24,14 +24,16 @@
 
 /* ---- Errors. */
 
-void store_latch(struct store *store, const char *step, int rc)
+void store_latch(struct store *store, const char *format, ...)
 {
-    if (atomic_load(&store->read_only))
+    if (atomic_exchange(&store->latching, true))
         return;
-    snprintf(store->cause, sizeof store->cause, "%s failed: %s", step, mdb_strerror(rc));
+    va_list args;
+    va_start(args, format);
+    vsnprintf(store->cause, sizeof store->cause, format, args);
+    va_end(args);
     atomic_store(&store->read_only, true);
     log_write(LOG_ERROR, "store", "The store is read-only until a restart: %s.", store->cause);
-    store_revive(store);
 }
 
 bool store_is_full(int rc)
@@ -39,15 +41,34 @@ bool store_is_full(int rc)
     return rc == MDB_MAP_FULL || rc == MDB_TXN_FULL || rc == ENOSPC || rc == EDQUOT || rc == EFBIG;
 }
 
-enum err store_err(int rc, const char *step)
+/* Of the file's structure, as opposed to a record that fails its checksum. MDB_BAD_TXN is what LMDB
+ * says to all that follows an error inside it. */
+static bool is_structural(int rc)
+{
+    switch (rc) {
+    case MDB_BAD_TXN:
+    case MDB_CORRUPTED:
+    case MDB_CURSOR_FULL:
+    case MDB_INCOMPATIBLE:
+    case MDB_INVALID:
+    case MDB_PAGE_NOTFOUND:
+    case EIO:
+        return true;
+    default:
+        return false;
+    }
+}
+
+enum err store_err(struct store *store, int rc, const char *step)
 {
     if (store_is_full(rc))
         return ERR_STORE_FULL;
     if (rc == MDB_PANIC)
         return ERR_READ_ONLY;
+    if (is_structural(rc))
+        store_latch(store, "%s failed: %s", step, mdb_strerror(rc));
     log_write(LOG_ERROR, "store", "%s failed: %s.", step, mdb_strerror(rc));
-    bool damaged = rc == MDB_CORRUPTED || rc == MDB_PAGE_NOTFOUND;
-    return damaged ? ERR_DAMAGED : ERR_INTERNAL;
+    return is_structural(rc) ? ERR_DAMAGED : ERR_INTERNAL;
 }
 
 /* Where store_open says why it failed. */
@@ -173,6 +194,8 @@ int store_env_open(struct store *store, const char *dir, size_t map_bytes, unsig
         rc = mdb_env_set_maxreaders(store->env, READERS_MAX + 1);
     if (rc == 0)
         rc = mdb_env_open(store->env, dir, MDB_NOTLS | MDB_NORDAHEAD | flags, 0600);
+    if (rc == 0)
+        store_fault_watch(store);
     return rc;
 }
 
@@ -228,7 +251,7 @@ enum err store_table(struct store *store, const char *name, struct table *out)
         mdb_txn_abort(mdb);
     else if (rc == 0)
         rc = mdb_txn_commit(mdb);
-    return rc == 0 ? ERR_OK : store_err(rc, "opening a table");
+    return rc == 0 ? ERR_OK : store_err(store, rc, "opening a table");
 }
 
 const char *store_table_name(const struct store *store, struct table table)
@@ -277,7 +300,7 @@ static enum err open_meta_in(struct store *store, MDB_txn *mdb, json_int_t *form
     if (rc == 0)
         rc = open_table(store, mdb, "meta", &store->meta);
     if (rc != 0)
-        return store_err(rc, "opening the table meta");
+        return store_err(store, rc, "opening the table meta");
     bool fresh = tables.ms_entries == 0;
     struct txn txn;
     txn_begin(&txn, store, mdb, &store->writer.arena);
@@ -316,6 +339,7 @@ static struct store *store_create(const struct store_options *options)
     struct store *store = mem_zalloc(sizeof *store);
     store->clock = options->clock;
     store->lock_fd = -1;
+    snprintf(store->path, sizeof store->path, "%s/data.mdb", options->dir);
     readers_init(&store->readers);
     writer_init(&store->writer, options->batch_max);
     return store;
@@ -325,6 +349,7 @@ static void store_destroy(struct store *store)
 {
     writer_release(&store->writer);
     readers_release(&store->readers);
+    store_fault_forget(store);
     mdb_env_close(store->env);
     for (unsigned i = 0; i < TABLE_SLOTS; i++)
         free(store->table_names[i]);
@@ -341,6 +366,7 @@ enum err store_open(const struct store_options *options, struct store **out, cha
     struct store *store = store_create(options);
     *out = NULL;
     enum err err = make_directory(options->dir, &reason);
+    store_fault_inside(store);
     if (err == ERR_OK)
         err = lock_directory(store, options->dir, &reason);
     if (err == ERR_OK)
@@ -349,6 +375,7 @@ enum err store_open(const struct store_options *options, struct store **out, cha
         err = open_meta(store, options->dir, &reason);
     if (err == ERR_OK && !writer_start(store))
         err = refuse(&reason, ERR_INTERNAL, "cannot start a thread");
+    store_fault_inside(NULL);
     if (err == ERR_OK)
         *out = store;
     else

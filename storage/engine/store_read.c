@@ -109,10 +109,11 @@ static int begin_or_renew(struct store *store, struct reader *reader)
 enum err store_read(struct store *store, store_fn fn, void *arg)
 {
     struct reader *reader = reader_acquire(&store->readers);
+    store_fault_inside(store);
     int rc = begin_or_renew(store, reader);
     enum err err;
     if (rc != 0) {
-        err = store_err(rc, "beginning to read");
+        err = store_err(store, rc, "beginning to read");
         goto leave;
     }
     uint64_t reads = atomic_load_explicit(&reader->reads, memory_order_relaxed);
@@ -123,6 +124,7 @@ enum err store_read(struct store *store, store_fn fn, void *arg)
     mdb_txn_reset(reader->mdb);
     arena_reset(&reader->arena);
 leave:
+    store_fault_inside(NULL);
     reader_leave(&store->readers, reader);
     return err;
 }

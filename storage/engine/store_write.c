@@ -154,7 +154,8 @@ static enum err judge_commit(struct store *store, int rc, unsigned pages)
     bool full = store_is_full(rc) || (rc == EIO && disk_is_full(store, pages));
     if (full && !store_is_dead(store))
         return ERR_STORE_FULL;
-    store_latch(store, "committing", rc);
+    store_latch(store, "committing failed: %s", mdb_strerror(rc));
+    store_revive(store);
     return ERR_READ_ONLY;
 }
 
@@ -165,8 +166,16 @@ static enum err begin(struct store *store, MDB_txn **mdb)
     int rc = mdb_txn_begin(store->env, NULL, 0, mdb);
     if (rc == MDB_SUCCESS)
         return ERR_OK;
-    store_latch(store, "beginning a transaction", rc);
+    store_latch(store, "beginning a transaction failed: %s", mdb_strerror(rc));
+    store_revive(store);
     return ERR_READ_ONLY;
+}
+
+/* A closure, or somebody's read, has found the file's structure damaged since the beginning. */
+static int give_up(MDB_txn *mdb)
+{
+    mdb_txn_abort(mdb);
+    return MDB_BAD_TXN;
 }
 
 /* Commits the batch's transaction. Returns what LMDB said; *err is what that means. */
@@ -174,7 +183,7 @@ static int commit(struct store *store, struct write_batch *batch, MDB_txn *mdb, 
 {
     struct writer *writer = &store->writer;
     int64_t begin_ns = clock_mono_ns(store->clock);
-    int rc = mdb_txn_commit(mdb);
+    int rc = atomic_load(&store->read_only) ? give_up(mdb) : mdb_txn_commit(mdb);
     *err = judge_commit(store, rc, batch->pages);
     if (*err != ERR_OK) {
         actions_drop(&batch->actions);
@@ -196,6 +205,8 @@ static bool run_closure(struct store *store, struct write_batch *batch, struct w
     txn_begin(&txn, store, mdb, &store->writer.arena);
     txn.writing = true;
     waiter->result = txn_run(&txn, waiter->fn, waiter->arg);
+    if (waiter->result == ERR_DAMAGED && atomic_load(&store->read_only))
+        waiter->result = ERR_READ_ONLY;
     batch->pages += txn.pages;
     if (waiter->result == ERR_OK) {
         batch->count++;
@@ -358,6 +369,7 @@ static void *writer_main(void *arg)
     struct store *store = arg;
     struct writer *writer = &store->writer;
     pthread_setname_np(pthread_self(), "store");
+    store_fault_inside(store);
     (void)setpriority(PRIO_PROCESS, 0, WRITER_NICE); /* of this thread; EPERM: as all the others */
     while (collect(writer)) {
         struct write_batch batch;

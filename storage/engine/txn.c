@@ -89,7 +89,7 @@ static enum err err_of(struct txn *txn, int rc, const char *step)
     if (rc == MDB_NOTFOUND)
         return ERR_NOT_FOUND;
     txn->touched = true;
-    return txn_fail(txn, store_err(rc, step));
+    return txn_fail(txn, store_err(txn->store, rc, step));
 }
 
 static MDB_val val_of(struct slice s)

@@ -422,7 +422,7 @@ static enum err run_latch(const struct job *job, void *arg, char *why, size_t wh
 {
     struct scene *scene = arg;
     (void)job, (void)why, (void)why_size;
-    store_latch(scene->f->store, "testing", EIO);
+    store_latch(scene->f->store, "testing");
     sem_post(&scene->ran);
     return ERR_OK;
 }
