@@ -36,11 +36,14 @@ void ops_readyz(struct request *request, struct response *response, void *arg)
     struct json_writer w = {.out = &response->body};
     jw_begin(&w, '{');
     jw_key(&w, "status");
-    jw_str(&w, slice_str(cause ? "unavailable" : "ready"));
+    jw_str(&w, slice_str(cause ? "unavailable" : store.damaged > 0 ? "degraded" : "ready"));
     if (cause) {
         jw_key(&w, "cause");
         jw_str(&w, slice_str(cause));
         response_header(response, "Retry-After", slice_str("1"));
+    } else if (store.damaged > 0) { /* all but that is served */
+        jw_key(&w, "damaged");
+        jw_str(&w, slice_str(store.damage));
     }
     jw_end(&w, '}');
     response_json(response, cause ? 503 : 200);
@@ -104,6 +107,8 @@ static void write_store(const struct galley *galley, struct buf *out)
     store_stats(galley->store, &stats);
     write_one(out, "galley_store_bytes", "gauge", "Bytes of the file in use.", stats.used_bytes);
     write_one(out, "galley_store_read_only", "gauge", "1 after a failed commit.", stats.read_only);
+    write_one(out, "galley_store_damaged_total", "counter",
+              "Times that a damaged record or index entry was met.", stats.damaged);
     write_one(out, "galley_store_commits_total", "counter", "Durable commits.", stats.commits);
     write_one(out, "galley_store_writes_total", "counter", "Write transactions.", stats.writes);
     write_histogram(out, "galley_store_commit_seconds", "Time of a commit, its fsync included.",

@@ -1,6 +1,5 @@
 /* Records: what protects a value on disk. The layout is in docs/format.md. */
 #include "base/hash.h"
-#include "base/log.h"
 #include "storage/key.h"
 #include "storage/store.h"
 
@@ -34,10 +33,11 @@ static enum err damaged(struct txn *txn, struct table table, struct slice key, c
 {
     struct buf text = BUF_INIT;
     key_print(&text, key);
-    log_write(LOG_ERROR, "store", "The record %.*s of the table %s is damaged: %s.",
-              SLICE_ARG(buf_slice(&text)), store_table_name(txn_store(txn), table), how);
+    enum err err =
+        txn_damaged(txn, "the record %.*s of the table %s, %s", SLICE_ARG(buf_slice(&text)),
+                    store_table_name(txn_store(txn), table), how);
     buf_release(&text);
-    return txn_fail(txn, ERR_DAMAGED);
+    return err;
 }
 
 /* What is wrong with the record, NULL if nothing is. */

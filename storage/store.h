@@ -19,9 +19,10 @@
 #include "base/metrics.h"
 #include "base/slice.h"
 
-#define STORE_KEY_MAX    511         /* bytes */
-#define STORE_VALUE_MAX  (16u << 20) /* bytes, a record's payload */
-#define STORE_TABLES_MAX 16
+#define STORE_KEY_MAX     511         /* bytes */
+#define STORE_VALUE_MAX   (16u << 20) /* bytes, a record's payload */
+#define STORE_TABLES_MAX  32
+#define STORE_DAMAGE_SIZE 240
 
 struct store;
 struct txn;
@@ -72,6 +73,11 @@ enum err store_write(struct store *store, store_fn fn, void *arg);
  * failure, and does not stick. */
 enum err txn_error(const struct txn *txn);
 enum err txn_fail(struct txn *txn, enum err err); /* sets it, unless one is set; returns it */
+
+/* Something stored is not as it was written: counted, shown in store_stats, logged unless it is the
+ * same as the last time; sets and returns ERR_DAMAGED. `format` makes a clause that names it. */
+enum err txn_damaged(struct txn *txn, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
 
 struct store *txn_store(const struct txn *txn);
 int64_t txn_now_ms(const struct txn *txn); /* wall time, the same within one transaction */
@@ -145,8 +151,10 @@ struct store_stats {
     uint64_t used_bytes; /* of the file, in pages that hold data */
     uint64_t map_bytes;  /* what it may grow to */
     uint64_t commits, writes, writes_failed, reads;
-    bool read_only;    /* latched */
-    const char *cause; /* of the latch, "" before; static or for the store's life */
+    bool read_only;                 /* latched */
+    const char *cause;              /* of the latch, "" before; static or for the store's life */
+    uint64_t damaged;               /* how often something damaged was met since the start */
+    char damage[STORE_DAMAGE_SIZE]; /* the last such, "" if none */
 };
 
 /* Threads: any. */

@@ -4,6 +4,7 @@
 
 #include "base/lock.h"
 #include "storage/engine/arena.h"
+#include "storage/engine/engine.h"
 #include "storage/store.h"
 
 #include <lmdb.h>
@@ -97,14 +98,21 @@ struct writer {
     struct histogram *commit_ns, *batch_sizes;
 };
 
+/* Records and entries that were found damaged. */
+struct damage_notes {
+    struct lock lock;
+    uint64_t count;
+    char last[STORE_DAMAGE_SIZE];
+};
+
 struct store {
     const struct clock *clock;
     int lock_fd;
-    MDB_env *env; /* NULL only after store_revive has failed */
-    struct table meta;
+    MDB_env *env;                   /* NULL only after store_revive has failed */
     char *table_names[TABLE_SLOTS]; /* by handle, NULL where none is */
     struct readers readers;
     struct writer writer;
+    struct damage_notes damage;
     char path[4096];       /* of data.mdb */
     _Atomic bool latching; /* whose turn it is to write the cause */
     _Atomic bool read_only;

@@ -1,11 +1,9 @@
 /* Opening, closing, tables, the latch, figures. */
-#include "storage/store.h"
+#include "storage/engine/engine.h"
 
-#include "base/json.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "storage/engine/engine_private.h"
-#include "storage/key.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -18,9 +16,6 @@
 #include <unistd.h>
 
 #define MAP_SIZE_DEFAULT (UINT64_C(64) << 30)
-
-/* Of the whole directory; docs/format.md says when it is counted up. */
-#define STORE_FORMAT 1
 
 /* ---- Errors. */
 
@@ -215,18 +210,6 @@ static enum err open_env(struct store *store, const struct store_options *option
 
 /* ---- Tables. */
 
-static int open_table(struct store *store, MDB_txn *mdb, const char *name, struct table *out)
-{
-    MDB_dbi handle;
-    int rc = mdb_dbi_open(mdb, name, MDB_CREATE, &handle);
-    if (rc != 0)
-        return rc;
-    assert(handle < TABLE_SLOTS);
-    store->table_names[handle] = mem_strdup(name);
-    out->handle = handle;
-    return 0;
-}
-
 /* Opening it again would give another string to its name, which others may be reading. */
 static bool is_open(const struct store *store, const char *name, struct table *out)
 {
@@ -239,97 +222,93 @@ static bool is_open(const struct store *store, const char *name, struct table *o
     return false;
 }
 
-enum err store_table(struct store *store, const char *name, struct table *out)
+bool engine_is_new(struct store *store)
 {
-    if (is_open(store, name, out))
+    MDB_stat tables;
+    return mdb_env_stat(store->env, &tables) == 0 && tables.ms_entries == 0;
+}
+
+/* Opens the tables that are not open yet; handles are the environment's only after the commit. */
+static int open_all(struct store *store, MDB_txn *mdb, const char *const names[], unsigned count,
+                    struct table out[])
+{
+    int rc = 0;
+    for (unsigned i = 0; i < count && rc == 0; i++) {
+        if (!is_open(store, names[i], &out[i]))
+            rc = mdb_dbi_open(mdb, names[i], MDB_CREATE, &out[i].handle);
+    }
+    return rc;
+}
+
+static void keep_names(struct store *store, const char *const names[], unsigned count,
+                       const struct table tables[])
+{
+    for (unsigned i = 0; i < count; i++) {
+        assert(tables[i].handle < TABLE_SLOTS);
+        if (!store->table_names[tables[i].handle])
+            store->table_names[tables[i].handle] = mem_strdup(names[i]);
+    }
+}
+
+static enum err run_in(struct store *store, MDB_txn *mdb, store_fn fn, void *arg)
+{
+    if (!fn)
         return ERR_OK;
+    struct txn txn;
+    txn_begin(&txn, store, mdb, &store->writer.arena);
+    txn.writing = true;
+    store_fault_inside(store);
+    enum err err = txn_run(&txn, fn, arg);
+    store_fault_inside(NULL);
+    assert(STAILQ_EMPTY(&txn.actions));
+    return err;
+}
+
+enum err engine_tables(struct store *store, const char *const names[], unsigned count,
+                       struct table out[], store_fn fn, void *arg)
+{
     if (atomic_load(&store->read_only))
         return ERR_READ_ONLY;
     MDB_txn *mdb;
     int rc = mdb_txn_begin(store->env, NULL, 0, &mdb);
-    if (rc == 0 && (rc = open_table(store, mdb, name, out)) != 0)
+    if (rc != 0)
+        return store_err(store, rc, "opening a table");
+    rc = open_all(store, mdb, names, count, out);
+    enum err err = rc == 0 ? run_in(store, mdb, fn, arg) : ERR_OK;
+    if (rc != 0 || err != ERR_OK)
+        mdb_txn_abort(mdb);
+    else
+        rc = mdb_txn_commit(mdb);
+    if (rc != 0)
+        return store_err(store, rc, "opening a table");
+    if (err == ERR_OK)
+        keep_names(store, names, count, out);
+    return err;
+}
+
+enum err store_table(struct store *store, const char *name, struct table *out)
+{
+    return is_open(store, name, out) ? ERR_OK : engine_tables(store, &name, 1, out, NULL, NULL);
+}
+
+enum err engine_drop(struct store *store, struct table *table)
+{
+    MDB_txn *mdb;
+    int rc = mdb_txn_begin(store->env, NULL, 0, &mdb);
+    if (rc == 0 && (rc = mdb_drop(mdb, table->handle, 1)) != 0)
         mdb_txn_abort(mdb);
     else if (rc == 0)
         rc = mdb_txn_commit(mdb);
-    return rc == 0 ? ERR_OK : store_err(store, rc, "opening a table");
+    if (rc != 0)
+        return store_err(store, rc, "dropping a table");
+    free(store->table_names[table->handle]);
+    store->table_names[table->handle] = NULL;
+    return ERR_OK;
 }
 
 const char *store_table_name(const struct store *store, struct table table)
 {
     return store->table_names[table.handle];
-}
-
-/* ---- The format record. */
-
-static void format_key(struct key *key)
-{
-    key_init(key);
-    key_add_string(key, slice_str("format"));
-}
-
-static enum err read_format(struct txn *txn, void *arg)
-{
-    json_int_t *format = arg;
-    struct key key;
-    format_key(&key);
-    struct record record;
-    enum err err = record_get(txn, txn_store(txn)->meta, key_slice(&key), &record);
-    json_t *json;
-    if (err != ERR_OK || (err = json_read_trusted(record.payload, &json)) != ERR_OK)
-        return err;
-    *format = json_int(json, "format", 0);
-    json_decref(json);
-    return ERR_OK;
-}
-
-static enum err write_format(struct txn *txn, void *arg)
-{
-    (void)arg;
-    struct key key;
-    format_key(&key);
-    char text[32];
-    snprintf(text, sizeof text, "{\"format\":%d}", STORE_FORMAT);
-    return record_put(txn, txn_store(txn)->meta, key_slice(&key), 1, slice_str(text));
-}
-
-/* Makes the meta table with its format record in one transaction, or reads the record. */
-static enum err open_meta_in(struct store *store, MDB_txn *mdb, json_int_t *format)
-{
-    MDB_stat tables;
-    int rc = mdb_env_stat(store->env, &tables);
-    if (rc == 0)
-        rc = open_table(store, mdb, "meta", &store->meta);
-    if (rc != 0)
-        return store_err(store, rc, "opening the table meta");
-    bool fresh = tables.ms_entries == 0;
-    struct txn txn;
-    txn_begin(&txn, store, mdb, &store->writer.arena);
-    txn.writing = true;
-    *format = STORE_FORMAT;
-    return txn_run(&txn, fresh ? write_format : read_format, format);
-}
-
-static enum err open_meta(struct store *store, const char *dir, const struct reason *reason)
-{
-    MDB_txn *mdb;
-    int rc = mdb_txn_begin(store->env, NULL, 0, &mdb);
-    if (rc != 0)
-        return refuse_lmdb(reason, rc, dir);
-    json_int_t format;
-    enum err err = open_meta_in(store, mdb, &format);
-    if (err != ERR_OK)
-        mdb_txn_abort(mdb);
-    else if ((rc = mdb_txn_commit(mdb)) != 0)
-        return refuse_lmdb(reason, rc, dir);
-    if (err == ERR_NOT_FOUND || err == ERR_MALFORMED)
-        return refuse(reason, ERR_DAMAGED, "%s/data.mdb is not a Galley database", dir);
-    if (err != ERR_OK)
-        return refuse(reason, err, "cannot read the format of %s/data.mdb: %s", dir,
-                      err == ERR_DAMAGED ? "it is damaged" : err_text(err));
-    if (format != STORE_FORMAT)
-        return refuse(reason, ERR_DAMAGED, "%s/data.mdb has format %lld, this program knows %d",
-                      dir, (long long)format, STORE_FORMAT);
-    return ERR_OK;
 }
 
 /* ---- Open and close. */
@@ -342,6 +321,7 @@ static struct store *store_create(const struct store_options *options)
     snprintf(store->path, sizeof store->path, "%s/data.mdb", options->dir);
     readers_init(&store->readers);
     writer_init(&store->writer, options->batch_max);
+    lock_init(&store->damage.lock, LOCK_RANK_STORE_DAMAGE);
     return store;
 }
 
@@ -353,13 +333,14 @@ static void store_destroy(struct store *store)
     mdb_env_close(store->env);
     for (unsigned i = 0; i < TABLE_SLOTS; i++)
         free(store->table_names[i]);
+    lock_release(&store->damage.lock);
     if (store->lock_fd >= 0)
         close(store->lock_fd);
     free(store);
 }
 
-enum err store_open(const struct store_options *options, struct store **out, char *why,
-                    size_t why_size)
+enum err engine_open(const struct store_options *options, struct store **out, char *why,
+                     size_t why_size)
 {
     assert(options->dir && options->clock);
     const struct reason reason = {why, why_size};
@@ -371,8 +352,6 @@ enum err store_open(const struct store_options *options, struct store **out, cha
         err = lock_directory(store, options->dir, &reason);
     if (err == ERR_OK)
         err = open_env(store, options, &reason);
-    if (err == ERR_OK)
-        err = open_meta(store, options->dir, &reason);
     if (err == ERR_OK && !writer_start(store))
         err = refuse(&reason, ERR_INTERNAL, "cannot start a thread");
     store_fault_inside(NULL);
@@ -390,6 +369,40 @@ void store_close(struct store **store)
     writer_stop(*store);
     store_destroy(*store);
     *store = NULL;
+}
+
+/* ---- Damage. */
+
+/* Who meets the same again and again says it once. */
+static bool note_damage(struct damage_notes *damage, const char *what)
+{
+    lock_acquire(&damage->lock);
+    bool is_new = strcmp(damage->last, what) != 0;
+    if (is_new)
+        snprintf(damage->last, sizeof damage->last, "%s", what);
+    damage->count++;
+    lock_leave(&damage->lock);
+    return is_new;
+}
+
+enum err txn_damaged(struct txn *txn, const char *format, ...)
+{
+    char what[sizeof txn->store->damage.last];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(what, sizeof what, format, args);
+    va_end(args);
+    if (note_damage(&txn->store->damage, what))
+        log_write(LOG_ERROR, "store", "Damaged: %s.", what);
+    return txn_fail(txn, ERR_DAMAGED);
+}
+
+static void read_damage(struct damage_notes *damage, struct store_stats *out)
+{
+    lock_acquire(&damage->lock);
+    out->damaged = damage->count;
+    snprintf(out->damage, sizeof out->damage, "%s", damage->last);
+    lock_leave(&damage->lock);
 }
 
 /* ---- Figures. */
@@ -426,6 +439,7 @@ void store_stats(struct store *store, struct store_stats *out)
     };
     if (out->read_only)
         out->cause = store->cause;
+    read_damage(&store->damage, out);
     store_read(store, read_sizes, out);
 }
 

@@ -155,6 +155,22 @@ static enum err decode_short(struct txn *txn, void *arg)
     return record_decode(txn, f->table, key_slice(&key), slice_of(value.ptr, 19), &record);
 }
 
+static void test_damage_is_counted_and_named(void **state)
+{
+    struct fixture *f = *state;
+    struct access access = {.f = f, .spoil = flip_bit, .where = 200};
+    struct store_stats stats;
+    put_payload(f, slice_str(PAYLOAD), 1);
+    store_stats(f->store, &stats);
+    assert_int_equal(stats.damaged, 0);
+    assert_string_equal(stats.damage, "");
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(store_read(f->store, decode_spoiled, &access), ERR_DAMAGED);
+    store_stats(f->store, &stats);
+    assert_int_equal(stats.damaged, 2);
+    assert_string_equal(stats.damage, "the record k of the table test, its checksum is wrong");
+}
+
 static void test_record_shorter_than_its_header_is_corrupt(void **state)
 {
     struct fixture *f = *state;
@@ -208,6 +224,7 @@ int main(void)
         TEST(test_record_with_any_bit_flipped_is_corrupt),
         TEST(test_damage_that_was_tried_does_not_end_the_transaction),
         TEST(test_record_under_another_key_is_corrupt),
+        TEST(test_damage_is_counted_and_named),
         TEST(test_record_shorter_than_its_header_is_corrupt),
         TEST(test_record_flipped_on_disk_is_corrupt_and_its_neighbours_are_not),
     };
