@@ -160,6 +160,8 @@ static void write_front(const struct galley *galley, struct buf *out)
     write_one(out, "galley_workers", "gauge", "Worker threads.", stats.workers);
     write_one(out, "galley_workers_busy", "gauge", "Worker threads that serve a request.",
               stats.busy);
+    write_one(out, "galley_requests_awaiting_commit", "gauge",
+              "Requests whose answer waits for a commit; no thread does.", stats.awaited);
     write_one(out, "galley_connections", "gauge", "Open connections.", stats.connections);
     write_one(out, "galley_connections_evicted_total", "counter",
               "Connections closed to make room for others.", stats.evicted);

@@ -19,6 +19,8 @@
 #include "base/metrics.h"
 #include "base/slice.h"
 
+#include <sys/queue.h>
+
 #define STORE_KEY_MAX     511         /* bytes */
 #define STORE_VALUE_MAX   (16u << 20) /* bytes, a record's payload */
 #define STORE_TABLES_MAX  32
@@ -67,6 +69,22 @@ enum err store_read(struct store *store, store_fn fn, void *arg);
  * ERR_STORE_FULL (map or disk), ERR_READ_ONLY (latched), ERR_DRAINING (closing). Threads: any but
  * the writer. */
 enum err store_write(struct store *store, store_fn fn, void *arg);
+
+/* A write that nobody waits for: the caller's memory, not touched from store_submit until done(),
+ * which the writer thread calls once the result stands, durable if it is ERR_OK. done() must not
+ * block and not write. */
+struct pending_write {
+    store_fn fn;
+    void *arg;
+    void (*done)(struct pending_write *write);
+    enum err result;
+    /* The store's own. */
+    STAILQ_ENTRY(pending_write) link;
+};
+
+/* As store_write without the wait. On any other result than ERR_OK it was not taken, and done() is
+ * not called. Threads: any but the writer. */
+enum err store_submit(struct store *store, struct pending_write *write);
 
 /* Sticky errors: after the first failure every later step on this transaction does nothing and
  * returns that same error, and the transaction will not commit. ERR_NOT_FOUND is an answer, not a

@@ -8,6 +8,7 @@
  * each answer that the front gave itself, "outcome N" for each that did not arrive.
  *
  * GET /hold      answers when a byte has come on standard input
+ * GET /later     has its answer later, when somebody asks for /resume
  * GET /stream    streams an event, then waits for its end
  * GET /tick      streams the time (Unix ms) each second, to all at once
  * GET /big?size=N, /down?size=N    N bytes: from memory, or made as they go
@@ -22,6 +23,7 @@
 #include "server/front/front.h"
 
 #include <inttypes.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -260,9 +262,37 @@ static void answer_stats(struct request *request, struct response *response)
     struct front_stats stats;
     (void)request;
     front_stats(the_front, &stats);
-    buf_printf(&response->body, "{\"queued\":%u,\"feeds\":%u,\"connections\":%u}", stats.queued,
-               stats.feeds, stats.connections);
+    buf_printf(&response->body, "{\"queued\":%u,\"feeds\":%u,\"connections\":%u,\"awaited\":%u}",
+               stats.queued, stats.feeds, stats.connections, stats.awaited);
     response_json(response, 200);
+}
+
+static struct request *later[64];
+static unsigned later_count;
+static pthread_mutex_t later_lock = PTHREAD_MUTEX_INITIALIZER;
+
+static void answer_later(struct request *request, struct response *response)
+{
+    if (request->awaited) {
+        request->awaited = NULL;
+        answer_small(request, response);
+        return;
+    }
+    request->awaited = later;
+    request_await(request);
+    pthread_mutex_lock(&later_lock);
+    later[later_count++ % 64] = request;
+    pthread_mutex_unlock(&later_lock);
+}
+
+static void answer_resume(struct request *request, struct response *response)
+{
+    (void)request;
+    pthread_mutex_lock(&later_lock);
+    while (later_count > 0)
+        request_resume(later[--later_count]);
+    pthread_mutex_unlock(&later_lock);
+    response->status = 204;
 }
 
 static void answer_none(struct request *request, struct response *response)
@@ -279,12 +309,14 @@ static void answer_unauthenticated(struct request *request, struct response *res
 static const struct {
     const char *path;
     void (*answer)(struct request *request, struct response *response);
-} answers[] = {
-    {"/small", answer_small},    {"/hold", answer_hold},   {"/big", answer_big},
-    {"/stream", answer_stream},  {"/none", answer_none},   {"/private", answer_unauthenticated},
-    {"/tick", answer_tick},      {"/down", answer_down},   {"/chunks", answer_chunks},
-    {"/up", answer_up},          {"/ignore", answer_none}, {"/low", answer_small},
-    {"/critical", answer_small}, {"/stats", answer_stats}};
+} answers[] = {{"/later", answer_later},    {"/resume", answer_resume},
+               {"/small", answer_small},    {"/hold", answer_hold},
+               {"/big", answer_big},        {"/stream", answer_stream},
+               {"/none", answer_none},      {"/private", answer_unauthenticated},
+               {"/tick", answer_tick},      {"/down", answer_down},
+               {"/chunks", answer_chunks},  {"/up", answer_up},
+               {"/ignore", answer_none},    {"/low", answer_small},
+               {"/critical", answer_small}, {"/stats", answer_stats}};
 
 /* ---- What the front calls */
 

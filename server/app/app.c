@@ -26,23 +26,30 @@ static enum err run_handler(struct txn *txn, void *arg)
     return err;
 }
 
-static enum err run(struct call *call)
+static void written(struct pending_write *write)
 {
-    const struct app_route *route = call->entry->route;
-    if (route->before) {
-        enum err err = route->before(call);
-        if (err)
-            return err;
-    }
-    switch (route->access) {
-    case APP_PLAIN:
-        return route->handler(call);
-    case APP_READ:
+    struct call *call = write->arg;
+    request_resume(call->request);
+}
+
+/* False: it comes to nothing, for *err. */
+static bool begin_write(struct call *call, enum err *err)
+{
+    call->write = (struct pending_write){.fn = run_handler, .arg = call, .done = written};
+    call->request->awaited = call;
+    request_await(call->request);
+    *err = store_submit(call->app->options.store, &call->write);
+    if (*err == ERR_OK)
+        return true; /* the writer has the call now */
+    request_await_no_more(call->request);
+    return false;
+}
+
+static enum err run_unwritten(struct call *call)
+{
+    if (call->entry->route->access == APP_READ)
         return store_read(call->app->options.store, run_handler, call);
-    case APP_WRITE:
-        return store_write(call->app->options.store, run_handler, call);
-    }
-    return ERR_INTERNAL;
+    return call->entry->route->handler(call);
 }
 
 static void forbid_keeping(const struct call *call)
@@ -51,20 +58,46 @@ static void forbid_keeping(const struct call *call)
         response_header(call->response, "Cache-Control", slice_str("no-store"));
 }
 
+static void end(struct call *call, enum err err)
+{
+    if (err && err != call->failed) /* the handler did not say it itself */
+        response_error(call->response, call->request, err, NULL, NULL, NULL);
+    assert(call->response->status != 0);
+    forbid_keeping(call);
+    call_release(call);
+    free(call);
+}
+
+static struct call *begin(const struct app_entry *entry, struct request *request,
+                          struct response *response)
+{
+    struct call *call = mem_zalloc(sizeof *call);
+    call->app = entry->app;
+    call->request = request;
+    call->response = response;
+    call->state = *entry->state;
+    call->entry = entry;
+    return call;
+}
+
+/* No worker waits for a commit: a writing call is gone through twice. */
 void app_target(struct request *request, struct response *response, void *arg)
 {
     const struct app_entry *entry = arg;
-    struct call call = {.app = entry->app,
-                        .request = request,
-                        .response = response,
-                        .state = *entry->state,
-                        .entry = entry};
-    enum err err = run(&call);
-    if (err && err != call.failed) /* the handler did not say it itself */
-        response_error(response, request, err, NULL, NULL, NULL);
-    assert(response->status != 0);
-    forbid_keeping(&call);
-    call_release(&call);
+    const struct app_route *route = entry->route;
+    struct call *call = request->awaited;
+    request->awaited = NULL;
+    if (call) {
+        end(call, call->write.result);
+        return;
+    }
+    call = begin(entry, request, response);
+    enum err err = route->before ? route->before(call) : ERR_OK;
+    if (!err && route->access == APP_WRITE && begin_write(call, &err))
+        return;
+    if (!err && route->access != APP_WRITE)
+        err = run_unwritten(call);
+    end(call, err);
 }
 
 /* ---- Opening and closing */

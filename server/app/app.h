@@ -19,9 +19,11 @@
 struct app;
 struct app_entry; /* app_private.h */
 
+#define CALL_ROOM 512 /* bytes */
+
 struct call {
     struct app *app;
-    const struct request *request;
+    struct request *request;
     struct response *response;
     struct txn *txn; /* APP_READ, APP_WRITE: the transaction; APP_PLAIN: NULL */
     void *state;     /* what the module's open() made */
@@ -31,7 +33,10 @@ struct call {
     const struct app_entry *entry;
     enum err failed; /* what call_fail has answered */
     bool issued;     /* a token, with call_issue_token */
-    void *memory;    /* call_alloc's, a list */
+    struct pending_write write;
+    void *memory; /* call_alloc's, a list; what is small lies in room[] */
+    size_t used;  /* of it */
+    _Alignas(16) char room[CALL_ROOM];
 };
 
 /* Returns ERR_OK after answering; any other error aborts the transaction and is answered as such,

@@ -143,23 +143,6 @@ static void wait_until_empty(struct front *front, int64_t deadline_ns)
     lock_leave(&front->lock);
 }
 
-/* What it says of a request that another thread serves may be of the next one; it is for the log.
- */
-static void look_at_handlers(struct front *front, struct front_drained *out)
-{
-    int64_t oldest_ns = INT64_MAX;
-    for (unsigned i = 0; i < front->options.workers; i++) {
-        struct worker *worker = &front->workers[i];
-        int64_t since_ns = atomic_load(&worker->serving_since_ns);
-        if (since_ns == 0)
-            continue;
-        out->running++;
-        if (since_ns < oldest_ns)
-            out->oldest_ms = (front_now_ns(front) - since_ns) / 1000000;
-        oldest_ns = since_ns < oldest_ns ? since_ns : oldest_ns;
-    }
-}
-
 /* A client that was served a moment ago may be sending its next request just now, and would lose it
  * if the connection were closed at once. It gets time to do so, and then its last answer. */
 void front_drain(struct front *front, int64_t timeout_ms, struct front_drained *out)
@@ -179,7 +162,7 @@ void front_drain(struct front *front, int64_t timeout_ms, struct front_drained *
     out->cut = table_cut_all(front);
     if (out->cut > 0)
         wait_until_empty(front, clock_mono_ns(&clock_system) + GRACE_NS);
-    look_at_handlers(front, out);
+    table_look_at_handlers(front, out);
 }
 
 void front_close(struct front **front)
@@ -193,6 +176,7 @@ void front_close(struct front **front)
     ready_close(f);
     hub_stop(f->hub);
     transport_close(f);
+    ready_wait_for_awaited(f);
     ready_empty(f);
     destroy(f);
     *front = NULL;
@@ -206,6 +190,7 @@ void front_stats(struct front *front, struct front_stats *out)
         .workers = front->workers_started,
         .workers_max = front->queue.most,
         .connections = front->live,
+        .awaited = front->queue.awaited,
         .queued = front->queue.waiting + front->queue.held_back,
         .feeds = hub_feeds(front->hub),
         .accepted = front->accepted,

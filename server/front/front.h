@@ -99,6 +99,7 @@ void front_close(struct front **front);
 struct front_stats {
     unsigned workers, workers_max; /* threads, and what they may be (without the reserved) */
     unsigned connections, busy;    /* open; requests being served */
+    unsigned awaited;              /* requests whose answer comes later, without a worker */
     unsigned queued;               /* connections that wait for a worker */
     unsigned feeds;
     uint64_t accepted, evicted, refused;

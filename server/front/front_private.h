@@ -66,7 +66,7 @@ TAILQ_HEAD(connections, connection);
 /* What a connection that is ready waits for. */
 enum line {
     LINE_READY,      /* a worker, who reads its head */
-    LINE_CLASSIFIED, /* an ordinary worker: its head has been read */
+    LINE_CLASSIFIED, /* an ordinary worker: its head has been read, or its answer stands */
     LINE_HELD_BACK,  /* that fewer handlers of its client run */
     LINES
 };
@@ -104,6 +104,8 @@ struct service {
     bool patient;          /* the present reader waits for what has not come */
     bool dry;              /* the present reader does not, and nothing more is there */
     bool awaits_body;      /* its handler is called again when more has come */
+    bool in_handler;       /* counted as one of its client's */
+    atomic_int await;      /* await.c */
     uint64_t body_bytes;   /* counted in front->body_bytes */
     uint64_t body_read;    /* from the client */
     int64_t body_since_ns; /* the first pull */
@@ -123,6 +125,15 @@ struct service {
 };
 
 TAILQ_HEAD(services, service);
+
+#define LENT_MAX 16 /* of each kind that a worker keeps for lending */
+
+/* What a worker has to lend. */
+struct lending {
+    struct service *services[LENT_MAX];
+    struct buf ins[LENT_MAX];
+    unsigned service_count, in_count;
+};
 
 struct connection {
     struct front *front;
@@ -171,9 +182,8 @@ struct worker {
     _Atomic uint64_t busy_ns, bytes_in, bytes_out;
     _Atomic int64_t serving_since_ns; /* 0: no handler runs */
     _Atomic(struct connection *) at;  /* or NULL */
-    struct service *service;          /* to lend */
-    struct buf in;                    /* likewise */
-    int64_t date_s;                   /* the second that `date` shows */
+    struct lending lending;
+    int64_t date_s; /* the second that `date` shows */
     char date[CLOCK_HTTP_SIZE];
 };
 
@@ -232,6 +242,9 @@ void table_cut_idle(struct front *front, int64_t since_ns);
 /* Ends all. Returns the number of those that had begun something. */
 unsigned table_cut_all(struct front *front);
 
+/* Counts the handlers that still run, or whose answer is awaited. */
+void table_look_at_handlers(struct front *front, struct front_drained *out);
+
 void table_init(struct front *front);
 void table_release(struct front *front);
 
@@ -282,6 +295,8 @@ struct run_queue {
     atomic_uint waiting;    /* ready and classified */
     _Atomic uint64_t taken; /* so far */
     atomic_uint held_back;
+    atomic_uint awaited;           /* with no worker until they are resumed */
+    struct lock_cond none_awaited; /* once the queue is closed */
 };
 
 void ready_init(struct front *front);
@@ -290,6 +305,11 @@ void ready_release(struct front *front);
 /* Hands connections over, starting a worker if need be. Threads: any. */
 void ready_push(struct connection *c);
 void ready_push_all(struct front *front, struct connections *list); /* empties the list */
+
+/* One that was parked. The last thing that happens to the front if it closes. */
+void ready_push_resumed(struct connection *c);
+/* Of a closed queue: none will come any more. */
+void ready_wait_for_awaited(struct front *front);
 
 /* The next one for this worker; waits. NULL: the front closes. */
 struct connection *ready_take(struct worker *worker);
@@ -355,12 +375,20 @@ enum next {
     NEXT_SEND,    /* the rest of the answer: the hub's */
     NEXT_FEED,    /* the hub's */
     NEXT_LINGER,
+    NEXT_AWAIT,  /* for somebody's request_resume */
     NEXT_HANDED, /* to the queue, already */
     NEXT_CLOSE
 };
 
 /* Serves the connection until somebody else has it. Threads: the worker. */
 void serve_connection(struct worker *worker, struct connection *c);
+
+/* ---- await.c: answers that come later. */
+
+/* Before the handler runs. */
+void await_begin(struct connection *c);
+/* After it has said request_await: the connection is not the caller's any more. */
+void await_park(struct connection *c);
 
 /* Does what `next` says. */
 void serve_next(struct connection *c, enum next next);

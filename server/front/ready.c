@@ -29,12 +29,14 @@ void ready_init(struct front *front)
     queue->running_max = processors > RUNNING_MIN / 2 ? 2 * (unsigned)processors : RUNNING_MIN;
     queue->most = front->options.workers - front->reserved_workers;
     lock_init(&queue->lock, LOCK_RANK_FRONT_QUEUE);
+    lock_cond_init(&queue->none_awaited);
     for (enum line line = 0; line < LINES; line++)
         TAILQ_INIT(&queue->turns[line]);
 }
 
 void ready_release(struct front *front)
 {
+    lock_cond_release(&front->queue.none_awaited);
     lock_release(&front->queue.lock);
 }
 
@@ -215,6 +217,27 @@ void ready_push_classified(struct connection *c)
     hub_wake(front->hub); /* it looks after those that wait */
 }
 
+void ready_push_resumed(struct connection *c)
+{
+    struct front *front = c->front;
+    struct run_queue *queue = &front->queue;
+    c->queued_ns = front_now_ns(front);
+    lock_acquire(&queue->lock);
+    put(queue, LINE_CLASSIFIED, c->peer, c);
+    if (atomic_fetch_sub(&queue->awaited, 1) == 1 && queue->closed)
+        lock_cond_signal(&queue->none_awaited);
+    rouse_and_leave(front, false);
+}
+
+void ready_wait_for_awaited(struct front *front)
+{
+    struct run_queue *queue = &front->queue;
+    lock_acquire(&queue->lock);
+    while (queue->awaited > 0)
+        lock_cond_wait(&queue->none_awaited, &queue->lock);
+    lock_leave(&queue->lock);
+}
+
 static struct connection *take_for(struct run_queue *queue, const struct worker *worker)
 {
     if (worker->reserved)
@@ -338,7 +361,7 @@ void ready_pass_on(struct connection *c)
 /* What matters little is refused after a quarter of the time, if it is known by then. */
 static bool is_overdue(const struct connection *c, int64_t now_ns)
 {
-    if (!c)
+    if (!c || (c->service && c->service->in_handler))
         return false;
     int64_t limit_ns = c->front->options.queue_timeout_ms * 1000000;
     bool known = c->service && c->service->classified;

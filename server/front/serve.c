@@ -44,34 +44,54 @@ static void shrink(struct service *service)
 void service_return(struct connection *c)
 {
     struct service *service = c->service;
+    struct lending *lending = c->worker ? &c->worker->lending : NULL;
     if (!service)
         return;
     c->service = NULL;
     service->head_parsed = service->classified = false;
     shrink(service);
-    if (c->worker && !c->worker->service)
-        c->worker->service = service;
+    if (lending && lending->service_count < LENT_MAX)
+        lending->services[lending->service_count++] = service;
     else
         service_destroy(&service);
 }
 
 static struct service *borrow(struct connection *c)
 {
-    if (!c->service) {
-        c->service = c->worker->service ? c->worker->service : service_create();
-        c->worker->service = NULL;
-    }
+    struct lending *lending = &c->worker->lending;
+    if (!c->service)
+        c->service = lending->service_count > 0 ? lending->services[--lending->service_count]
+                                                : service_create();
     c->service->c = c;
     return c->service;
 }
 
 /* A connection that holds no bytes needs no memory for them. */
-static void swap_buffers(const struct connection *c, struct buf *from, struct buf *to)
+static void borrow_in(struct connection *c)
 {
-    if (c->in.len > 0 || to->data)
+    struct lending *lending = &c->worker->lending;
+    if (!c->in.data && lending->in_count > 0)
+        c->in = lending->ins[--lending->in_count];
+}
+
+static void return_in(struct connection *c)
+{
+    struct lending *lending = &c->worker->lending;
+    if (!c->in.data || c->in.len > 0)
         return;
-    *to = *from;
-    *from = (struct buf)BUF_INIT;
+    if (lending->in_count < LENT_MAX && c->in.cap <= KEEP_MAX)
+        lending->ins[lending->in_count++] = c->in;
+    else
+        buf_release(&c->in);
+    c->in = (struct buf)BUF_INIT;
+}
+
+static void lending_release(struct lending *lending)
+{
+    while (lending->service_count > 0)
+        service_destroy(&lending->services[--lending->service_count]);
+    while (lending->in_count > 0)
+        buf_release(&lending->ins[--lending->in_count]);
 }
 
 /* ---- Reading the head */
@@ -242,13 +262,27 @@ void serve_turned_away(struct connection *c)
     serve_next(c, send_response(c));
 }
 
+/* Its answer has come, and nobody will send it. */
+static void finish_handler(struct connection *c)
+{
+    const struct front_options *options = &c->front->options;
+    struct service *service = c->service;
+    await_begin(c);
+    options->handle(&service->request, &service->response, options->arg);
+    assert(!service->request.awaiting && service->response.status != 0);
+    service->in_handler = false;
+    ready_leave_handler(c);
+}
+
 void serve_abandon(struct connection *c)
 {
     struct service *service = c->service;
-    if (!service->answering) {
+    if (service->in_handler)
+        finish_handler(c);
+    else if (!service->answering)
         answer_error(c, ERR_DRAINING, NULL);
+    if (!service->answering)
         service->sent_bytes = service->head_size = 0;
-    }
     send_finished(c, false);
 }
 
@@ -266,11 +300,11 @@ static void handle(struct connection *c)
     int64_t began_ns = service->request.started_ns;
     connection_enter(c, PHASE_SERVING, began_ns);
     atomic_store_explicit(&worker->serving_since_ns, began_ns, memory_order_relaxed);
+    await_begin(c);
     if (service->head.asterisk)
         answer_asterisk(&service->response);
     else
         options->handle(&service->request, &service->response, options->arg);
-    assert(service->response.status != 0 || service->awaits_body);
     atomic_store_explicit(&worker->serving_since_ns, 0, memory_order_relaxed);
 }
 
@@ -312,6 +346,20 @@ static enum next shed(struct connection *c)
     return refuse(c, ERR_OVERLOADED);
 }
 
+/* While somebody else has the answer, nothing of the response is looked at. */
+static enum next after_handler(struct connection *c)
+{
+    struct service *service = c->service;
+    service->in_handler = service->request.awaiting;
+    if (service->in_handler)
+        return NEXT_AWAIT;
+    ready_leave_handler(c);
+    bool answered = service->response.status != 0;
+    assert(answered || service->awaits_body);
+    service->awaits_body = !answered;
+    return answered ? send_response(c) : NEXT_BODY;
+}
+
 static enum next serve_request(struct connection *c)
 {
     struct worker *worker = c->worker;
@@ -319,18 +367,15 @@ static enum next serve_request(struct connection *c)
         ready_push_classified(c);
         return NEXT_HANDED;
     }
-    if (is_shed(c))
+    if (!c->service->in_handler && is_shed(c))
         return shed(c);
-    if (!ready_enter_handler(c))
+    if (!c->service->in_handler && !ready_enter_handler(c))
         return NEXT_HANDED;
     int64_t began_ns = front_now_ns(c->front);
-    if (!c->service->awaits_body)
+    if (!c->service->in_handler && !c->service->awaits_body)
         body_begin(c);
     handle(c);
-    ready_leave_handler(c);
-    bool answered = c->service->response.status != 0;
-    c->service->awaits_body = !answered;
-    enum next next = answered ? send_response(c) : NEXT_BODY;
+    enum next next = after_handler(c);
     own_add(&worker->busy_ns, (uint64_t)(front_now_ns(c->front) - began_ns));
     return next;
 }
@@ -460,6 +505,9 @@ void serve_next(struct connection *c, enum next next)
         link_end(c);
         hub_wait(hub, c, ERRAND_LINGER);
         break;
+    case NEXT_AWAIT:
+        await_park(c);
+        break;
     case NEXT_HANDED:
         break;
     case NEXT_CLOSE:
@@ -469,12 +517,12 @@ void serve_next(struct connection *c, enum next next)
 }
 
 /* Takes back what the connection need not keep. */
-static void leave(struct worker *worker, struct connection *c, enum next next)
+static void leave(struct connection *c, enum next next)
 {
     if (next == NEXT_WAIT || next == NEXT_CLOSE)
         service_return(c);
-    if (next != NEXT_SEND && next != NEXT_FEED && next != NEXT_BODY)
-        swap_buffers(c, &c->in, &worker->in);
+    if (next != NEXT_SEND && next != NEXT_FEED && next != NEXT_BODY && next != NEXT_AWAIT)
+        return_in(c);
     c->worker = NULL;
     serve_next(c, next);
 }
@@ -491,7 +539,7 @@ void serve_connection(struct worker *worker, struct connection *c)
     c->worker = worker;
     c->waited_ns = front_now_ns(c->front) - c->queued_ns;
     atomic_store(&worker->at, c);
-    swap_buffers(c, &worker->in, &c->in);
+    borrow_in(c);
     enum next next = serve_one(c);
     while (next == NEXT_REQUEST && link_has_input(c) && !ready_is_crowded(c->front)) {
         c->waited_ns = 0;
@@ -502,7 +550,7 @@ void serve_connection(struct worker *worker, struct connection *c)
         next = let_wait(c);
     atomic_store(&worker->at, NULL);
     if (next != NEXT_HANDED)
-        leave(worker, c, next);
+        leave(c, next);
 }
 
 void worker_run(struct front *front)
@@ -515,6 +563,5 @@ void worker_run(struct front *front)
     ready_join(worker);
     while ((c = ready_take(worker)))
         serve_connection(worker, c);
-    service_destroy(&worker->service);
-    buf_release(&worker->in);
+    lending_release(&worker->lending);
 }

@@ -414,6 +414,23 @@ unsigned table_cut_all(struct front *front)
     return count;
 }
 
+/* What it says of a request that another thread serves may be of the next one; it is for the log.
+ */
+void table_look_at_handlers(struct front *front, struct front_drained *out)
+{
+    int64_t now_ns = front_now_ns(front);
+    lock_acquire(&front->lock);
+    for (unsigned i = 0; i < front->touched; i++) {
+        uint64_t word = atomic_load(&front->connections[i].phase);
+        if (phase_of(word) != PHASE_SERVING)
+            continue;
+        int64_t for_ms = (now_ns - since_of(word)) / 1000000;
+        out->running++;
+        out->oldest_ms = for_ms > out->oldest_ms ? for_ms : out->oldest_ms;
+    }
+    lock_leave(&front->lock);
+}
+
 /* ---- Making */
 
 void table_init(struct front *front)

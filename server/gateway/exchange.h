@@ -1,5 +1,5 @@
-/* One request on its way through the stages: what they know in common. Lives on the worker's stack
- * for the time of one gateway_handle; while the body is awaited, on the heap.
+/* One request on its way through the stages: what they know in common. Lives from the first
+ * gateway_handle until the request is answered, also while the body or a commit is awaited.
  *
  * A stage that wants a header on every answer, also on errors and replays, adds it in its _end
  * function: an error answer drops what was in the response before it. */
@@ -35,14 +35,14 @@ struct exchange {
 enum stage_result {
     STAGE_NEXT,
     STAGE_ANSWERED,
-    STAGE_WAIT, /* for the body: this stage runs again when more of it has come */
+    STAGE_WAIT, /* this stage runs again, when more of the body has come or its target resumes */
 };
 typedef enum stage_result (*stage_fn)(struct exchange *exchange);
 
 /* Answers with an error; for stages: return exchange_refuse(...). */
 enum stage_result exchange_refuse(struct exchange *exchange, enum err err, const char *message);
 
-/* Frees one that waited for its body, which will not come. NULL is fine. */
+/* Frees one that waited for its body, which will not come. None is fine. */
 void exchange_forget(struct request *request);
 
 /* The stages, in the order of gateway.c's table. */

@@ -76,58 +76,44 @@ static void clear_findings(struct request *request)
     request->route = NULL;
 }
 
-static void begin(struct gateway *gateway, struct request *request, struct response *response,
-                  struct exchange *out)
+static struct exchange *begin(struct gateway *gateway, struct request *request,
+                              struct response *response)
 {
-    *out = (struct exchange){.gateway = gateway, .request = request, .response = response};
+    struct exchange *exchange = mem_alloc(sizeof *exchange);
+    *exchange = (struct exchange){.gateway = gateway, .request = request, .response = response};
     clear_findings(request);
     request->plan = plan_hold(gateway);
-}
-
-/* It takes no worker to wait for a body. Nothing points at an exchange before its body is there. */
-static void suspend(const struct exchange *exchange)
-{
-    exchange->request->suspended = mem_alloc(sizeof *exchange);
-    *exchange->request->suspended = *exchange;
-}
-
-static void resume(struct request *request, struct exchange *out)
-{
-    *out = *request->suspended;
-    exchange_forget(request);
+    return request->exchange = exchange;
 }
 
 void exchange_forget(struct request *request)
 {
-    free(request->suspended);
-    request->suspended = NULL;
+    json_decref(request->json);
+    request->json = NULL;
+    free(request->exchange);
+    request->exchange = NULL;
 }
 
 static void end(struct exchange *exchange)
 {
     for (size_t i = 0; i < COUNT_OF(closing_stages); i++)
         closing_stages[i](exchange);
-    json_decref(exchange->request->json);
-    exchange->request->json = NULL;
+    exchange_forget(exchange->request);
 }
 
 void gateway_handle(struct gateway *gateway, struct request *request, struct response *response)
 {
-    struct exchange exchange;
-    if (request->suspended)
-        resume(request, &exchange);
-    else
-        begin(gateway, request, response, &exchange);
-    enum stage_result result = stages[exchange.stage](&exchange);
+    struct exchange *exchange = request->exchange;
+    if (!exchange)
+        exchange = begin(gateway, request, response);
+    enum stage_result result = stages[exchange->stage](exchange);
     while (result == STAGE_NEXT) {
-        exchange.stage++;
-        assert(exchange.stage < COUNT_OF(stages)); /* the last one answers */
-        result = stages[exchange.stage](&exchange);
+        exchange->stage++;
+        assert(exchange->stage < COUNT_OF(stages)); /* the last one answers */
+        result = stages[exchange->stage](exchange);
     }
-    if (result == STAGE_WAIT)
-        suspend(&exchange);
-    else
-        end(&exchange);
+    if (result == STAGE_ANSWERED)
+        end(exchange);
 }
 
 enum stage_result exchange_refuse(struct exchange *exchange, enum err err, const char *message)

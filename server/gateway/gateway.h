@@ -36,7 +36,8 @@ void gateway_destroy(struct gateway **gateway);
 
 /* ---- The plan */
 
-/* Where a route leads. Must answer (set response->status). */
+/* Where a route leads. Must answer (set response->status), or await its answer (request_await):
+ * then it is called again. */
 typedef void (*target_fn)(struct request *request, struct response *response, void *arg);
 
 /* Where a route is served and to whom, apart from its token and limit. */
@@ -94,8 +95,9 @@ void gateway_swap(struct gateway *gateway, struct plan *plan);
 
 /* ---- Serving */
 
-/* Serves one request: fills the response, or leaves it unanswered (status 0) when the body is not
- * there yet: then it is to be called again when more has come. gateway_sent has to follow. */
+/* Serves one request: fills the response, or leaves it unanswered when the body is not there yet
+ * (status 0) or the answer comes later (request->awaiting): then it is to be called again.
+ * gateway_sent has to follow. */
 void gateway_handle(struct gateway *gateway, struct request *request, struct response *response);
 
 /* As front.h's trusts and identify: of the present plan's trusted proxies. */

@@ -1,5 +1,5 @@
-/* The set is a hash table of lists; its members live on the stacks of the threads that execute
- * them, so it needs no memory and no bound of its own. */
+/* The set is a hash table of lists; its members live in the exchanges of the requests, so it needs
+ * no memory and no bound of its own. */
 #include "server/gateway/idempotency_private.h"
 
 #include "base/lock.h"

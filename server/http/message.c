@@ -118,6 +118,22 @@ enum err request_body_gather(struct request *request, size_t max, bool *whole)
     return err;
 }
 
+void request_await(struct request *request)
+{
+    assert(request->resume && !request->awaiting);
+    request->awaiting = true;
+}
+
+void request_await_no_more(struct request *request)
+{
+    request->awaiting = false;
+}
+
+void request_resume(struct request *request)
+{
+    request->resume(request);
+}
+
 /* ---- Response */
 
 static void release_borrowed(struct response *response)

@@ -101,9 +101,14 @@ struct request {
     struct principal user;
     json_t *json; /* the parsed and validated body, owned by the exchange, or NULL */
     struct commit_hook before_commit;
-    const struct route *route;  /* NULL until one is found */
-    struct plan *plan;          /* held until the answer was sent; or NULL */
-    struct exchange *suspended; /* waits for the body; or NULL */
+    const struct route *route; /* NULL until one is found */
+    struct plan *plan;         /* held until the answer was sent; or NULL */
+    struct exchange *exchange; /* until it is answered; or NULL */
+
+    /* An answer that comes later: request_await. */
+    void (*resume)(struct request *request); /* the front's */
+    bool awaiting;
+    void *awaited; /* its target's own: what it left for when it is called again; or NULL */
 };
 
 /* Reads on in the body: *got bytes into out[room]; 0: it has ended. Blocks for as long as the
@@ -116,6 +121,15 @@ enum err request_body_read(struct request *request, void *out, size_t room, size
  * the same request, when more has come. ERR_BODY_TOO_LARGE beyond `max`, ERR_OVERLOADED beyond what
  * all bodies together may take, and as request_body_read. */
 enum err request_body_gather(struct request *request, size_t max, bool *whole);
+
+/* Says that the answer comes later. Then the handler may give the request to another thread,
+ * touches neither it nor its response any more, and returns; it is called again, with the same
+ * request, after request_resume, which the other thread calls once as the last thing it does. No
+ * thread is held meanwhile, and the client's going is not noticed. */
+void request_await(struct request *request);
+void request_resume(struct request *request);
+/* It did not come to that: nobody has got the request. */
+void request_await_no_more(struct request *request);
 
 /* The value of the first header of that name (any case), or a NULL slice. */
 struct slice request_header(const struct request *request, const char *name);
@@ -137,7 +151,7 @@ bool request_read_json(const struct request *request, const struct schema *schem
                        struct response *response, json_t **out);
 
 struct response {
-    int status;         /* 0: not answered yet; stays so while the body is awaited */
+    int status;         /* 0: not answered yet; stays so while something is awaited */
     struct buf headers; /* "Name: value\r\n" lines, without those that the front writes itself:
                            Date, Content-Length, Connection, X-Request-Id, security headers */
     struct buf body;

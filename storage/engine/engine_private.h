@@ -65,18 +65,7 @@ struct readers {
     struct lock_cond freed;
 };
 
-/* A store_write that waits for its commit; on the stack of its thread, and not touched after it
- * is done. */
-struct waiter {
-    STAILQ_ENTRY(waiter) link;
-    store_fn fn;
-    void *arg;
-    enum err result;
-    unsigned futex; /* it sleeps on; see waiter_sleep */
-    _Atomic bool done;
-};
-
-STAILQ_HEAD(waiter_list, waiter);
+STAILQ_HEAD(write_list, pending_write);
 
 struct writer {
     pthread_t thread;
@@ -84,12 +73,12 @@ struct writer {
     struct lock lock;
     struct lock_cond arrived;
     /* Under the lock. */
-    struct waiter_list waiting;
+    struct write_list waiting;
     unsigned futex; /* of those in `waiting` */
     bool asleep;
     bool closing;
     /* The writer thread's own. */
-    struct waiter_list backlog; /* taken from `waiting`, not yet in a batch */
+    struct write_list backlog; /* taken from `waiting`, not yet in a batch */
     struct arena arena;
     unsigned cautious;           /* so many batches yet with a child transaction for each closure */
     int64_t full_quiet_until_ns; /* a full store is not logged again before */

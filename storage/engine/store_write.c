@@ -1,9 +1,9 @@
 /* Group commit.
  *
- * DESIGN. A writing thread puts a waiter, which lives on its stack, into a list and sleeps. The
+ * DESIGN. Who writes puts a pending write into a list and sleeps, or is told when it is done. The
  * writer thread takes all that wait and runs a batch of them in one LMDB transaction; commits,
- * which is the one fsync; runs the on-commit actions; and wakes every waiter. What arrives during
- * the fsync is the next batch: the batch grows with the load and nobody waits on purpose.
+ * which is the one fsync; runs the on-commit actions; and tells every one. What arrives during the
+ * fsync is the next batch: the batch grows with the load and nobody waits on purpose.
  *
  * A failing closure leaves no trace. Nearly all that fail do so before they write, so a batch first
  * runs on trust, all closures in the transaction itself. One that fails behind a write spoils it:
@@ -11,7 +11,7 @@
  * they touch, a fifth more work; after a spoiled batch the next few have them from the start, so
  * that nobody can make us do all the work twice by failing often.
  *
- * Waking is one system call for a batch: its waiters sleep on one futex, and those that arrive
+ * Waking is one system call for a batch: those who sleep do so on one futex, and those that arrive
  * meanwhile on another. The two take turns: each is used again only after all who slept on it were
  * woken.
  *
@@ -49,6 +49,13 @@
 
 /* ---- Sleeping and waking. */
 
+/* A thread that sleeps until its write is done; on its stack, and not touched after `over`. */
+struct waiter {
+    struct pending_write write; /* first: it is given away */
+    unsigned futex;             /* to sleep on */
+    _Atomic bool over;
+};
+
 /* Count the batches whose waiters slept on each. No store's own, so that a waiter whose commit is
  * done touches nothing that store_close has freed. Two stores may at most wake each other's in
  * vain. */
@@ -59,36 +66,45 @@ static void waiter_sleep(const struct waiter *waiter)
     _Atomic uint32_t *futex = &finished[waiter->futex];
     for (;;) {
         uint32_t seen = atomic_load(futex);
-        if (atomic_load(&waiter->done))
+        if (atomic_load(&waiter->over))
             return;
         syscall(SYS_futex, futex, FUTEX_WAIT_PRIVATE, seen, NULL, NULL, 0);
     }
 }
 
-/* From `done` on the waiter's memory belongs to its thread again. */
-static void wake_all(const struct waiter_list *list)
+static void end_wait(struct pending_write *write)
 {
-    struct waiter *waiter = STAILQ_FIRST(list);
-    _Atomic uint32_t *futex = &finished[waiter->futex];
-    while (waiter) {
-        struct waiter *next = STAILQ_NEXT(waiter, link);
-        atomic_store(&waiter->done, true);
-        waiter = next;
+    atomic_store(&((struct waiter *)write)->over, true);
+}
+
+/* From done() on its memory is its owner's again. */
+static void end_all(const struct write_list *list, _Atomic uint32_t *futex)
+{
+    bool sleepers = false;
+    for (struct pending_write *write = STAILQ_FIRST(list), *next; write; write = next) {
+        next = STAILQ_NEXT(write, link);
+        sleepers = sleepers || write->done == end_wait;
+        write->done(write);
     }
     atomic_fetch_add(futex, 1);
-    syscall(SYS_futex, futex, FUTEX_WAKE_PRIVATE, INT_MAX, NULL, NULL, 0);
+    if (sleepers)
+        syscall(SYS_futex, futex, FUTEX_WAKE_PRIVATE, INT_MAX, NULL, NULL, 0);
 }
 
 /* ---- The callers' side. */
 
 /* Signals under the lock: once that is left, commit and store_close may overtake us. */
-static enum err enqueue(struct writer *writer, struct waiter *waiter)
+static enum err enqueue(struct store *store, struct pending_write *write, unsigned *futex)
 {
+    struct writer *writer = &store->writer;
+    assert(!pthread_equal(pthread_self(), writer->thread));
+    if (atomic_load(&store->read_only))
+        return ERR_READ_ONLY;
     lock_acquire(&writer->lock);
     enum err err = writer->closing ? ERR_DRAINING : ERR_OK;
-    waiter->futex = writer->futex;
+    *futex = writer->futex;
     if (err == ERR_OK)
-        STAILQ_INSERT_TAIL(&writer->waiting, waiter, link);
+        STAILQ_INSERT_TAIL(&writer->waiting, write, link);
     if (err == ERR_OK && writer->asleep) {
         writer->asleep = false;
         lock_cond_signal(&writer->arrived);
@@ -97,25 +113,28 @@ static enum err enqueue(struct writer *writer, struct waiter *waiter)
     return err;
 }
 
+enum err store_submit(struct store *store, struct pending_write *write)
+{
+    unsigned futex;
+    return enqueue(store, write, &futex);
+}
+
 enum err store_write(struct store *store, store_fn fn, void *arg)
 {
-    assert(!pthread_equal(pthread_self(), store->writer.thread));
-    if (atomic_load(&store->read_only))
-        return ERR_READ_ONLY;
-    struct waiter waiter = {.fn = fn, .arg = arg};
-    enum err err = enqueue(&store->writer, &waiter);
+    struct waiter waiter = {.write = {.fn = fn, .arg = arg, .done = end_wait}};
+    enum err err = enqueue(store, &waiter.write, &waiter.futex);
     if (err != ERR_OK)
         return err;
     blocking_begin();
     waiter_sleep(&waiter);
     blocking_end();
-    return waiter.result;
+    return waiter.write.result;
 }
 
 /* ---- Commits. */
 
 struct write_batch {
-    struct waiter_list waiters;
+    struct write_list writes;
     unsigned count; /* closures that succeeded */
     unsigned pages; /* written so far, as estimated */
     struct action_list actions;
@@ -124,15 +143,15 @@ struct write_batch {
 static void batch_init(struct write_batch *batch)
 {
     *batch = (struct write_batch){0};
-    STAILQ_INIT(&batch->waiters);
+    STAILQ_INIT(&batch->writes);
     STAILQ_INIT(&batch->actions);
 }
 
-static void fail_all(const struct waiter_list *list, enum err err)
+static void fail_all(const struct write_list *list, enum err err)
 {
-    struct waiter *waiter;
-    STAILQ_FOREACH(waiter, list, link)
-        waiter->result = err;
+    struct pending_write *write;
+    STAILQ_FOREACH(write, list, link)
+        write->result = err;
 }
 
 /* LMDB reports a write that was cut short, as one that meets a full disk is, as EIO. Asking the
@@ -198,17 +217,17 @@ static int commit(struct store *store, struct write_batch *batch, MDB_txn *mdb, 
 
 /* Runs one closure in `mdb`; its actions join the batch's if it succeeds and are dropped if not.
  * False if it failed and left something in `mdb` that must not be committed. */
-static bool run_closure(struct store *store, struct write_batch *batch, struct waiter *waiter,
+static bool run_closure(struct store *store, struct write_batch *batch, struct pending_write *write,
                         MDB_txn *mdb)
 {
     struct txn txn;
     txn_begin(&txn, store, mdb, &store->writer.arena);
     txn.writing = true;
-    waiter->result = txn_run(&txn, waiter->fn, waiter->arg);
-    if (waiter->result == ERR_DAMAGED && atomic_load(&store->read_only))
-        waiter->result = ERR_READ_ONLY;
+    write->result = txn_run(&txn, write->fn, write->arg);
+    if (write->result == ERR_DAMAGED && atomic_load(&store->read_only))
+        write->result = ERR_READ_ONLY;
     batch->pages += txn.pages;
-    if (waiter->result == ERR_OK) {
+    if (write->result == ERR_OK) {
         batch->count++;
         STAILQ_CONCAT(&batch->actions, &txn.actions);
         return true;
@@ -219,38 +238,38 @@ static bool run_closure(struct store *store, struct write_batch *batch, struct w
 
 /* run_closure in a child of `parent`. False if the parent cannot go on. */
 static bool run_closure_in_child(struct store *store, struct write_batch *batch,
-                                 struct waiter *waiter, MDB_txn *parent)
+                                 struct pending_write *write, MDB_txn *parent)
 {
     MDB_txn *child;
     if (mdb_txn_begin(store->env, parent, 0, &child) != MDB_SUCCESS)
         return false;
-    run_closure(store, batch, waiter, child);
-    if (waiter->result == ERR_OK)
+    run_closure(store, batch, write, child);
+    if (write->result == ERR_OK)
         return mdb_txn_commit(child) == MDB_SUCCESS;
     mdb_txn_abort(child);
     return true;
 }
 
 /* One closure, one transaction, one commit. */
-static void commit_alone(struct store *store, struct waiter *waiter)
+static void commit_alone(struct store *store, struct pending_write *write)
 {
     struct write_batch batch;
     batch_init(&batch);
     MDB_txn *mdb;
-    waiter->result = begin(store, &mdb);
-    if (waiter->result != ERR_OK)
+    write->result = begin(store, &mdb);
+    if (write->result != ERR_OK)
         return;
-    run_closure(store, &batch, waiter, mdb);
-    if (waiter->result == ERR_OK)
-        commit(store, &batch, mdb, &waiter->result);
+    run_closure(store, &batch, write, mdb);
+    if (write->result == ERR_OK)
+        commit(store, &batch, mdb, &write->result);
     else
         mdb_txn_abort(mdb);
 }
 
 typedef bool (*closure_runner)(struct store *store, struct write_batch *batch,
-                               struct waiter *waiter, MDB_txn *mdb);
+                               struct pending_write *write, MDB_txn *mdb);
 
-/* Moves waiters from the backlog to the batch and runs each, until the batch is large enough.
+/* Moves writes from the backlog to the batch and runs each, until the batch is large enough.
  * False if the transaction cannot go on. */
 static bool fill_batch(struct store *store, struct write_batch *batch, closure_runner run,
                        MDB_txn *mdb)
@@ -258,12 +277,12 @@ static bool fill_batch(struct store *store, struct write_batch *batch, closure_r
     struct writer *writer = &store->writer;
     bool sound = true;
     for (unsigned i = 0; i < writer->batch_max && batch->pages < BATCH_PAGES_MAX && sound; i++) {
-        struct waiter *waiter = STAILQ_FIRST(&writer->backlog);
-        if (!waiter)
+        struct pending_write *write = STAILQ_FIRST(&writer->backlog);
+        if (!write)
             break;
         STAILQ_REMOVE_HEAD(&writer->backlog, link);
-        STAILQ_INSERT_TAIL(&batch->waiters, waiter, link);
-        sound = run(store, batch, waiter, mdb);
+        STAILQ_INSERT_TAIL(&batch->writes, write, link);
+        sound = run(store, batch, write, mdb);
     }
     return sound;
 }
@@ -274,8 +293,8 @@ static bool commit_together(struct store *store, struct write_batch *batch, clos
     MDB_txn *mdb;
     enum err err = begin(store, &mdb);
     if (err != ERR_OK) {
-        STAILQ_CONCAT(&batch->waiters, &store->writer.backlog);
-        fail_all(&batch->waiters, err);
+        STAILQ_CONCAT(&batch->writes, &store->writer.backlog);
+        fail_all(&batch->writes, err);
         return true;
     }
     bool sound = fill_batch(store, batch, run, mdb);
@@ -288,24 +307,24 @@ static bool commit_together(struct store *store, struct write_batch *batch, clos
     if (rc == MDB_MAP_FULL || rc == MDB_TXN_FULL)
         return false;
     if (err != ERR_OK)
-        fail_all(&batch->waiters, err); /* also who failed: it saw what is no more */
+        fail_all(&batch->writes, err); /* also who failed: it saw what is no more */
     return true;
 }
 
-/* Puts the waiters of a batch that was not committed back to where they were. */
+/* Puts the writes of a batch that was not committed back to where they were. */
 static void give_back(struct writer *writer, struct write_batch *batch)
 {
-    STAILQ_CONCAT(&batch->waiters, &writer->backlog);
-    STAILQ_CONCAT(&writer->backlog, &batch->waiters);
+    STAILQ_CONCAT(&batch->writes, &writer->backlog);
+    STAILQ_CONCAT(&writer->backlog, &batch->writes);
     batch_init(batch);
 }
 
 static void commit_batch(struct store *store, struct write_batch *batch)
 {
     struct writer *writer = &store->writer;
-    struct waiter *first = STAILQ_FIRST(&writer->backlog);
+    struct pending_write *first = STAILQ_FIRST(&writer->backlog);
     if (!STAILQ_NEXT(first, link)) {
-        STAILQ_CONCAT(&batch->waiters, &writer->backlog);
+        STAILQ_CONCAT(&batch->writes, &writer->backlog);
         commit_alone(store, first);
         return;
     }
@@ -319,23 +338,23 @@ static void commit_batch(struct store *store, struct write_batch *batch)
     }
     if (commit_together(store, batch, run_closure_in_child))
         return;
-    struct waiter *waiter;
-    STAILQ_FOREACH(waiter, &batch->waiters, link)
-        commit_alone(store, waiter);
+    struct pending_write *write;
+    STAILQ_FOREACH(write, &batch->writes, link)
+        commit_alone(store, write);
 }
 
 /* ---- The writer thread. */
 
 /* Counts the results, and says now and then that the store is full while it is. */
-static void account(struct store *store, const struct waiter_list *list)
+static void account(struct store *store, const struct write_list *list)
 {
     struct writer *writer = &store->writer;
     unsigned ok = 0, failed = 0, full = 0;
-    const struct waiter *waiter;
-    STAILQ_FOREACH(waiter, list, link) {
-        ok += waiter->result == ERR_OK;
-        failed += waiter->result != ERR_OK;
-        full += waiter->result == ERR_STORE_FULL;
+    const struct pending_write *write;
+    STAILQ_FOREACH(write, list, link) {
+        ok += write->result == ERR_OK;
+        failed += write->result != ERR_OK;
+        full += write->result == ERR_STORE_FULL;
     }
     atomic_fetch_add_explicit(&writer->writes, ok, memory_order_relaxed);
     atomic_fetch_add_explicit(&writer->writes_failed, failed, memory_order_relaxed);
@@ -376,8 +395,8 @@ static void *writer_main(void *arg)
         batch_init(&batch);
         commit_batch(store, &batch);
         arena_reset(&writer->arena);
-        account(store, &batch.waiters);
-        wake_all(&batch.waiters);
+        account(store, &batch.writes);
+        end_all(&batch.writes, &finished[writer->futex ^ 1]);
     }
     return NULL;
 }

@@ -47,6 +47,53 @@ test('those who wait are served when a worker is free', async (t) => {
     for (const answer of await Promise.all(waiting)) assert.equal(answer.status, 200);
 });
 
+// Requests for /later, once all of them await their answers.
+async function later(server, count) {
+    const connections = [];
+    for (let i = 0; i < count; i++) connections.push(await server.connect());
+    for (const connection of connections) connection.send(get('/later'));
+    while ((await server.stats()).awaited < count);
+    return connections;
+}
+
+test('an answer that comes later holds no worker', async (t) => {
+    const server = await FrontServer.start(t, { workers: 1 });
+    const connections = await later(server, 40);
+    assert.equal((await ask(server, '/small')).status, 200);
+    assert.equal((await ask(server, '/resume')).status, 204);
+    for (const connection of connections) {
+        assert.equal((await connection.response()).status, 200);
+        connection.send(get('/small')); // it goes on
+        assert.equal((await connection.response()).status, 200);
+    }
+});
+
+test('an answer that comes later counts as one of its address, and is not refused for waiting', async (t) => {
+    const server = await FrontServer.start(t, { workers: 4, at_once: 3, queue_ms: 300 });
+    const connections = await later(server, 3);
+    assert.equal((await ask(server, '/small')).status, 503);
+    assert.equal((await ask(server, '/small', '127.0.0.2')).status, 200);
+    assert.equal((await ask(server, '/resume', '127.0.0.2')).status, 204);
+    for (const connection of connections) assert.equal((await connection.response()).status, 200);
+});
+
+test('a client that goes before its answer comes harms nobody', async (t) => {
+    const server = await FrontServer.start(t, { workers: 2 });
+    for (const connection of await later(server, 10)) connection.destroy();
+    assert.equal((await ask(server, '/resume')).status, 204);
+    while ((await server.stats()).connections > 1);
+    assert.equal((await ask(server, '/small')).status, 200);
+});
+
+test('a stop gives answers that come later their time, and then leaves them', async (t) => {
+    const server = await FrontServer.start(t, { workers: 2, drain_ms: 300 });
+    server.exitStatus = 3;
+    await later(server, 5);
+    server.terminate();
+    assert.equal(await server.line(/^running /), 'running 5');
+    assert.equal(await server.exited, 3);
+});
+
 test('of low priority is refused earlier than the others', async (t) => {
     const server = await FrontServer.start(t, { workers: 1, queue_ms: 10_000 });
     await holdAll(server, 1);

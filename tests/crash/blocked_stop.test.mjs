@@ -11,8 +11,7 @@ test('a stop whose handlers wait for a stalled disk ends after drain_timeout, wi
     const mend = await inject(galley, 'fdatasync', 'delay_enter=50000000'); // microseconds
     const orders = Array.from({ length: 3 }, () => galley.request('POST', '/place-order',
         { token, agent: false, json: { productId: 1, qty: 1 } }).catch((error) => error));
-    // With the request that asks for it.
-    await eventually('they wait', () => galley.metric('galley_workers_busy').then((n) => n >= 4));
+    await eventually('they wait', () => galley.metric('galley_requests_awaiting_commit').then((n) => n === 3));
     const begin = Date.now();
     const stopped = galley.terminate();
     await eventually('it has given them up', () => /stopped; 3 handlers still ran/.test(galley.log()));

@@ -210,7 +210,7 @@ static inline unsigned waiting(struct store *store)
 {
     lock_acquire(&store->writer.lock);
     unsigned count = 0;
-    const struct waiter *w;
+    const struct pending_write *w;
     STAILQ_FOREACH(w, &store->writer.waiting, link)
         count++;
     lock_leave(&store->writer.lock);

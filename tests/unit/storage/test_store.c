@@ -411,6 +411,72 @@ static void test_store_close_commits_what_waits_and_refuses_what_comes(void **st
     assert_absent(f, "c");
 }
 
+struct submitted {
+    struct pending_write write;
+    struct pair pair;
+    sem_t *done;
+};
+
+static void note_done(struct pending_write *write)
+{
+    sem_post(((struct submitted *)write)->done);
+}
+
+static struct submitted submitted(struct fixture *f, const char *key, enum err result, sem_t *done)
+{
+    return (struct submitted){.write = {.fn = write_pair, .done = note_done},
+                              .pair = {f, key, "1", result},
+                              .done = done};
+}
+
+static void test_store_submitted_writes_are_told_their_results(void **state)
+{
+    struct fixture *f = *state;
+    sem_t done;
+    sem_init(&done, 0, 0);
+    struct submitted good = submitted(f, "a", ERR_OK, &done);
+    struct submitted bad = submitted(f, "b", ERR_CONFLICT, &done);
+    struct submitted *both[] = {&good, &bad};
+    for (int i = 0; i < 2; i++) {
+        both[i]->write.arg = &both[i]->pair;
+        assert_int_equal(store_submit(f->store, &both[i]->write), ERR_OK);
+    }
+    for (int i = 0; i < 2; i++)
+        sem_wait(&done);
+    assert_int_equal(good.write.result, ERR_OK);
+    assert_int_equal(bad.write.result, ERR_CONFLICT);
+    assert_value(f, "a", "1");
+    assert_absent(f, "b");
+    sem_destroy(&done);
+}
+
+static void test_store_submitting_does_not_wait_and_closing_does(void **state)
+{
+    struct fixture *f = *state;
+    sem_t done;
+    sem_init(&done, 0, 0);
+    struct submitted one = submitted(f, "a", ERR_OK, &done);
+    struct gate gate;
+    gate_close(&gate, f->store);
+    one.write.arg = &one.pair;
+    assert_int_equal(store_submit(f->store, &one.write), ERR_OK);
+    assert_int_not_equal(sem_trywait(&done), 0); /* the writer stands at the gate */
+    pthread_t closer;
+    pthread_create(&closer, NULL, close_main, f);
+    while (!is_closing(f->store))
+        sched_yield();
+    struct submitted late = submitted(f, "b", ERR_OK, &done);
+    late.write.arg = &late.pair;
+    assert_int_equal(store_submit(f->store, &late.write), ERR_DRAINING);
+    gate_open(&gate);
+    pthread_join(closer, NULL);
+    assert_int_equal(sem_trywait(&done), 0);
+    assert_int_not_equal(sem_trywait(&done), 0); /* the late one was not taken */
+    open_store(f, MAP_BYTES);
+    assert_value(f, "a", "1");
+    sem_destroy(&done);
+}
+
 static void test_store_stats_count(void **state)
 {
     struct fixture *f = *state;
@@ -455,6 +521,8 @@ int main(void)
         TEST(test_store_truncated_file_is_an_error_and_not_a_crash),
         TEST(test_store_refuses_a_newer_format),
         TEST(test_store_close_commits_what_waits_and_refuses_what_comes),
+        TEST(test_store_submitted_writes_are_told_their_results),
+        TEST(test_store_submitting_does_not_wait_and_closing_does),
         TEST(test_store_stats_count),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
