@@ -164,10 +164,8 @@ static int64_t apply(struct change *change, const struct rule *rule, unsigned *b
     return NEVER_MS;
 }
 
-void change_run_due(struct change *change)
+void change_run_due(struct change *change, unsigned budget)
 {
-    /* More than a turn can finish, so that retention keeps up with any load. */
-    unsigned budget = change->queue->batch + DUE_STEP;
     change->ran_due = true;
     change->due_ms = NEVER_MS;
     for (size_t i = 0; i < sizeof rules / sizeof rules[0]; i++)

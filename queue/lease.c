@@ -162,7 +162,7 @@ enum err queue_lease(struct queues *queues, struct txn *txn, const char *name, u
     if (lease_ms <= 0 || lease_ms > LEASE_MAX_MS)
         return ERR_VALIDATION;
     struct change *change = change_begin(queue, txn);
-    change_run_due(change);
+    change_run_due(change, due_most(queue));
     *count = lease_take(change, max, lease_ms, each, arg);
     change_end(change);
     return txn_error(txn);
@@ -172,6 +172,7 @@ static enum err settle(struct queues *queues, struct txn *txn, const struct job_
                        enum outcome outcome, struct slice reason)
 {
     struct job_progress progress;
+    txn_shrinking(txn);
     enum err err = lease_check(queues, txn, lease, &progress);
     if (err != ERR_OK)
         return err;

@@ -171,8 +171,14 @@ void job_move(struct change *change, const struct id *id, const struct index_ent
 void change_damaged(struct change *change, const struct index_entry *entry);
 void change_end_damaged(struct change *change, const struct damage *damage);
 
-/* Does what is due, a bounded number of jobs of it. */
-void change_run_due(struct change *change);
+/* Does what is due, of at most so many jobs. */
+void change_run_due(struct change *change, unsigned budget);
+
+/* More than a turn can finish, so that retention keeps up with any load. */
+static inline unsigned due_most(const struct queue *queue)
+{
+    return queue->batch + DUE_STEP;
+}
 
 /* Every lease's job gets ready again or dies, at most DUE_STEP of them. */
 void change_recover(struct change *change);

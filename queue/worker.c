@@ -39,6 +39,9 @@ struct worker {
     struct job_batch batches[2];
     struct job_batch *run;      /* the one to settle */
     struct job_batch *next;     /* the one to lease into */
+    unsigned due_max;           /* jobs that may move by themselves in a turn */
+    bool more_due;              /* after the last turn */
+    bool no_room;               /* for leases, in the last turn */
     bool settle_only;           /* the last turn failed: the leasing may have been the cause */
     struct damage found_damage; /* by the last turn */
     struct damage known_damage; /* to end in the next turn */
@@ -182,15 +185,18 @@ static enum err turn(struct txn *txn, void *arg)
 {
     struct worker *worker = arg;
     struct queue *queue = worker->queue;
+    txn_shrinking(txn);
     struct change *change = change_begin(queue, txn);
     batch_clear(worker->next);
     change_end_damaged(change, &worker->known_damage);
     batch_settle(worker->run, change);
     if (!worker->settle_only)
-        change_run_due(change);
-    if (!worker->settle_only && !queue->queues->stopping)
+        change_run_due(change, worker->due_max);
+    worker->no_room = !txn_may_grow(txn); /* a lease is a record more: not from the reserve */
+    if (!worker->settle_only && !queue->queues->stopping && !worker->no_room)
         lease_take(change, share(queue, change->counts.jobs[JOB_READY]), queue->lease_ms, batch_add,
                    worker->next);
+    worker->more_due = change->due_ms <= txn_now_ms(txn);
     change_end(change);
     worker->found_damage = change->damage;
     return txn_error(txn);
@@ -240,6 +246,10 @@ static bool pause_after(struct queue *queue, enum err err)
 /* What follows from a turn that failed. False when stopping. */
 static bool turn_failed(struct worker *worker, enum err err)
 {
+    if (err == ERR_STORE_FULL && worker->due_max > 1) {
+        worker->due_max /= 2; /* fewer pages to copy at once */
+        return true;
+    }
     if (err == ERR_DAMAGED && worker->settle_only)
         batch_clear(worker->run); /* cannot be settled: these leases run out */
     worker->settle_only = true;
@@ -255,6 +265,8 @@ static void turn_done(struct worker *worker)
     worker->run = leased;
     worker->settle_only = false;
     worker->known_damage.found = false;
+    unsigned most = due_most(worker->queue);
+    worker->due_max = worker->due_max < most / 2 ? worker->due_max * 2 : most;
 }
 
 static void work(struct worker *worker)
@@ -272,6 +284,8 @@ static void work(struct worker *worker)
         batch_set_pointers(worker->run, queue);
         if (worker->run->count > 0)
             run_batch(queue, worker->run);
+        else if (worker->no_room && !worker->more_due)
+            go_on = pause_after(queue, ERR_STORE_FULL);
     }
 }
 
@@ -335,10 +349,11 @@ struct recovery {
 static enum err recover_step(struct txn *txn, void *arg)
 {
     struct recovery *recovery = arg;
+    txn_shrinking(txn);
     struct change *change = change_begin(recovery->queue, txn);
     change_end_damaged(change, &recovery->known_damage);
     change_recover(change);
-    change_run_due(change);
+    change_run_due(change, due_most(recovery->queue));
     change_end(change);
     recovery->found_damage = change->damage;
     recovery->left = change->counts.jobs[JOB_RUNNING];
@@ -365,6 +380,7 @@ static enum err recover(struct queue *queue)
 static void worker_start(struct queue *queue, struct worker *worker)
 {
     worker->queue = queue;
+    worker->due_max = due_most(queue);
     worker->run = &worker->batches[0];
     worker->next = &worker->batches[1];
     for (int i = 0; i < 2; i++)

@@ -66,8 +66,8 @@ typedef enum err (*store_fn)(struct txn *txn, void *arg);
 enum err store_read(struct store *store, store_fn fn, void *arg);
 
 /* Runs fn in the writer thread and blocks until its commit is durable. Besides fn's own errors:
- * ERR_STORE_FULL (map or disk), ERR_READ_ONLY (latched), ERR_DRAINING (closing). Threads: any but
- * the writer. */
+ * ERR_STORE_FULL (map or disk), ERR_TXN_TOO_LARGE (it writes more than one commit takes),
+ * ERR_READ_ONLY (latched), ERR_DRAINING (closing). Threads: any but the writer. */
 enum err store_write(struct store *store, store_fn fn, void *arg);
 
 /* A write that nobody waits for: the caller's memory, not touched from store_submit until done(),
@@ -96,6 +96,14 @@ enum err txn_fail(struct txn *txn, enum err err); /* sets it, unless one is set;
  * same as the last time; sets and returns ERR_DAMAGED. `format` makes a clause that names it. */
 enum err txn_damaged(struct txn *txn, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
+
+/* This transaction leaves the store smaller, or not larger for long (deletes, settling, sweeps): it
+ * may use the reserve that keeps a full store from being a trap. Said before its first put; deletes
+ * alone need not say it, nor need what replaces values by others that are not longer. */
+void txn_shrinking(struct txn *txn);
+
+/* Whether the store has room for one that is not shrinking. */
+bool txn_may_grow(const struct txn *txn);
 
 struct store *txn_store(const struct txn *txn);
 int64_t txn_now_ms(const struct txn *txn); /* wall time, the same within one transaction */

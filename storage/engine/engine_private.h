@@ -17,7 +17,8 @@
 
 /* Read transactions at once; more readers wait. It bounds LMDB's reader table, which each commit
  * looks through. */
-#define READERS_MAX 128
+#define READERS_MAX    128
+#define READERS_BESIDE 8 /* the writer, when it counts free pages, and other processes */
 
 /* A transaction may dirty 2^17 - 1 pages before LMDB spills them, which we never let it do. Every
  * write counts as one page and its overflow pages; branch pages at most double that. */
@@ -42,10 +43,13 @@ struct txn {
     int64_t now_ms;
     enum err err; /* sticky */
     bool writing;
-    bool touched;     /* something was written, or failed inside LMDB: undo it to go on */
-    unsigned cursors; /* open ones */
-    unsigned writes;  /* so many puts and deletes */
-    unsigned pages;   /* written, as estimated */
+    bool touched;         /* something was written, or failed inside LMDB: undo it to go on */
+    unsigned cursors;     /* open ones */
+    unsigned writes;      /* so many puts and deletes */
+    unsigned pages;       /* written, as estimated */
+    unsigned large_pages; /* of them, those of large values alone */
+    unsigned room;        /* pages by which it may grow */
+    bool shrinking;
     struct action_list actions;
 };
 
@@ -103,6 +107,7 @@ struct store {
     struct writer writer;
     struct damage_notes damage;
     char path[4096];       /* of data.mdb */
+    size_t page_bytes;     /* LMDB's */
     _Atomic bool latching; /* whose turn it is to write the cause */
     _Atomic bool read_only;
     char cause[160]; /* of the latch; written before read_only, never after */
@@ -122,7 +127,7 @@ void store_latch(struct store *store, const char *format, ...)
  * structure latches: nobody knows what else it has taken, and what is committed onto it may not be
  * found again. Threads: any. */
 enum err store_err(struct store *store, int rc, const char *step);
-bool store_is_full(int rc); /* the map, the transaction or the disk */
+bool store_is_full(int rc); /* the map or the disk */
 
 /* ---- store_fault.c */
 
@@ -133,6 +138,21 @@ void store_fault_forget(const struct store *store);
 
 /* What the calling thread works in, for a fault outside the map; NULL: none. */
 void store_fault_inside(const struct store *store);
+
+/* ---- store_room.c */
+
+/* Pages that a batch may write without touching the reserve; at most TXN_PAGES_MAX. Threads:
+ * writer, between transactions. */
+unsigned store_room(struct store *store);
+
+/* Of all tables, as the transaction sees them. Threads: the transaction's. */
+uint64_t store_used_pages(struct store *store, MDB_txn *mdb);
+
+/* The number of the oldest snapshot that any process reads; `latest` if none does. */
+size_t store_oldest_snapshot(MDB_env *env, size_t latest);
+
+/* Pages that were freed before that snapshot, counted up to about `enough`. */
+uint64_t store_free_pages(MDB_txn *mdb, size_t before, uint64_t enough);
 
 /* ---- store_revive.c */
 

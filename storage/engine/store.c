@@ -33,7 +33,7 @@ void store_latch(struct store *store, const char *format, ...)
 
 bool store_is_full(int rc)
 {
-    return rc == MDB_MAP_FULL || rc == MDB_TXN_FULL || rc == ENOSPC || rc == EDQUOT || rc == EFBIG;
+    return rc == MDB_MAP_FULL || rc == ENOSPC || rc == EDQUOT || rc == EFBIG;
 }
 
 /* Of the file's structure, as opposed to a record that fails its checksum. MDB_BAD_TXN is what LMDB
@@ -58,6 +58,8 @@ enum err store_err(struct store *store, int rc, const char *step)
 {
     if (store_is_full(rc))
         return ERR_STORE_FULL;
+    if (rc == MDB_TXN_FULL)
+        return ERR_TXN_TOO_LARGE;
     if (rc == MDB_PANIC)
         return ERR_READ_ONLY;
     if (is_structural(rc))
@@ -161,8 +163,9 @@ static enum err refuse_lmdb(const struct reason *reason, int rc, const char *dir
 
 /* Reading a mapped page behind the end of its file is a SIGBUS. A file that was cut short gets its
  * length back, in zeros: those the page types and the checksums of the records do see. */
-static int restore_length(MDB_env *env)
+static int restore_length(struct store *store)
 {
+    MDB_env *env = store->env;
     int fd;
     int rc = mdb_env_get_fd(env, &fd);
     MDB_envinfo info;
@@ -171,6 +174,7 @@ static int restore_length(MDB_env *env)
         return rc;
     off_t size = (off_t)(info.me_last_pgno + 1) * pages.ms_psize;
     struct stat st;
+    store->page_bytes = pages.ms_psize;
     if (fstat(fd, &st) != 0 || (st.st_size < size && ftruncate(fd, size) != 0))
         return errno;
     return 0;
@@ -186,7 +190,7 @@ int store_env_open(struct store *store, const char *dir, size_t map_bytes, unsig
     if (rc == 0)
         rc = mdb_env_set_maxdbs(store->env, STORE_TABLES_MAX);
     if (rc == 0)
-        rc = mdb_env_set_maxreaders(store->env, READERS_MAX + 1);
+        rc = mdb_env_set_maxreaders(store->env, READERS_MAX + READERS_BESIDE);
     if (rc == 0)
         rc = mdb_env_open(store->env, dir, MDB_NOTLS | MDB_NORDAHEAD | flags, 0600);
     if (rc == 0)
@@ -202,7 +206,7 @@ static enum err open_env(struct store *store, const struct store_options *option
     if (rc == 0)
         rc = mdb_reader_check(store->env, &dead);
     if (rc == 0)
-        rc = restore_length(store->env);
+        rc = restore_length(store);
     if (rc != 0)
         return refuse_lmdb(reason, rc, options->dir);
     return sync_directory(options->dir, reason);
@@ -415,14 +419,7 @@ static enum err read_sizes(struct txn *txn, void *arg)
     MDB_envinfo info;
     if (mdb_env_info(store->env, &info) == 0)
         out->map_bytes = info.me_mapsize;
-    for (MDB_dbi handle = 0; handle < TABLE_SLOTS; handle++) {
-        bool open = handle < TABLE_SLOTS - STORE_TABLES_MAX || store->table_names[handle];
-        MDB_stat stat;
-        if (!open || mdb_stat(txn->mdb, handle, &stat) != 0)
-            continue;
-        size_t pages = stat.ms_branch_pages + stat.ms_leaf_pages + stat.ms_overflow_pages;
-        out->used_bytes += pages * stat.ms_psize;
-    }
+    out->used_bytes = store_used_pages(store, txn->mdb) * store->page_bytes;
     return ERR_OK;
 }
 

@@ -45,6 +45,7 @@
 
 #define BATCH_MAX_DEFAULT 512
 #define CAUTIOUS_BATCHES  64 /* with children, after one was spoiled */
+#define TIGHT_PAGES       256
 #define FULL_LOG_EVERY_NS (60 * INT64_C(1000000000))
 
 /* ---- Sleeping and waking. */
@@ -137,6 +138,8 @@ struct write_batch {
     struct write_list writes;
     unsigned count; /* closures that succeeded */
     unsigned pages; /* written so far, as estimated */
+    unsigned room;  /* pages by which it may grow */
+    uint64_t used;  /* pages of all tables at its beginning, if room may be short */
     struct action_list actions;
 };
 
@@ -170,21 +173,31 @@ static enum err judge_commit(struct store *store, int rc, unsigned pages)
 {
     if (rc == MDB_SUCCESS)
         return ERR_OK;
-    bool full = store_is_full(rc) || (rc == EIO && disk_is_full(store, pages));
+    bool full =
+        store_is_full(rc) || rc == MDB_TXN_FULL || (rc == EIO && disk_is_full(store, pages));
     if (full && !store_is_dead(store))
-        return ERR_STORE_FULL;
+        return rc == MDB_TXN_FULL ? ERR_TXN_TOO_LARGE : ERR_STORE_FULL;
     store_latch(store, "committing failed: %s", mdb_strerror(rc));
     store_revive(store);
     return ERR_READ_ONLY;
 }
 
-static enum err begin(struct store *store, MDB_txn **mdb)
+/* Each closure by itself is looked at. */
+static bool is_tight(const struct write_batch *batch)
+{
+    return batch->room < TIGHT_PAGES;
+}
+
+static enum err begin(struct store *store, struct write_batch *batch, MDB_txn **mdb)
 {
     if (atomic_load(&store->read_only))
         return ERR_READ_ONLY;
+    batch->room = store_room(store);
     int rc = mdb_txn_begin(store->env, NULL, 0, mdb);
-    if (rc == MDB_SUCCESS)
+    if (rc == MDB_SUCCESS) {
+        batch->used = batch->room < TXN_PAGES_MAX ? store_used_pages(store, *mdb) : 0;
         return ERR_OK;
+    }
     store_latch(store, "beginning a transaction failed: %s", mdb_strerror(rc));
     store_revive(store);
     return ERR_READ_ONLY;
@@ -215,6 +228,15 @@ static int commit(struct store *store, struct write_batch *batch, MDB_txn *mdb, 
     return rc;
 }
 
+/* An estimate would refuse what only fills pages that deletes have left half empty; with little
+ * room it is worth to look. */
+static bool grew_too_much(struct store *store, const struct write_batch *batch,
+                          const struct txn *txn)
+{
+    return txn->touched && !txn->shrinking && batch->pages + txn->pages > batch->room &&
+           store_used_pages(store, txn->mdb) > batch->used + batch->room;
+}
+
 /* Runs one closure in `mdb`; its actions join the batch's if it succeeds and are dropped if not.
  * False if it failed and left something in `mdb` that must not be committed. */
 static bool run_closure(struct store *store, struct write_batch *batch, struct pending_write *write,
@@ -223,11 +245,14 @@ static bool run_closure(struct store *store, struct write_batch *batch, struct p
     struct txn txn;
     txn_begin(&txn, store, mdb, &store->writer.arena);
     txn.writing = true;
+    txn.room = batch->room > batch->pages ? batch->room - batch->pages : 0;
     write->result = txn_run(&txn, write->fn, write->arg);
+    if (write->result == ERR_OK && grew_too_much(store, batch, &txn))
+        write->result = ERR_STORE_FULL;
     if (write->result == ERR_DAMAGED && atomic_load(&store->read_only))
         write->result = ERR_READ_ONLY;
-    batch->pages += txn.pages;
     if (write->result == ERR_OK) {
+        batch->pages += txn.pages;
         batch->count++;
         STAILQ_CONCAT(&batch->actions, &txn.actions);
         return true;
@@ -256,7 +281,7 @@ static void commit_alone(struct store *store, struct pending_write *write)
     struct write_batch batch;
     batch_init(&batch);
     MDB_txn *mdb;
-    write->result = begin(store, &mdb);
+    write->result = begin(store, &batch, &mdb);
     if (write->result != ERR_OK)
         return;
     run_closure(store, &batch, write, mdb);
@@ -276,7 +301,8 @@ static bool fill_batch(struct store *store, struct write_batch *batch, closure_r
 {
     struct writer *writer = &store->writer;
     bool sound = true;
-    for (unsigned i = 0; i < writer->batch_max && batch->pages < BATCH_PAGES_MAX && sound; i++) {
+    unsigned pages_max = batch->room / 2 < BATCH_PAGES_MAX ? batch->room / 2 : BATCH_PAGES_MAX;
+    for (unsigned i = 0; i < writer->batch_max && batch->pages <= pages_max && sound; i++) {
         struct pending_write *write = STAILQ_FIRST(&writer->backlog);
         if (!write)
             break;
@@ -291,12 +317,14 @@ static bool fill_batch(struct store *store, struct write_batch *batch, closure_r
 static bool commit_together(struct store *store, struct write_batch *batch, closure_runner run)
 {
     MDB_txn *mdb;
-    enum err err = begin(store, &mdb);
+    enum err err = begin(store, batch, &mdb);
     if (err != ERR_OK) {
         STAILQ_CONCAT(&batch->writes, &store->writer.backlog);
         fail_all(&batch->writes, err);
         return true;
     }
+    if (is_tight(batch))
+        run = run_closure_in_child; /* each is looked at */
     bool sound = fill_batch(store, batch, run, mdb);
     if (!sound || batch->count == 0) {
         actions_drop(&batch->actions);

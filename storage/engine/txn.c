@@ -117,9 +117,30 @@ static enum err count_write(struct txn *txn, struct slice key, size_t size)
     txn->pages += 1 + (unsigned)(size / PAGE_BYTES);
     if (txn->pages <= TXN_PAGES_MAX)
         return ERR_OK;
-    log_write(LOG_ERROR, "store", "A transaction writes more than %d pages and is refused.",
+    log_write(LOG_WARN, "store", "A transaction writes more than %d pages and is refused.",
               TXN_PAGES_MAX);
+    return txn_fail(txn, ERR_TXN_TOO_LARGE);
+}
+
+/* As every put does. Whether small values made the tables grow is seen afterwards (store_write.c).
+ */
+static enum err count_put(struct txn *txn, struct slice key, size_t size)
+{
+    enum err err = count_write(txn, key, size);
+    txn->large_pages += (unsigned)(size / PAGE_BYTES);
+    if (err != ERR_OK || txn->shrinking || txn->large_pages <= txn->room)
+        return err;
     return txn_fail(txn, ERR_STORE_FULL);
+}
+
+void txn_shrinking(struct txn *txn)
+{
+    txn->shrinking = true;
+}
+
+bool txn_may_grow(const struct txn *txn)
+{
+    return txn->room > 0;
 }
 
 enum err txn_get(struct txn *txn, struct table table, struct slice key, struct slice *value)
@@ -137,7 +158,7 @@ enum err txn_get(struct txn *txn, struct table table, struct slice key, struct s
 
 enum err txn_put(struct txn *txn, struct table table, struct slice key, struct slice value)
 {
-    enum err err = count_write(txn, key, value.len);
+    enum err err = count_put(txn, key, value.len);
     if (err != ERR_OK)
         return err;
     MDB_val k = val_of(key), v = val_of(value);
@@ -148,7 +169,7 @@ enum err txn_put(struct txn *txn, struct table table, struct slice key, struct s
 enum err txn_reserve(struct txn *txn, struct table table, struct slice key, size_t size,
                      bool only_new, uint8_t **place)
 {
-    enum err err = count_write(txn, key, size);
+    enum err err = count_put(txn, key, size);
     if (err != ERR_OK)
         return err;
     MDB_val k = val_of(key), v = {size, NULL};

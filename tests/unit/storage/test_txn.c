@@ -142,20 +142,40 @@ static void test_txn_time_stands_still(void **state)
     assert_int_equal(store_write(f->store, watch_clock, f), ERR_OK);
 }
 
+/* ---- Too much for one commit. */
+
+struct much {
+    struct fixture *f;
+    unsigned pages; /* written before it was refused */
+};
+
 static enum err write_too_much(struct txn *txn, void *arg)
 {
-    struct fixture *f = arg;
+    struct much *much = arg;
+    char value[PAGE_BYTES * 3 / 4]; /* two do not fit into a page */
+    memset(value, 'x', sizeof value);
     enum err err = ERR_OK;
-    for (int i = 0; i <= TXN_PAGES_MAX && err == ERR_OK; i++)
-        err = txn_put(txn, f->table, slice_str("a"), slice_str("1"));
+    for (much->pages = 0; err == ERR_OK; much->pages++) {
+        char key[16];
+        snprintf(key, sizeof key, "%08u", much->pages);
+        err = txn_put(txn, much->f->table, slice_str(key), slice_of(value, sizeof value));
+    }
     return err;
 }
 
-static void test_txn_that_writes_too_many_pages_is_refused(void **state)
+static int setup_large(void **state)
+{
+    return setup_with(state, UINT64_C(1) << 30);
+}
+
+static void test_txn_that_writes_too_many_pages_is_refused_and_leaves_nothing(void **state)
 {
     struct fixture *f = *state;
-    assert_int_equal(store_write(f->store, write_too_much, f), ERR_STORE_FULL);
-    assert_absent(f, "a");
+    struct much much = {.f = f};
+    assert_int_equal(store_write(f->store, write_too_much, &much), ERR_TXN_TOO_LARGE);
+    assert_in_range(much.pages, TXN_PAGES_MAX / 2, TXN_PAGES_MAX + 1);
+    assert_absent(f, "00000000");
+    assert_int_equal(put(f, "a", "1"), ERR_OK);
 }
 
 /* ---- Cursors. */
@@ -253,7 +273,9 @@ int main(void)
         TEST(test_txn_first_error_sticks_and_nothing_commits),
         TEST(test_txn_not_found_does_not_stick),
         TEST(test_txn_time_stands_still),
-        TEST(test_txn_that_writes_too_many_pages_is_refused),
+        cmocka_unit_test_setup_teardown(
+            test_txn_that_writes_too_many_pages_is_refused_and_leaves_nothing, setup_large,
+            teardown),
         TEST(test_cursor_walks_both_ways),
         TEST(test_cursor_finds_nothing_in_an_empty_table),
         TEST(test_cursor_deletes_what_it_stands_on),
