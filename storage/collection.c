@@ -1,82 +1,18 @@
-/* Documents by id. Every collection is a range of the table "documents": a key is (collection, id),
- * its value a record of the document's compact text. */
+/* Documents by id: what is written to the tables of collections, in which order. */
 #include "storage/collection.h"
 
 #include "base/mem.h"
 #include "storage/collection_private.h"
+#include "storage/storage_private.h"
 
 #include <assert.h>
 #include <stdlib.h>
 
 /* ---- Opening. */
 
-static void catalog_key(struct key *key, const struct collection *c)
-{
-    key_init(key);
-    key_add_string(key, slice_str("collection"));
-    key_add_string(key, slice_str(c->name));
-}
-
-/* What the catalog keeps of a collection: {"indexes":[{"member":"email","unique":true}]}. */
-static json_t *describe(const struct collection *c)
-{
-    json_t *indexes = json_array();
-    for (unsigned i = 0; i < c->index_count; i++)
-        json_array_append_new(indexes, json_pack("{s:s, s:b}", "member", c->list[i].member,
-                                                 "unique", c->list[i].unique));
-    return json_pack("{s:o}", "indexes", indexes);
-}
-
-static enum err has_documents(struct txn *txn, const struct collection *c, bool *out)
-{
-    struct cursor cursor;
-    cursor_open(&cursor, txn, c->documents);
-    enum err err = cursor_seek(&cursor, key_slice(&c->prefix));
-    *out = err == ERR_OK && key_has_prefix(cursor.key, &c->prefix);
-    cursor_close(&cursor);
-    return err == ERR_NOT_FOUND ? ERR_OK : err;
-}
-
-static enum err write_catalog(struct txn *txn, const struct collection *c, const json_t *now)
-{
-    struct key key;
-    catalog_key(&key, c);
-    struct buf text = BUF_INIT;
-    json_append(&text, now);
-    enum err err = record_put(txn, c->catalog, key_slice(&key), 1, buf_slice(&text));
-    buf_release(&text);
-    return err;
-}
-
-/* The indexes may change only while there is nothing in them. */
-static enum err check_catalog(struct txn *txn, const struct collection *c, const json_t *now)
-{
-    struct key key;
-    catalog_key(&key, c);
-    struct record record;
-    enum err err = record_get(txn, c->catalog, key_slice(&key), &record);
-    if (err == ERR_NOT_FOUND)
-        return write_catalog(txn, c, now);
-    json_t *before;
-    if (err != ERR_OK || (err = json_read_trusted(record.payload, &before)) != ERR_OK)
-        return txn_fail(txn, err);
-    bool same = json_equal(before, now);
-    json_decref(before);
-    if (same)
-        return ERR_OK;
-    bool used;
-    err = has_documents(txn, c, &used);
-    if (err == ERR_OK && used)
-        err = txn_fail(txn, ERR_CONFLICT);
-    return err == ERR_OK ? write_catalog(txn, c, now) : err;
-}
-
 static enum err register_collection(struct txn *txn, void *arg)
 {
-    json_t *now = describe(arg);
-    enum err err = check_catalog(txn, arg, now);
-    json_decref(now);
-    return err;
+    return catalog_register(txn, arg);
 }
 
 static bool name_fits(const char *name)
@@ -85,50 +21,41 @@ static bool name_fits(const char *name)
     return len > 0 && len <= NAME_MAX_BYTES;
 }
 
-static bool specs_fit(const char *name, const struct index_spec *indexes, unsigned index_count)
+static bool define(struct collection *c, const struct index_spec *indexes, unsigned index_count)
 {
-    bool fit = name_fits(name) && index_count <= COLLECTION_INDEXES_MAX;
-    for (unsigned i = 0; fit && i < index_count; i++)
-        fit = name_fits(indexes[i].member);
-    return fit;
+    bool good = name_fits(c->name) && index_count <= COLLECTION_INDEXES_MAX;
+    for (unsigned i = 0; good && i < index_count; i++)
+        good = index_define(&c->list[c->index_count++], &indexes[i]);
+    return good;
 }
 
-static struct collection *collection_create(const char *name, const struct index_spec *indexes,
-                                            unsigned index_count)
+static enum err open_tables(struct store *store, struct collection *c)
 {
-    struct collection *c = mem_zalloc(sizeof *c);
-    c->name = mem_strdup(name);
-    key_init(&c->prefix);
-    key_add_string(&c->prefix, slice_str(name));
-    c->index_count = index_count;
-    for (unsigned i = 0; i < index_count; i++) {
-        struct index *index = &c->list[i];
-        index->member = mem_strdup(indexes[i].member);
-        index->unique = indexes[i].unique;
-        key_init_from(&index->prefix, &c->prefix);
-        key_add_string(&index->prefix, slice_str(index->member));
-    }
-    return c;
+    c->docs.check = document_check;
+    c->entries.check = entry_check;
+    enum err err = store_table(store, "meta", &c->meta);
+    if (!err)
+        err = store_table(store, "docs", &c->docs.table);
+    if (!err)
+        err = store_table(store, "doc_texts", &c->texts);
+    if (!err)
+        err = store_table(store, "doc_index", &c->entries.table);
+    return err;
 }
 
 enum err collection_open(struct store *store, const char *name, const struct index_spec *indexes,
                          unsigned index_count, struct collection **out)
 {
-    *out = NULL;
-    if (!specs_fit(name, indexes, index_count))
-        return ERR_VALIDATION;
-    struct collection *c = collection_create(name, indexes, index_count);
-    enum err err = store_table(store, "meta", &c->catalog);
-    if (err == ERR_OK)
-        err = store_table(store, "documents", &c->documents);
-    if (err == ERR_OK)
-        err = store_table(store, "indexes", &c->indexes);
-    if (err == ERR_OK)
+    struct collection *c = mem_zalloc(sizeof *c);
+    c->name = mem_strdup(name);
+    enum err err = define(c, indexes, index_count) ? ERR_OK : ERR_VALIDATION;
+    if (!err)
+        err = open_tables(store, c);
+    if (!err)
         err = store_write(store, register_collection, c);
-    if (err == ERR_OK)
-        *out = c;
-    else
+    if (err)
         collection_close(&c);
+    *out = c;
     return err;
 }
 
@@ -138,13 +65,28 @@ void collection_close(struct collection **collection)
     if (!c)
         return;
     for (unsigned i = 0; i < c->index_count; i++)
-        free(c->list[i].member);
+        index_release(&c->list[i]);
     free(c->name);
     free(c);
     *collection = NULL;
 }
 
 /* ---- Reading. */
+
+enum err document_check(struct txn *txn, struct table table, struct slice key, struct slice body)
+{
+    struct record record;
+    return record_decode(txn, table, key, body, &record);
+}
+
+enum err documents_begin(struct txn *txn, const struct chain *chain)
+{
+    uint8_t body[64];
+    struct slice nothing = slice_of(NULL, 0);
+    assert(record_size(nothing) <= sizeof body);
+    record_write(body, chain_anchor(), 1, nothing);
+    return chain_begin(txn, chain, slice_of(body, record_size(nothing)));
+}
 
 bool document_id_fits(struct slice id)
 {
@@ -154,21 +96,46 @@ bool document_id_fits(struct slice id)
 static void document_key(struct key *key, const struct collection *c, struct slice id)
 {
     key_init_from(key, &c->prefix);
-    key_add_string(key, id);
+    key_add_text(key, id, DOC_ID_MAX + 2);
+}
+
+/* The id in a document's key, as it stands in the keys of its index entries. */
+static struct slice id_part(const struct key *key, const struct collection *c)
+{
+    return slice_of(key->bytes + c->prefix.len, key->len - c->prefix.len);
+}
+
+/* A long text has the version of its record, so that they belong together. */
+static enum err read_elsewhere(struct txn *txn, const struct collection *c, struct slice key,
+                               struct doc *doc)
+{
+    struct record text;
+    enum err err = record_get(txn, c->texts, key, &text);
+    if (err == ERR_NOT_FOUND || (!err && text.version != doc->version))
+        err = txn_damaged(txn, "a document of %s, its text is lost", c->name);
+    if (!err)
+        doc->json = text.payload;
+    return err;
+}
+
+enum err document_of(struct txn *txn, const struct collection *c, const struct chain_entry *entry,
+                     struct doc *out)
+{
+    struct record record = record_parts(entry->body);
+    *out = (struct doc){record.payload, record.version};
+    return slice_is(out->json, TEXT_ELSEWHERE) ? read_elsewhere(txn, c, entry->key, out) : ERR_OK;
 }
 
 enum err doc_get(struct txn *txn, const struct collection *c, struct slice id, struct doc *out)
 {
     *out = (struct doc){0};
     if (!document_id_fits(id))
-        return txn_error(txn) != ERR_OK ? txn_error(txn) : ERR_NOT_FOUND;
+        return txn_error(txn) ? txn_error(txn) : ERR_NOT_FOUND;
     struct key key;
     document_key(&key, c, id);
-    struct record record;
-    enum err err = record_get(txn, c->documents, key_slice(&key), &record);
-    if (err == ERR_OK)
-        *out = (struct doc){record.payload, record.version};
-    return err;
+    struct chain_entry entry;
+    enum err err = chain_get(txn, &c->docs, key_slice(&key), &entry);
+    return err ? err : document_of(txn, c, &entry, out);
 }
 
 enum err doc_load(struct txn *txn, const struct collection *c, struct slice id, json_t **out,
@@ -177,43 +144,133 @@ enum err doc_load(struct txn *txn, const struct collection *c, struct slice id, 
     *out = NULL;
     struct doc doc;
     enum err err = doc_get(txn, c, id, &doc);
-    if (err != ERR_OK)
+    if (err)
         return err;
     if (version)
         *version = doc.version;
     err = json_read_trusted(doc.json, out);
-    return err == ERR_OK ? ERR_OK : txn_fail(txn, ERR_DAMAGED);
+    return err ? txn_fail(txn, ERR_DAMAGED) : ERR_OK;
+}
+
+/* ---- Drafts. */
+
+struct doc_draft {
+    const struct collection *c;
+    struct slice json;
+    struct key key;
+    struct entry_set entries;
+};
+
+/* ERR_VALIDATION if the text has no id that fits, or too many index entries. */
+static enum err draft_init(struct doc_draft *draft, const struct collection *c, struct slice json)
+{
+    draft->c = c;
+    draft->json = json;
+    draft->entries = (struct entry_set){0};
+    struct slice value;
+    if (!json_find(json, "id", &value) || value.len < 3 || value.ptr[0] != '"')
+        return ERR_VALIDATION;
+    struct buf unescaped = BUF_INIT;
+    struct slice id = slice_of(value.ptr + 1, value.len - 2);
+    if (memchr(id.ptr, '\\', id.len) && json_append_unescaped(&unescaped, value))
+        id = buf_slice(&unescaped);
+    bool fits = document_id_fits(id);
+    if (fits)
+        document_key(&draft->key, c, id);
+    buf_release(&unescaped);
+    return fits ? index_entries(c, id_part(&draft->key, c), json, &draft->entries) : ERR_VALIDATION;
+}
+
+static void draft_release(struct doc_draft *draft)
+{
+    entry_set_release(&draft->entries);
+}
+
+enum err doc_draft_create(const struct collection *c, struct slice json, struct doc_draft **out)
+{
+    struct doc_draft *draft = mem_alloc(sizeof *draft);
+    enum err err = draft_init(draft, c, json);
+    *out = draft;
+    if (err)
+        doc_draft_destroy(out);
+    return err;
+}
+
+void doc_draft_destroy(struct doc_draft **draft)
+{
+    if (!*draft)
+        return;
+    draft_release(*draft);
+    free(*draft);
+    *draft = NULL;
 }
 
 /* ---- Writing. */
 
-/* The document's own id, in memory of the transaction; empty if it has none. */
-static struct slice id_of(struct txn *txn, struct slice json)
+static bool is_long(struct slice json)
 {
-    struct slice value;
-    if (!json_find(json, "id", &value))
-        return slice_of(NULL, 0);
-    struct buf id = BUF_INIT;
-    json_append_unescaped(&id, value);
-    char *copy = txn_alloc(txn, id.len);
-    if (id.len > 0)
-        memcpy(copy, id.data, id.len);
-    struct slice out = slice_of(copy, id.len);
-    buf_release(&id);
-    return out;
+    return json.len > TEXT_INLINE_MAX;
+}
+
+/* What stands in the leaf page for the text. */
+static struct slice inline_part(struct slice json)
+{
+    return is_long(json) ? slice_str(TEXT_ELSEWHERE) : json;
+}
+
+/* The text's other place, if it needs or needed one. */
+static enum err write_elsewhere(struct txn *txn, const struct collection *c, const struct key *key,
+                                uint64_t version, bool was_long, struct slice json)
+{
+    if (is_long(json))
+        return record_put(txn, c->texts, key_slice(key), version, json);
+    return was_long ? txn_del(txn, c->texts, key_slice(key)) : ERR_OK;
+}
+
+static enum err insert_document(struct txn *txn, const struct doc_draft *draft, uint64_t version)
+{
+    const struct collection *c = draft->c;
+    struct slice key = key_slice(&draft->key), part = inline_part(draft->json);
+    uint8_t *place;
+    enum err err = chain_insert(txn, &c->docs, key, record_size(part), &place);
+    if (!err)
+        record_write(place, key, version, part);
+    return err ? err : write_elsewhere(txn, c, &draft->key, version, false, draft->json);
+}
+
+/* Everything that may be refused is asked before the first write: a duplicate spoils no batch. */
+static enum err insert_draft(struct txn *txn, const struct doc_draft *draft, uint64_t version)
+{
+    static const struct entry_set none;
+    const struct collection *c = draft->c;
+    enum err err = draft->json.len > STORE_VALUE_MAX ? ERR_BODY_TOO_LARGE : ERR_OK;
+    if (!err)
+        err = entries_check(txn, c, &none, &draft->entries);
+    if (!err)
+        err = insert_document(txn, draft, version);
+    if (!err)
+        err = entries_change(txn, c, id_part(&draft->key, c), &none, &draft->entries);
+    return err ? txn_fail(txn, err) : ERR_OK;
+}
+
+enum err doc_insert_draft(struct txn *txn, const struct doc_draft *draft)
+{
+    return insert_draft(txn, draft, 1);
+}
+
+enum err doc_restore(struct txn *txn, const struct collection *c, struct slice json,
+                     uint64_t version)
+{
+    struct doc_draft draft;
+    enum err err = draft_init(&draft, c, json);
+    err = err ? txn_fail(txn, err) : insert_draft(txn, &draft, version);
+    draft_release(&draft);
+    return err;
 }
 
 enum err doc_insert_text(struct txn *txn, const struct collection *c, struct slice json)
 {
-    struct slice id = id_of(txn, json);
-    if (!document_id_fits(id))
-        return txn_fail(txn, ERR_VALIDATION);
-    struct key key;
-    document_key(&key, c, id);
-    enum err err = record_insert(txn, c->documents, key_slice(&key), json);
-    if (err == ERR_OK)
-        err = index_update(txn, c, id, slice_of(NULL, 0), json);
-    return err == ERR_OK ? ERR_OK : txn_fail(txn, err);
+    return doc_restore(txn, c, json, 1);
 }
 
 enum err doc_insert(struct txn *txn, const struct collection *c, const json_t *doc)
@@ -225,36 +282,77 @@ enum err doc_insert(struct txn *txn, const struct collection *c, const json_t *d
     return err;
 }
 
-/* The present document as far as its replacement or removal needs it: its text, copied, only for
- * indexes. */
-static enum err load_before(struct txn *txn, const struct collection *c, struct slice id,
-                            struct doc *out)
+/* The document that is there before a change. */
+struct present {
+    struct chain_entry entry;
+    struct doc doc;
+    bool is_long;
+};
+
+static enum err find_present(struct txn *txn, const struct collection *c, const struct key *key,
+                             struct present *out)
 {
-    enum err err = doc_get(txn, c, id, out);
-    if (err != ERR_OK || c->index_count == 0)
+    enum err err = chain_get(txn, &c->docs, key_slice(key), &out->entry);
+    if (err)
         return err;
-    char *copy = txn_alloc(txn, out->json.len);
-    memcpy(copy, out->json.ptr, out->json.len);
-    out->json.ptr = copy;
-    return ERR_OK;
+    out->is_long = slice_is(record_parts(out->entry.body).payload, TEXT_ELSEWHERE);
+    return document_of(txn, c, &out->entry, &out->doc);
+}
+
+/* The text is `json` from now on; what was borrowed of the present one is void. */
+static enum err overwrite(struct txn *txn, const struct collection *c, const struct key *key,
+                          const struct present *present, struct slice json)
+{
+    uint64_t version = present->doc.version + 1;
+    struct slice part = inline_part(json);
+    uint8_t *place;
+    enum err err = chain_replace(txn, &c->docs, key_slice(key), present->entry.link,
+                                 record_size(part), &place);
+    if (!err)
+        record_write(place, key_slice(key), version, part);
+    return err ? err : write_elsewhere(txn, c, key, version, present->is_long, json);
+}
+
+static enum err replace_checked(struct txn *txn, const struct doc_draft *draft,
+                                const struct present *present)
+{
+    const struct collection *c = draft->c;
+    struct slice id = id_part(&draft->key, c);
+    struct entry_set before;
+    enum err err = index_entries(c, id, present->doc.json, &before);
+    if (!err)
+        err = entries_check(txn, c, &before, &draft->entries);
+    if (!err)
+        err = overwrite(txn, c, &draft->key, present, draft->json);
+    if (!err)
+        err = entries_change(txn, c, id, &before, &draft->entries);
+    entry_set_release(&before);
+    return err;
+}
+
+enum err doc_replace_draft(struct txn *txn, const struct doc_draft *draft, uint64_t if_version)
+{
+    struct present present;
+    enum err err = find_present(txn, draft->c, &draft->key, &present);
+    if (err == ERR_NOT_FOUND)
+        return err;
+    if (!err && draft->json.len > STORE_VALUE_MAX)
+        err = ERR_BODY_TOO_LARGE;
+    if (!err && if_version != 0 && if_version != present.doc.version)
+        err = ERR_PRECONDITION;
+    if (!err)
+        err = replace_checked(txn, draft, &present);
+    return err ? txn_fail(txn, err) : ERR_OK;
 }
 
 enum err doc_replace_text(struct txn *txn, const struct collection *c, struct slice json,
                           uint64_t if_version)
 {
-    struct slice id = id_of(txn, json);
-    struct doc before;
-    enum err err = load_before(txn, c, id, &before);
-    if (err != ERR_OK)
-        return err;
-    if (if_version != 0 && if_version != before.version)
-        return txn_fail(txn, ERR_PRECONDITION);
-    err = index_update(txn, c, id, before.json, json);
-    if (err != ERR_OK)
-        return err;
-    struct key key;
-    document_key(&key, c, id);
-    return record_put(txn, c->documents, key_slice(&key), before.version + 1, json);
+    struct doc_draft draft;
+    enum err err = draft_init(&draft, c, json);
+    err = err ? txn_fail(txn, err) : doc_replace_draft(txn, &draft, if_version);
+    draft_release(&draft);
+    return err;
 }
 
 enum err doc_replace(struct txn *txn, const struct collection *c, const json_t *doc,
@@ -270,8 +368,10 @@ enum err doc_replace(struct txn *txn, const struct collection *c, const json_t *
 static bool is_indexed(const struct collection *c, const char *member)
 {
     for (unsigned i = 0; i < c->index_count; i++) {
-        if (strcmp(c->list[i].member, member) == 0)
-            return true;
+        for (unsigned field = 0; field < c->list[i].field_count; field++) {
+            if (strcmp(c->list[i].list[field].steps[0].member, member) == 0)
+                return true;
+        }
     }
     return false;
 }
@@ -291,35 +391,47 @@ enum err doc_add(struct txn *txn, const struct collection *c, struct slice id, c
 {
     assert(!is_indexed(c, member));
     *value = 0;
-    struct doc doc;
-    enum err err = doc_get(txn, c, id, &doc);
-    if (err != ERR_OK)
+    if (!document_id_fits(id))
+        return ERR_NOT_FOUND;
+    struct key key;
+    document_key(&key, c, id);
+    struct present present;
+    enum err err = find_present(txn, c, &key, &present);
+    if (err)
         return err;
     struct slice old;
-    if (!json_find(doc.json, member, &old) || !slice_to_i64(old, value))
+    if (!json_find(present.doc.json, member, &old) || !slice_to_i64(old, value))
         return txn_fail(txn, ERR_VALIDATION);
     int64_t sum;
     if (__builtin_add_overflow(*value, by, &sum) || sum < min)
         return ERR_PRECONDITION;
     *value = sum;
-    struct key key;
-    document_key(&key, c, id);
     struct buf text = BUF_INIT;
-    append_with(&text, doc.json, old, sum);
-    err = record_put(txn, c->documents, key_slice(&key), doc.version + 1, buf_slice(&text));
+    append_with(&text, present.doc.json, old, sum);
+    err = overwrite(txn, c, &key, &present, buf_slice(&text));
     buf_release(&text);
     return err;
 }
 
 enum err doc_delete(struct txn *txn, const struct collection *c, struct slice id)
 {
-    struct doc before;
-    enum err err = load_before(txn, c, id, &before);
-    if (err == ERR_OK)
-        err = index_update(txn, c, id, before.json, slice_of(NULL, 0));
-    if (err != ERR_OK)
-        return err;
+    static const struct entry_set none;
+    if (!document_id_fits(id))
+        return txn_error(txn) ? txn_error(txn) : ERR_NOT_FOUND;
     struct key key;
     document_key(&key, c, id);
-    return txn_del(txn, c->documents, key_slice(&key));
+    struct present present;
+    enum err err = find_present(txn, c, &key, &present);
+    if (err)
+        return err;
+    struct entry_set before;
+    err = index_entries(c, id_part(&key, c), present.doc.json, &before);
+    if (!err)
+        err = entries_change(txn, c, id_part(&key, c), &before, &none);
+    if (!err)
+        err = chain_delete(txn, &c->docs, key_slice(&key));
+    if (!err)
+        err = write_elsewhere(txn, c, &key, 0, present.is_long, slice_of(NULL, 0));
+    entry_set_release(&before);
+    return err ? txn_fail(txn, err) : ERR_OK;
 }

@@ -1,6 +1,7 @@
-/* Collections: JSON documents with versions, by id, with secondary indexes on top-level members.
- * A document's id is a string of 1 to 200 bytes and is stored in the document as its member "id".
- */
+/* Collections: JSON documents with versions, by id, with secondary indexes. A document's id is a
+ * string of 1 to 200 bytes and is stored in the document as its member "id". Where it lies on the
+ * disk: collection_private.h. Whatever was damaged there is ERR_DAMAGED, also where only its
+ * absence would be seen (chain_private.h). */
 #ifndef GALLEY_STORAGE_COLLECTION_H
 #define GALLEY_STORAGE_COLLECTION_H
 
@@ -12,9 +13,14 @@
 
 struct collection;
 
+/* Strings, numbers and booleans are indexed, all else counts as null. Order: null, false, true,
+ * numbers, strings by their bytes, UUIDs; a string above 160 bytes is among those that begin as it
+ * does. */
 struct index_spec {
-    const char *member; /* a top-level member; documents without it are not in the index */
-    bool unique;        /* a second document with the same value is ERR_EXISTS */
+    const char *fields; /* "userId", "address.city", "userId,createdAt" (up to 4), "items[].sku": an
+                           entry for each element. It is also the index's name. */
+    bool unique;        /* a second document with the same values, nulls too, is ERR_EXISTS */
+    bool sparse;        /* documents with all fields null are not in the index */
 };
 
 /* Declares a collection; the specs are copied. Before threads start. The indexes of a collection
@@ -41,7 +47,7 @@ enum err doc_load(struct txn *txn, const struct collection *c, struct slice id, 
 enum err doc_insert(struct txn *txn, const struct collection *c, const json_t *doc);
 
 /* The same of compact text that we wrote ourselves (json_printf), not read by anybody: it is stored
- * as it is. It must not be memory of the transaction. */
+ * as it is. It must not be borrowed from the transaction. */
 enum err doc_insert_text(struct txn *txn, const struct collection *c, struct slice json);
 
 /* Replaces the document of the same "id" and counts its version up. if_version 0: whatever is
@@ -52,6 +58,16 @@ enum err doc_replace(struct txn *txn, const struct collection *c, const json_t *
 enum err doc_replace_text(struct txn *txn, const struct collection *c, struct slice json,
                           uint64_t if_version);
 
+/* A document ready to be written: what can be worked out of its text (its key, its index entries)
+ * is, so that the writer thread need not. Borrows the text until destroyed. May be written again
+ * and again (a transaction may run up to three times). ERR_VALIDATION, and *out NULL, if the text
+ * has no id that fits or more than 1000 index entries. Threads: any. */
+struct doc_draft;
+enum err doc_draft_create(const struct collection *c, struct slice json, struct doc_draft **out);
+void doc_draft_destroy(struct doc_draft **draft);
+enum err doc_insert_draft(struct txn *txn, const struct doc_draft *draft);
+enum err doc_replace_draft(struct txn *txn, const struct doc_draft *draft, uint64_t if_version);
+
 /* Adds `by` to an integer member, unless the sum would be below `min`: ERR_PRECONDITION then, which
  * does not stick. *value is the member's value afterwards. Nothing else of the document is looked
  * at, so the member must not be indexed (asserted). ERR_VALIDATION if it is not an integer. */
@@ -61,12 +77,21 @@ enum err doc_add(struct txn *txn, const struct collection *c, struct slice id, c
 enum err doc_delete(struct txn *txn, const struct collection *c, struct slice id);
 
 /* Walks documents in the order of ids, or of one index. Return false from `each` to stop. */
+struct doc_place {
+    uint16_t len; /* 0: the beginning */
+    uint8_t bytes[STORE_KEY_MAX];
+};
 struct doc_scan {
-    const char *index;   /* member of an index, or NULL: by id */
-    const json_t *equal; /* with index: only documents with this value; then ordered by id */
-    struct slice after;  /* id to begin behind, or empty */
+    const char *index;   /* the fields of an index, or NULL: by id */
+    const json_t *equal; /* with index: only documents with this value, or in an array with these
+                            values of the first fields */
+    struct slice
+        after; /* id to begin behind, or empty; with an index all its values must be given */
+    struct doc_place *place; /* or NULL: to begin behind, instead of `after`, whatever has become of
+                                the document there; then set to where the walk has stopped.
+                                ERR_VALIDATION if it is of another walk. */
     bool descending;
-    unsigned limit;
+    unsigned limit; /* 0: none */
 };
 typedef bool (*doc_fn)(struct slice id, const struct doc *doc, void *arg);
 enum err doc_walk(struct txn *txn, const struct collection *c, const struct doc_scan *scan,

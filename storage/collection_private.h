@@ -1,50 +1,142 @@
-/* What the files about collections share. */
+/* What the files about collections share.
+ *
+ * A document lies in up to three tables, all of format 2 (docs/format.md):
+ * - docs, chained: (collection, id) -> a record of the document's text, or of TEXT_ELSEWHERE if it
+ * is long;
+ * - doc_texts: (collection, id) -> a record of the long text, of the same version;
+ * - doc_index, chained: what index_entries says of definition and document, (index, values, id). In
+ * a unique index the id stands in the value. */
 #ifndef GALLEY_STORAGE_COLLECTION_PRIVATE_H
 #define GALLEY_STORAGE_COLLECTION_PRIVATE_H
 
+#include "storage/chain_private.h"
 #include "storage/collection.h"
 #include "storage/key.h"
 
-/* The most bytes of an index's value in its key. With two names and an id at their longest there
- * would be room for 177. */
-#define INDEX_VALUE_MAX 160
+#define TEXT_INLINE_MAX 1600 /* bytes of text that stand in the leaf page */
+#define TEXT_ELSEWHERE  "\1" /* no text begins so */
 #define NAME_MAX_BYTES  64
+#define FIELDS_MAX      4    /* of an index */
+#define STEPS_MAX       8    /* of a field: address.city has 2 */
+#define ENTRIES_MAX     1000 /* of one document in all indexes */
+
+/* One field of an index: the way from the document to its values. */
+struct field {
+    unsigned depth;
+    struct field_step {
+        const char *member;
+        bool each; /* the member is an array, and the way goes on from each element */
+    } steps[STEPS_MAX];
+};
 
 struct index {
-    char *member;
-    bool unique;
-    struct key prefix; /* collection, member */
+    char *fields; /* as declared, and its name */
+    char *names;  /* the same in pieces, for the steps */
+    unsigned number;
+    bool unique, sparse;
+    unsigned field_count;
+    struct field list[FIELDS_MAX];
+    struct key prefix;
 };
 
 struct collection {
     char *name;
-    struct table catalog, documents, indexes;
-    struct key prefix; /* collection */
+    unsigned number;
+    struct table meta;
+    struct chain docs, entries;
+    struct table texts;
+    struct key prefix;
     unsigned index_count;
     struct index list[COLLECTION_INDEXES_MAX];
 };
+
+/* ---- catalog.c: names and numbers. */
+
+/* The catalog of a directory without collections. */
+enum err catalog_create(struct txn *txn, struct table meta);
+
+/* Gives c and its indexes their numbers, new ones if it is new or has other indexes and no
+ * documents; ERR_CONFLICT if it has. */
+enum err catalog_register(struct txn *txn, struct collection *c);
+
+/* A collection with indexes as in the catalog, without their numbers; and a collection as it stands
+ * there. ERR_NOT_FOUND if it does not. */
+enum err catalog_add(struct txn *txn, struct table meta, const char *name, json_t *indexes);
+enum err catalog_find(struct txn *txn, const struct collection *tables, const char *name,
+                      struct collection **out);
+
+/* ---- index.c: what an index holds, a function of its definition and a document. */
+
+/* Reads "address.city,tags[]". False if it is none. */
+bool index_define(struct index *index, const struct index_spec *spec);
+void index_release(struct index *index);
+
+/* An index entry's key, (index, values, id) or, if unique, (index, values), in a set's bytes. */
+struct entry {
+    const struct index *index;
+    uint32_t at;
+    uint16_t len;
+};
+
+/* Entries, in the order of their keys, each once. */
+struct entry_set {
+    struct buf bytes;
+    struct entry *list;
+    unsigned count, capacity;
+};
+
+static inline struct slice entry_key(const struct entry_set *set, unsigned i)
+{
+    return slice_of(set->bytes.data + set->list[i].at, set->list[i].len);
+}
+
+/* Fills an empty set with the document's entries in all indexes. `id` is the last part of its key.
+ * ERR_VALIDATION if there are too many. Threads: any. */
+enum err index_entries(const struct collection *c, struct slice id, struct slice json,
+                       struct entry_set *out);
+void entry_set_release(struct entry_set *set);
+
+/* What the keys of all documents with this value, or these first values, begin with; false if there
+ * can be none. */
+bool index_prefix(const struct index *index, const json_t *equal, struct key *out);
+
+/* Whether the document's strings are those of `equal`: for prefixes whose strings were cut. */
+bool index_matches(const struct index *index, const json_t *doc, const json_t *equal);
+
+/* ---- entries.c: index entries in the table. */
+
+/* Of the chained table: a checksum over the key and, in a unique index, the id. */
+enum err entry_check(struct txn *txn, struct table table, struct slice key, struct slice body);
+
+/* The entry of the anchor. */
+enum err entries_begin(struct txn *txn, const struct chain *chain);
+
+/* Makes the entries of the document `id` those of `now` instead of those of `before`; either may be
+ * empty. First all that unique indexes have to say: ERR_EXISTS, sticky, before anything is written.
+ */
+enum err entries_check(struct txn *txn, const struct collection *c, const struct entry_set *before,
+                       const struct entry_set *now);
+enum err entries_change(struct txn *txn, const struct collection *c, struct slice id,
+                        const struct entry_set *before, const struct entry_set *now);
+
+/* The id part in an entry. */
+enum err entry_id(struct txn *txn, const struct collection *c, const struct index *index,
+                  const struct chain_entry *entry, struct slice *out);
 
 /* ---- collection.c */
 
 bool document_id_fits(struct slice id);
 
-/* ---- index.c */
+/* doc_insert_text with a version of its own. */
+enum err doc_restore(struct txn *txn, const struct collection *c, struct slice json,
+                     uint64_t version);
 
-/* (collection, member, value); false if such a value is not indexed. */
-bool index_value_key(struct key *key, const struct index *index, const json_t *value);
+/* The document that a checked entry of the table docs is. */
+enum err document_of(struct txn *txn, const struct collection *c, const struct chain_entry *entry,
+                     struct doc *out);
 
-/* Makes the entries of `id` those of the text `now` instead of those of `before`; either may be
- * empty. Neither is the transaction's memory. ERR_EXISTS, sticky, if a unique index objects. */
-enum err index_update(struct txn *txn, const struct collection *c, struct slice id,
-                      struct slice before, struct slice now);
-
-/* What an entry, whose key begins with the index's prefix, stands for. */
-enum err index_entry_document(struct txn *txn, const struct collection *c,
-                              const struct index *index, struct slice entry,
-                              char id[DOC_ID_MAX + 1], struct doc *out);
-
-/* Whether the document has the value: for entries whose value was cut. */
-enum err index_matches(struct txn *txn, const struct index *index, const struct doc *doc,
-                       const json_t *value, bool *out);
+/* Of the chained table docs. */
+enum err document_check(struct txn *txn, struct table table, struct slice key, struct slice body);
+enum err documents_begin(struct txn *txn, const struct chain *chain);
 
 #endif

@@ -1,9 +1,8 @@
 /* Walking a collection, by id or by an index.
  *
- * DESIGN. Both are a walk over a range of keys that share a prefix, in either direction. What a
- * document's id and record are is the only difference: in the table of documents the entry is the
- * record, in the table of indexes the entry names the id. The function that is called may write:
- * the walk then seeks its place again. */
+ * DESIGN. Both are a walk over a range of keys of a chained table that share a prefix, in either
+ * direction. In the table of documents the entry is the document, in the table of indexes it names
+ * the id. The function that is called may write: the walk then seeks its place again. */
 #include "storage/collection_private.h"
 
 #include <assert.h>
@@ -13,16 +12,15 @@ struct walk {
     const struct collection *c;
     const struct doc_scan *scan;
     const struct index *index; /* NULL: by id */
-    struct table table;
     struct key prefix;
-    struct key place; /* where to begin, later where it stands */
-    struct cursor cursor;
+    struct key place; /* where to begin behind, later where it stands; empty: at the beginning */
+    struct chain_cursor cursor;
 };
 
-static const struct index *find_index(const struct collection *c, const char *member)
+static const struct index *find_index(const struct collection *c, const char *fields)
 {
     for (unsigned i = 0; i < c->index_count; i++) {
-        if (strcmp(c->list[i].member, member) == 0)
+        if (strcmp(c->list[i].fields, fields) == 0)
             return &c->list[i];
     }
     assert(false); /* a walk by an index that was not declared */
@@ -31,73 +29,96 @@ static const struct index *find_index(const struct collection *c, const char *me
 
 /* ---- Where to begin. */
 
-/* To the last key that begins with the prefix. */
-static enum err seek_end(struct walk *w)
-{
-    struct key end;
-    key_init_from(&end, &w->prefix);
-    key_add_end(&end);
-    return cursor_seek_before(&w->cursor, key_slice(&end));
-}
-
 /* Behind the place, in the direction of the walk. */
 static enum err seek_behind(struct walk *w)
 {
-    if (w->scan->descending)
-        return cursor_seek_before(&w->cursor, key_slice(&w->place));
-    enum err err = cursor_seek(&w->cursor, key_slice(&w->place));
-    if (err == ERR_OK && slice_eq(w->cursor.key, key_slice(&w->place)))
-        err = cursor_next(&w->cursor);
-    return err;
+    enum err err = chain_find(&w->cursor, key_slice(&w->place));
+    if (!w->scan->descending)
+        return err && err != ERR_NOT_FOUND ? err : chain_next(&w->cursor);
+    if (err == ERR_NOT_FOUND)
+        return ERR_OK; /* it stands before */
+    return err ? err : chain_prev(&w->cursor);
 }
 
-/* The key of the document to begin behind. In an index without a fixed value its own value says
- * where that is. */
-static enum err find_after(struct walk *w)
-{
-    if (!document_id_fits(w->scan->after))
-        return ERR_NOT_FOUND;
-    key_init_from(&w->place, &w->prefix);
-    json_t *doc;
-    bool indexed = true;
-    if (w->index && !w->scan->equal) {
-        enum err err = doc_load(w->txn, w->c, w->scan->after, &doc, NULL);
-        if (err != ERR_OK)
-            return err;
-        const json_t *value = json_object_get(doc, w->index->member);
-        indexed = index_value_key(&w->place, w->index, value);
-        json_decref(doc);
-    }
-    key_add_string(&w->place, w->scan->after);
-    return indexed ? ERR_OK : ERR_NOT_FOUND;
-}
-
+/* To the first key that begins with the prefix, or the last. */
 static enum err seek_begin(struct walk *w)
 {
-    if (w->scan->after.len > 0)
-        return seek_behind(w);
-    return w->scan->descending ? seek_end(w) : cursor_seek(&w->cursor, key_slice(&w->prefix));
+    struct key begin;
+    key_init_from(&begin, &w->prefix);
+    if (w->scan->descending)
+        key_add_end(&begin);
+    enum err err = chain_find(&w->cursor, key_slice(&begin));
+    if (err != ERR_NOT_FOUND)
+        return err;
+    return w->scan->descending ? ERR_OK : chain_next(&w->cursor);
+}
+
+/* Sets the place to begin behind. */
+static enum err find_place(struct walk *w)
+{
+    const struct doc_scan *scan = w->scan;
+    w->place.len = 0;
+    if (scan->place && scan->place->len > 0) {
+        w->place.len = scan->place->len;
+        memcpy(w->place.bytes, scan->place->bytes, scan->place->len);
+        return key_has_prefix(key_slice(&w->place), &w->prefix) ? ERR_OK : ERR_VALIDATION;
+    }
+    if (scan->after.len == 0)
+        return ERR_OK;
+    assert(!w->index || (scan->equal && !w->index->unique));
+    if (!document_id_fits(scan->after))
+        return ERR_NOT_FOUND;
+    key_init_from(&w->place, &w->prefix);
+    key_add_text(&w->place, scan->after, DOC_ID_MAX + 2);
+    return ERR_OK;
 }
 
 /* ---- What it stands on. */
 
-static enum err document_here(struct walk *w, char id[DOC_ID_MAX + 1], struct doc *out)
+/* The document that the index entry is about. */
+static enum err document_of_entry(struct walk *w, struct slice *id, struct doc *out)
 {
-    struct slice rest = w->cursor.key;
-    struct record record;
-    enum err err = record_decode(w->txn, w->table, w->cursor.key, w->cursor.value, &record);
-    if (err != ERR_OK)
+    enum err err = entry_id(w->txn, w->c, w->index, &w->cursor.at, id);
+    if (err)
         return err;
-    *out = (struct doc){record.payload, record.version};
-    bool sound = key_skip(&rest) && key_take_string(&rest, id, DOC_ID_MAX + 1);
-    return sound ? ERR_OK : txn_fail(w->txn, ERR_DAMAGED);
+    struct key key;
+    key_init_from(&key, &w->c->prefix);
+    memcpy(key.bytes + key.len, id->ptr, id->len);
+    key.len = (uint16_t)(key.len + id->len);
+    struct chain_entry entry;
+    err = chain_get(w->txn, &w->c->docs, key_slice(&key), &entry);
+    if (err == ERR_NOT_FOUND)
+        return txn_damaged(w->txn, "the index %s of %s, an entry without a document",
+                           w->index->fields, w->c->name);
+    return err ? err : document_of(w->txn, w->c, &entry, out);
 }
 
-static enum err entry_here(struct walk *w, char id[DOC_ID_MAX + 1], struct doc *out, bool *matches)
+/* For entries whose value was cut. */
+static enum err has_value(struct walk *w, const struct doc *doc, bool *out)
 {
-    enum err err = index_entry_document(w->txn, w->c, w->index, w->cursor.key, id, out);
-    if (err == ERR_OK && w->prefix.cut)
-        err = index_matches(w->txn, w->index, out, w->scan->equal, matches);
+    json_t *tree;
+    if (json_read_trusted(doc->json, &tree))
+        return txn_fail(w->txn, ERR_DAMAGED);
+    *out = index_matches(w->index, tree, w->scan->equal);
+    json_decref(tree);
+    return ERR_OK;
+}
+
+static enum err document_here(struct walk *w, char id[DOC_ID_MAX + 1], struct doc *out,
+                              bool *matches)
+{
+    enum err err;
+    struct slice rest =
+        slice_of(w->cursor.at.key.ptr + w->c->prefix.len, w->cursor.at.key.len - w->c->prefix.len);
+    if (w->index)
+        err = document_of_entry(w, &rest, out);
+    else
+        err = document_of(w->txn, w->c, &w->cursor.at, out);
+    *matches = true;
+    if (!err && w->prefix.cut)
+        err = has_value(w, out, matches);
+    if (!err && !key_take_text(&rest, id, DOC_ID_MAX + 1))
+        err = txn_damaged(w->txn, "an id in %s", w->c->name);
     return err;
 }
 
@@ -106,61 +127,71 @@ static enum err entry_here(struct walk *w, char id[DOC_ID_MAX + 1], struct doc *
 static enum err step(struct walk *w, unsigned writes_before)
 {
     if (txn_writes(w->txn) != writes_before)
-        return seek_behind(w); /* written to since */
-    return w->scan->descending ? cursor_prev(&w->cursor) : cursor_next(&w->cursor);
+        return seek_behind(w);
+    return w->scan->descending ? chain_prev(&w->cursor) : chain_next(&w->cursor);
 }
 
 static void save_place(struct walk *w)
 {
-    memcpy(w->place.bytes, w->cursor.key.ptr, w->cursor.key.len);
-    w->place.len = (uint16_t)w->cursor.key.len;
+    memcpy(w->place.bytes, w->cursor.at.key.ptr, w->cursor.at.key.len);
+    w->place.len = (uint16_t)w->cursor.at.key.len;
 }
 
 static enum err visit(struct walk *w, doc_fn each, void *arg, bool *stop, bool *matches)
 {
-    *matches = true;
     char id[DOC_ID_MAX + 1];
     struct doc doc;
-    enum err err = w->index ? entry_here(w, id, &doc, matches) : document_here(w, id, &doc);
-    if (err == ERR_OK && *matches)
+    enum err err = document_here(w, id, &doc, matches);
+    if (!err && *matches)
         *stop = !each(slice_str(id), &doc, arg);
     return err;
 }
 
 static enum err walk_all(struct walk *w, doc_fn each, void *arg)
 {
-    enum err err = seek_begin(w);
+    enum err err = w->place.len > 0 ? seek_behind(w) : seek_begin(w);
     unsigned count = 0;
     bool stop = false, matches;
-    while (err == ERR_OK && key_has_prefix(w->cursor.key, &w->prefix)) {
+    while (!err && key_has_prefix(w->cursor.at.key, &w->prefix)) {
         unsigned writes_before = txn_writes(w->txn);
         save_place(w);
         err = visit(w, each, arg, &stop, &matches);
-        if (err == ERR_OK && matches && (stop || ++count == w->scan->limit))
+        if (!err && matches && (stop || ++count == w->scan->limit))
             break;
-        if (err == ERR_OK)
+        if (!err)
             err = step(w, writes_before);
     }
     return err;
 }
 
+static void hand_out_place(const struct walk *w)
+{
+    struct doc_place *out = w->scan->place;
+    if (!out)
+        return;
+    out->len = w->place.len;
+    memcpy(out->bytes, w->place.bytes, w->place.len);
+}
+
 enum err doc_walk(struct txn *txn, const struct collection *c, const struct doc_scan *scan,
                   doc_fn each, void *arg)
 {
-    struct walk w = {.txn = txn, .c = c, .scan = scan, .table = c->documents};
+    struct walk w = {.txn = txn, .c = c, .scan = scan};
     key_init_from(&w.prefix, &c->prefix);
     if (scan->index) {
         w.index = find_index(c, scan->index);
-        w.table = c->indexes;
         key_init_from(&w.prefix, &w.index->prefix);
-        if (scan->equal && !index_value_key(&w.prefix, w.index, scan->equal))
+        if (scan->equal && !index_prefix(w.index, scan->equal, &w.prefix))
             return txn_error(txn); /* no index holds such a value */
     }
-    enum err err = scan->after.len > 0 ? find_after(&w) : ERR_OK;
-    if (err != ERR_OK)
+    enum err err = find_place(&w);
+    if (err)
         return err;
-    cursor_open(&w.cursor, txn, w.table);
-    err = walk_all(&w, each, arg);
-    cursor_close(&w.cursor);
+    chain_open(&w.cursor, txn, w.index ? &c->entries : &c->docs);
+    err = txn_error(txn);
+    if (!err)
+        err = walk_all(&w, each, arg);
+    chain_close(&w.cursor);
+    hand_out_place(&w);
     return err == ERR_NOT_FOUND ? txn_error(txn) : err; /* the end */
 }

@@ -1,164 +1,292 @@
-/* Secondary indexes. An entry is a key (collection, member, value, id) with nothing as its value:
- * the entries of one value stand together, ordered by id. */
-#include "base/log.h"
+/* What an index holds: a function of its definition and a document, and of nothing else. Whoever
+ * writes a document compares what the function says before and after (entries.c).
+ *
+ * DESIGN. A field is a way through the document (a.b, tags[], items[].sku) and leads to some
+ * values: strings, numbers, booleans. All else, and nothing, is null. There is an entry for each
+ * combination of the fields' values, and none at all in a sparse index if every field is null. What
+ * most documents have, a plain string or an integer at the top, is read from the text, all else by
+ * way of a tree. */
+#include "base/mem.h"
 #include "storage/collection_private.h"
 
-static bool is_indexed(const json_t *value)
+#include <stdlib.h>
+#include <string.h>
+
+/* The most bytes of the strings in a key. With a unique index's number, its values and an id at
+ * their longest there is room for 305. */
+#define VALUE_MAX(field_count) ((field_count) == 1 ? 160u : 300u / (field_count))
+
+/* ---- Definitions. */
+
+/* Cuts the next step off the field's text, in place. */
+static bool define_step(struct field *field, char **rest)
 {
-    return json_is_string(value) || json_is_number(value) || json_is_boolean(value);
+    if (field->depth == STEPS_MAX)
+        return false;
+    struct field_step *step = &field->steps[field->depth++];
+    char *text = *rest, *end = text + strcspn(text, ".");
+    *rest = *end ? end + 1 : NULL;
+    *end = '\0';
+    size_t len = (size_t)(end - text);
+    step->each = len > 2 && strcmp(end - 2, "[]") == 0;
+    if (step->each)
+        end[-2] = '\0';
+    step->member = text;
+    for (const char *c = text; *c; c++) {
+        if ((unsigned char)*c < ' ' || strchr("\"\\[]", *c))
+            return false;
+    }
+    return text[0] != '\0';
 }
 
-bool index_value_key(struct key *key, const struct index *index, const json_t *value)
+static bool define_field(struct index *index, char *text)
 {
-    if (!is_indexed(value))
+    if (index->field_count == FIELDS_MAX)
         return false;
-    key_init_from(key, &index->prefix);
-    if (json_is_integer(value))
+    struct field *field = &index->list[index->field_count++];
+    while (text) {
+        if (!define_step(field, &text))
+            return false;
+    }
+    return true;
+}
+
+bool index_define(struct index *index, const struct index_spec *spec)
+{
+    *index = (struct index){.fields = mem_strdup(spec->fields),
+                            .names = mem_strdup(spec->fields),
+                            .unique = spec->unique,
+                            .sparse = spec->sparse};
+    bool good = spec->fields[0] && strlen(spec->fields) <= NAME_MAX_BYTES * FIELDS_MAX;
+    for (char *rest = index->names; good && rest;) {
+        char *field = strsep(&rest, ",");
+        good = define_field(index, field);
+    }
+    return good;
+}
+
+void index_release(struct index *index)
+{
+    free(index->fields);
+    free(index->names);
+}
+
+/* ---- Values as parts of a key. */
+
+static void add_string(struct key *key, const struct index *index, struct slice text)
+{
+    key_add_text(key, text, VALUE_MAX(index->field_count));
+}
+
+/* What is indexed of a value; null for the rest. Returns whether there is something. */
+static bool add_value(struct key *key, const struct index *index, const json_t *value)
+{
+    if (json_is_string(value))
+        add_string(key, index, slice_of(json_string_value(value), json_string_length(value)));
+    else if (json_is_integer(value))
         key_add_i64(key, json_integer_value(value));
     else if (json_is_real(value))
         key_add_f64(key, json_real_value(value));
     else if (json_is_boolean(value))
         key_add_bool(key, json_is_true(value));
     else
-        key_add_string_within(key, slice_of(json_string_value(value), json_string_length(value)),
-                              INDEX_VALUE_MAX);
+        key_add_null(key);
+    return json_is_string(value) || json_is_number(value) || json_is_boolean(value);
+}
+
+/* The same of a plain value's text; false, and nothing added, if it needs a tree. */
+static bool add_plain(struct key *key, const struct index *index, struct slice text)
+{
+    int64_t number;
+    bool is_string = text.len > 1 && text.ptr[0] == '"' && !memchr(text.ptr, '\\', text.len);
+    if (is_string)
+        add_string(key, index, slice_of(text.ptr + 1, text.len - 2));
+    else if (slice_to_i64(text, &number))
+        key_add_i64(key, number);
+    else
+        return false;
     return true;
 }
 
-/* The same of a value's text. What most documents have, a plain string or an integer, is read from
- * it, all else by way of a tree. */
-static bool index_text_key(struct key *key, const struct index *index, struct slice text)
+/* ---- Sets. */
+
+static void add_entry(struct entry_set *set, const struct index *index, const struct key *key)
 {
-    bool is_string = text.len > 0 && text.ptr[0] == '"';
-    int64_t number;
-    key_init_from(key, &index->prefix);
-    if (is_string && !memchr(text.ptr, '\\', text.len)) {
-        key_add_string_within(key, slice_of(text.ptr + 1, text.len - 2), INDEX_VALUE_MAX);
+    if (set->count == set->capacity) {
+        set->capacity = set->capacity ? set->capacity * 2 : 4;
+        set->list = mem_realloc(set->list, set->capacity * sizeof *set->list);
+    }
+    set->list[set->count++] = (struct entry){index, (uint32_t)set->bytes.len, key->len};
+    buf_append(&set->bytes, key->bytes, key->len);
+}
+
+static int compare(const void *a, const void *b, void *arg)
+{
+    const struct entry_set *set = arg;
+    const struct entry *x = a, *y = b;
+    size_t len = x->len < y->len ? x->len : y->len;
+    int order = memcmp(set->bytes.data + x->at, set->bytes.data + y->at, len);
+    return order ? order : (int)x->len - (int)y->len;
+}
+
+static void sort(struct entry_set *set)
+{
+    if (set->count < 2)
+        return;
+    qsort_r(set->list, set->count, sizeof *set->list, compare, set);
+    unsigned kept = 1;
+    for (unsigned i = 1; i < set->count; i++) {
+        if (compare(&set->list[i], &set->list[kept - 1], set) != 0)
+            set->list[kept++] = set->list[i];
+    }
+    set->count = kept;
+}
+
+void entry_set_release(struct entry_set *set)
+{
+    buf_release(&set->bytes);
+    free(set->list);
+    *set = (struct entry_set){0};
+}
+
+/* ---- From a document to its entries. */
+
+/* One document in one index. */
+struct extraction {
+    const struct index *index;
+    struct slice json, id;
+    json_t *tree; /* once it is needed */
+    bool found;   /* a field of the present combination is there */
+    struct entry_set *out;
+};
+
+static bool add_field(struct extraction *x, unsigned field, const struct key *key);
+
+/* The field's value is in the key: on to the next field, or the entry is whole. */
+static bool add_rest(struct extraction *x, unsigned field, struct key *key)
+{
+    if (field + 1 < x->index->field_count)
+        return add_field(x, field + 1, key);
+    if (x->index->sparse && !x->found)
         return true;
+    if (x->out->count == ENTRIES_MAX)
+        return false;
+    if (!x->index->unique)
+        memcpy(key->bytes + key->len, x->id.ptr, x->id.len);
+    key->len = (uint16_t)(key->len + (x->index->unique ? 0 : x->id.len));
+    add_entry(x->out, x->index, key);
+    return true;
+}
+
+static bool add_tree_value(struct extraction *x, unsigned field, const struct key *key,
+                           const json_t *value)
+{
+    struct key longer;
+    key_init_from(&longer, key);
+    bool found = x->found;
+    x->found |= add_value(&longer, x->index, value);
+    bool good = add_rest(x, field, &longer);
+    x->found = found;
+    return good;
+}
+
+/* Follows the field from `value` on, which its first `step` steps have led to. */
+static bool follow(struct extraction *x, unsigned field, unsigned step, const struct key *key,
+                   const json_t *value)
+{
+    const struct field *way = &x->index->list[field];
+    if (step == way->depth)
+        return add_tree_value(x, field, key, value);
+    const json_t *member = json_object_get(value, way->steps[step].member);
+    if (!way->steps[step].each)
+        return follow(x, field, step + 1, key, member);
+    if (json_array_size(member) == 0)
+        return add_tree_value(x, field, key, NULL);
+    bool good = true;
+    for (size_t i = 0; good && i < json_array_size(member); i++)
+        good = follow(x, field, step + 1, key, json_array_get(member, i));
+    return good;
+}
+
+static bool add_field(struct extraction *x, unsigned field, const struct key *key)
+{
+    const struct field *way = &x->index->list[field];
+    if (way->depth == 1 && !way->steps[0].each) {
+        struct key longer;
+        key_init_from(&longer, key);
+        struct slice value;
+        if (!json_find(x->json, way->steps[0].member, &value))
+            return add_tree_value(x, field, key, NULL);
+        if (add_plain(&longer, x->index, value)) {
+            bool found = x->found;
+            x->found = true;
+            bool good = add_rest(x, field, &longer);
+            x->found = found;
+            return good;
+        }
     }
-    if (slice_to_i64(text, &number)) {
-        key_add_i64(key, number);
-        return true;
+    if (!x->tree && json_read_trusted(x->json, &x->tree))
+        return false;
+    return follow(x, field, 0, key, x->tree);
+}
+
+enum err index_entries(const struct collection *c, struct slice id, struct slice json,
+                       struct entry_set *out)
+{
+    *out = (struct entry_set){0};
+    struct extraction x = {.json = json, .id = id, .out = out};
+    bool good = true;
+    for (unsigned i = 0; good && i < c->index_count; i++) {
+        x.index = &c->list[i];
+        good = add_field(&x, 0, &x.index->prefix);
     }
-    json_t *value;
-    bool indexed = json_read_trusted(text, &value) == ERR_OK && index_value_key(key, index, value);
-    json_decref(value);
-    return indexed;
+    json_decref(x.tree);
+    sort(out);
+    return good ? ERR_OK : ERR_VALIDATION;
 }
 
-/* ---- From an entry to its document. */
+/* ---- Values that are looked for. */
 
-static enum err damaged(struct txn *txn, const struct collection *c, const struct index *index,
-                        const char *how)
+/* An array stands for the first fields' values. */
+static const json_t *wanted(const json_t *equal, unsigned field)
 {
-    log_write(LOG_ERROR, "store", "The index %s of %s %s.", index->member, c->name, how);
-    return txn_fail(txn, ERR_DAMAGED);
+    return json_is_array(equal) ? json_array_get(equal, field) : field == 0 ? equal : NULL;
 }
 
-enum err index_entry_document(struct txn *txn, const struct collection *c,
-                              const struct index *index, struct slice entry,
-                              char id[DOC_ID_MAX + 1], struct doc *out)
+bool index_prefix(const struct index *index, const json_t *equal, struct key *out)
 {
-    struct slice rest = slice_of(entry.ptr + index->prefix.len, entry.len - index->prefix.len);
-    *out = (struct doc){0};
-    if (!key_skip(&rest) || !key_take_string(&rest, id, DOC_ID_MAX + 1))
-        return damaged(txn, c, index, "has an entry without an id");
-    enum err err = doc_get(txn, c, slice_str(id), out);
-    return err == ERR_NOT_FOUND ? damaged(txn, c, index, "has an entry without a document") : err;
-}
-
-enum err index_matches(struct txn *txn, const struct index *index, const struct doc *doc,
-                       const json_t *value, bool *out)
-{
-    *out = false;
-    json_t *tree;
-    if (json_read_trusted(doc->json, &tree) != ERR_OK)
-        return txn_fail(txn, ERR_DAMAGED);
-    *out = json_equal(json_object_get(tree, index->member), value);
-    json_decref(tree);
-    return ERR_OK;
-}
-
-/* ---- Keeping entries. */
-
-/* Whether the entry's document has the value of the key that the entry begins with. */
-static enum err is_taken(struct txn *txn, const struct collection *c, const struct index *index,
-                         struct slice entry, const struct key *key, struct slice text, bool *out)
-{
-    *out = true;
-    if (!key->cut)
-        return ERR_OK;
-    char id[DOC_ID_MAX + 1];
-    struct doc doc;
-    json_t *value;
-    enum err err = index_entry_document(txn, c, index, entry, id, &doc);
-    if (err == ERR_OK)
-        err = json_read_trusted(text, &value);
-    if (err != ERR_OK)
-        return err;
-    err = index_matches(txn, index, &doc, value, out);
-    json_decref(value);
-    return err;
-}
-
-/* ERR_EXISTS if any document has the value, whose key is given. */
-static enum err check_unique(struct txn *txn, const struct collection *c, const struct index *index,
-                             const struct key *key, struct slice text)
-{
-    struct cursor cursor;
-    cursor_open(&cursor, txn, c->indexes);
-    enum err err = cursor_seek(&cursor, key_slice(key));
-    bool taken = false;
-    while (err == ERR_OK && key_has_prefix(cursor.key, key)) {
-        err = is_taken(txn, c, index, cursor.key, key, text, &taken);
-        if (err != ERR_OK || taken)
-            break;
-        err = cursor_next(&cursor);
+    key_init_from(out, &index->prefix);
+    unsigned field = 0;
+    for (const json_t *value; (value = wanted(equal, field)); field++) {
+        if (field == index->field_count)
+            return false;
+        if (!add_value(out, index, value) && !json_is_null(value))
+            return false;
     }
-    cursor_close(&cursor);
-    if (taken)
-        return txn_fail(txn, ERR_EXISTS);
-    return err == ERR_NOT_FOUND ? ERR_OK : err;
+    return field > 0;
 }
 
-static enum err add_entry(struct txn *txn, const struct collection *c, const struct index *index,
-                          struct slice id, struct slice value)
+static bool leads_to(const struct field *way, unsigned step, const json_t *value,
+                     const json_t *string)
 {
-    struct key key;
-    if (!index_text_key(&key, index, value))
-        return ERR_OK;
-    if (index->unique && check_unique(txn, c, index, &key, value) != ERR_OK)
-        return txn_error(txn);
-    key_add_string(&key, id);
-    return txn_put(txn, c->indexes, key_slice(&key), slice_of(NULL, 0));
-}
-
-static enum err remove_entry(struct txn *txn, const struct collection *c, const struct index *index,
-                             struct slice id, struct slice value)
-{
-    struct key key;
-    if (!index_text_key(&key, index, value))
-        return ERR_OK;
-    key_add_string(&key, id);
-    enum err err = txn_del(txn, c->indexes, key_slice(&key));
-    return err == ERR_NOT_FOUND ? damaged(txn, c, index, "lacks an entry") : err;
-}
-
-enum err index_update(struct txn *txn, const struct collection *c, struct slice id,
-                      struct slice before, struct slice now)
-{
-    for (unsigned i = 0; i < c->index_count; i++) {
-        const struct index *index = &c->list[i];
-        struct slice old = {0}, new = {0};
-        bool had = json_find(before, index->member, &old);
-        bool has = json_find(now, index->member, &new);
-        if (had == has && slice_eq(old, new))
-            continue;
-        enum err err = had ? remove_entry(txn, c, index, id, old) : ERR_OK;
-        if (err == ERR_OK && has)
-            err = add_entry(txn, c, index, id, new);
-        if (err != ERR_OK)
-            return err;
+    if (step == way->depth)
+        return json_equal(value, string);
+    const json_t *member = json_object_get(value, way->steps[step].member);
+    if (!way->steps[step].each)
+        return leads_to(way, step + 1, member, string);
+    for (size_t i = 0; i < json_array_size(member); i++) {
+        if (leads_to(way, step + 1, json_array_get(member, i), string))
+            return true;
     }
-    return txn_error(txn);
+    return false;
+}
+
+bool index_matches(const struct index *index, const json_t *doc, const json_t *equal)
+{
+    const json_t *value;
+    for (unsigned field = 0; (value = wanted(equal, field)); field++) {
+        if (json_is_string(value) && !leads_to(&index->list[field], 0, doc, value))
+            return false;
+    }
+    return true;
 }

@@ -9,6 +9,8 @@
 #include <math.h>
 
 enum tag {
+    TAG_COLLECTION = 0x08,
+    TAG_INDEX = 0x09,
     TAG_NULL = 0x10,
     TAG_FALSE = 0x20,
     TAG_TRUE = 0x21,
@@ -17,8 +19,9 @@ enum tag {
     TAG_ID = 0x50,
 };
 
-#define NUMBER_SIZE 11 /* tag, 8 bytes of double, 2 bytes of rest */
-#define ID_SIZE     17 /* tag, 16 bytes */
+#define NUMBER_SIZE  11 /* tag, 8 bytes of double, 2 bytes of rest */
+#define ID_SIZE      17 /* tag, 16 bytes */
+#define CATALOG_SIZE 4  /* tag, 3 bytes */
 
 /* Within a string a zero byte means something, by what follows it; anything but these is the next
  * part's tag or the end of the key: the string has ended. */
@@ -112,6 +115,27 @@ void key_add_id(struct key *key, const struct id *id)
     add_bytes(key, id->bytes, sizeof id->bytes);
 }
 
+/* ---- Numbers of the catalog. */
+
+static void add_catalog_number(struct key *key, enum tag tag, unsigned number)
+{
+    assert(number <= KEY_CATALOG_MAX);
+    uint32_t bytes = htobe32((uint32_t)tag << 24 | number);
+    add_bytes(key, &bytes, sizeof bytes);
+}
+
+void key_add_collection(struct key *key, unsigned number)
+{
+    add_catalog_number(key, TAG_COLLECTION, number);
+}
+
+void key_add_index(struct key *key, unsigned number)
+{
+    add_catalog_number(key, TAG_INDEX, number);
+}
+
+/* ---- Strings. */
+
 /* Escapes as much as fits into `room` bytes, whole characters of ours; returns what was taken. */
 static size_t add_escaped(struct key *key, struct slice value, size_t room)
 {
@@ -156,6 +180,27 @@ void key_add_string_within(struct key *key, struct slice value, size_t max_bytes
 void key_add_string(struct key *key, struct slice value)
 {
     key_add_string_within(key, value, (size_t)(STORE_KEY_MAX - key->len));
+}
+
+/* An id is written in one way only, so that it comes back as the same text. */
+static bool is_canonical(struct slice text, struct id *out)
+{
+    if (text.len != ID_TEXT_SIZE - 1 || text.ptr[8] != '-' || !id_parse(text, out))
+        return false;
+    for (size_t i = 0; i < text.len; i++) {
+        if (text.ptr[i] >= 'A' && text.ptr[i] <= 'F')
+            return false;
+    }
+    return true;
+}
+
+void key_add_text(struct key *key, struct slice text, size_t max_bytes)
+{
+    struct id id;
+    if (is_canonical(text, &id))
+        key_add_id(key, &id);
+    else
+        key_add_string_within(key, text, max_bytes);
 }
 
 /* ---- Ranges. */
@@ -250,6 +295,15 @@ bool key_take_id(struct slice *rest, struct id *out)
     return true;
 }
 
+bool key_take_text(struct slice *rest, char *out, size_t size)
+{
+    struct id id;
+    if (size < ID_TEXT_SIZE || !key_take_id(rest, &id))
+        return key_take_string(rest, out, size);
+    id_format(&id, out);
+    return true;
+}
+
 /* The byte that follows a zero at i, or 0 at the end of the key. */
 static uint8_t meaning(struct slice key, size_t i)
 {
@@ -296,8 +350,13 @@ static size_t string_size(struct slice key)
 bool key_skip(struct slice *rest)
 {
     static const uint8_t sizes[256] = {
-        [TAG_NULL] = 1,     [TAG_FALSE] = 1, [TAG_TRUE] = 1, [TAG_NUMBER] = NUMBER_SIZE,
+        [TAG_NULL] = 1,
+        [TAG_FALSE] = 1,
+        [TAG_TRUE] = 1,
+        [TAG_NUMBER] = NUMBER_SIZE,
         [TAG_ID] = ID_SIZE,
+        [TAG_COLLECTION] = CATALOG_SIZE,
+        [TAG_INDEX] = CATALOG_SIZE,
     };
     if (rest->len == 0)
         return false;
@@ -342,6 +401,15 @@ static void print_id(struct buf *out, struct slice part)
     buf_append_str(out, text);
 }
 
+static void print_catalog_number(struct buf *out, struct slice part)
+{
+    uint32_t bytes;
+    memcpy(&bytes, part.ptr, sizeof bytes);
+    uint32_t number = be32toh(bytes);
+    buf_printf(out, "%s %u", number >> 24 == TAG_COLLECTION ? "collection" : "index",
+               number & KEY_CATALOG_MAX);
+}
+
 static void print_part(struct buf *out, struct slice part)
 {
     switch (byte_at(part, 0)) {
@@ -359,6 +427,10 @@ static void print_part(struct buf *out, struct slice part)
         break;
     case TAG_STRING:
         print_bytes(out, slice_of(part.ptr + 1, part.len - 2)); /* without tag and end */
+        break;
+    case TAG_COLLECTION:
+    case TAG_INDEX:
+        print_catalog_number(out, part);
         break;
     case TAG_ID:
         print_id(out, part);

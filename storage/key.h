@@ -25,9 +25,18 @@ void key_add_f64(struct key *key, double value);
 void key_add_string(struct key *key, struct slice value);
 void key_add_id(struct key *key, const struct id *id);
 
+/* Which collection or index of the catalog: before all other types. */
+#define KEY_CATALOG_MAX 0xffffff
+void key_add_collection(struct key *key, unsigned number);
+void key_add_index(struct key *key, unsigned number);
+
 /* A string may take all the room that is left: a long one belongs at the end, or is given its most
  * bytes (at least 16; escapes and two bytes around included), above which it is cut and hashed. */
 void key_add_string_within(struct key *key, struct slice value, size_t max_bytes);
+
+/* A string that a person or client chose: as an id if it is a UUID in lower case, which takes less
+ * than half the bytes, else as key_add_string_within. */
+void key_add_text(struct key *key, struct slice text, size_t max_bytes);
 
 /* A key of one string part followed by others is a prefix of all keys that begin so. */
 static inline struct slice key_slice(const struct key *key)
@@ -48,7 +57,8 @@ bool key_take_i64(struct slice *rest, int64_t *out);
 bool key_take_f64(struct slice *rest, double *out);
 bool key_take_string(struct slice *rest, char *out, size_t size);
 bool key_take_id(struct slice *rest, struct id *out);
-bool key_skip(struct slice *rest); /* a part of any type */
+bool key_take_text(struct slice *rest, char *out, size_t size); /* of key_add_text, as text */
+bool key_skip(struct slice *rest);                              /* a part of any type */
 
 /* Appends the parts as a person reads them, "orders/2026/17". */
 void key_print(struct buf *out, struct slice key);

@@ -1,7 +1,7 @@
 /* Records: what protects a value on disk. The layout is in docs/format.md. */
 #include "base/hash.h"
 #include "storage/key.h"
-#include "storage/store.h"
+#include "storage/storage_private.h"
 
 #include <endian.h>
 
@@ -54,7 +54,7 @@ static const char *fault_of(struct slice key, struct slice value)
     return NULL;
 }
 
-static struct record record_of(struct slice value)
+struct record record_parts(struct slice value)
 {
     return (struct record){
         .payload = slice_of(value.ptr + HEADER_SIZE, value.len - HEADER_SIZE),
@@ -71,7 +71,7 @@ enum err record_decode(struct txn *txn, struct table table, struct slice key, st
     const char *fault = fault_of(key, value);
     if (fault)
         return damaged(txn, table, key, fault);
-    *out = record_of(value);
+    *out = record_parts(value);
     return ERR_OK;
 }
 
@@ -92,36 +92,33 @@ enum err record_try(struct txn *txn, struct table table, struct slice key, struc
         return err;
     if (fault_of(key, value))
         return ERR_DAMAGED;
-    *out = record_of(value);
+    *out = record_parts(value);
     return ERR_OK;
 }
 
-static enum err write_record(struct txn *txn, struct table table, struct slice key,
-                             uint64_t version, struct slice payload, bool only_new)
+size_t record_size(struct slice payload)
 {
-    size_t size = HEADER_SIZE + payload.len;
-    if (payload.len > STORE_VALUE_MAX)
-        return txn_fail(txn, ERR_BODY_TOO_LARGE);
-    uint8_t *record;
-    enum err err = txn_reserve(txn, table, key, size, only_new, &record);
-    if (err != ERR_OK)
-        return err;
-    memset(record, 0, AT_CHECKSUM);
-    record[AT_FORMAT] = RECORD_FORMAT;
-    store_u64(record + AT_VERSION, version);
+    return HEADER_SIZE + payload.len;
+}
+
+void record_write(uint8_t *place, struct slice key, uint64_t version, struct slice payload)
+{
+    memset(place, 0, AT_CHECKSUM);
+    place[AT_FORMAT] = RECORD_FORMAT;
+    store_u64(place + AT_VERSION, version);
     if (payload.len > 0)
-        memcpy(record + HEADER_SIZE, payload.ptr, payload.len);
-    store_u64(record + AT_CHECKSUM, checksum(key, record, size));
-    return ERR_OK;
+        memcpy(place + HEADER_SIZE, payload.ptr, payload.len);
+    store_u64(place + AT_CHECKSUM, checksum(key, place, record_size(payload)));
 }
 
 enum err record_put(struct txn *txn, struct table table, struct slice key, uint64_t version,
                     struct slice payload)
 {
-    return write_record(txn, table, key, version, payload, false);
-}
-
-enum err record_insert(struct txn *txn, struct table table, struct slice key, struct slice payload)
-{
-    return write_record(txn, table, key, 1, payload, true);
+    if (payload.len > STORE_VALUE_MAX)
+        return txn_fail(txn, ERR_BODY_TOO_LARGE);
+    uint8_t *place;
+    enum err err = txn_reserve(txn, table, key, record_size(payload), &place);
+    if (err == ERR_OK)
+        record_write(place, key, version, payload);
+    return err;
 }

@@ -122,10 +122,9 @@ void *txn_alloc(struct txn *txn, size_t size);
 
 enum err txn_get(struct txn *txn, struct table table, struct slice key, struct slice *value);
 enum err txn_put(struct txn *txn, struct table table, struct slice key, struct slice value);
-/* txn_put without the copy: *place is where the caller writes `size` bytes at once. With `only_new`
- * ERR_EXISTS, which does not stick, if the key is there. */
+/* txn_put without the copy: *place is where the caller writes `size` bytes at once. */
 enum err txn_reserve(struct txn *txn, struct table table, struct slice key, size_t size,
-                     bool only_new, uint8_t **place);
+                     uint8_t **place);
 /* ERR_NOT_FOUND if there is none. */
 enum err txn_del(struct txn *txn, struct table table, struct slice key);
 /* How often one of these was called: when it has changed, what was borrowed is void. */
@@ -147,6 +146,11 @@ enum err cursor_seek(struct cursor *cursor, struct slice key);
 enum err cursor_seek_before(struct cursor *cursor, struct slice key);
 enum err cursor_next(struct cursor *cursor);
 enum err cursor_prev(struct cursor *cursor);
+/* Replaces the value where the cursor stands by one of the same size. */
+enum err cursor_put(struct cursor *cursor, struct slice value);
+/* Reserves a new key, cheap if the cursor stands beside where it belongs. ERR_EXISTS, which
+ * does not stick, if it is there. */
+enum err cursor_reserve(struct cursor *cursor, struct slice key, size_t size, uint8_t **place);
 /* Deletes what the cursor stands on, wherever a search for its key would end; seek again. */
 enum err cursor_del(struct cursor *cursor);
 
@@ -165,8 +169,6 @@ enum err record_get(struct txn *txn, struct table table, struct slice key, struc
 enum err record_try(struct txn *txn, struct table table, struct slice key, struct record *out);
 enum err record_put(struct txn *txn, struct table table, struct slice key, uint64_t version,
                     struct slice payload);
-/* record_put of version 1; ERR_EXISTS, which does not stick, if there is one. */
-enum err record_insert(struct txn *txn, struct table table, struct slice key, struct slice payload);
 /* Checks and unpacks a value that a cursor stands on. */
 enum err record_decode(struct txn *txn, struct table table, struct slice key, struct slice value,
                        struct record *out);

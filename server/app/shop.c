@@ -403,8 +403,8 @@ static enum err open_shop(struct app *app, const struct config_section *section,
     struct shop *shop = mem_zalloc(sizeof *shop);
     *state = shop;
     struct store *store = app_store(app);
-    struct index_spec by_name = {.member = "username", .unique = true};
-    struct index_spec by_owner = {.member = "userId"};
+    struct index_spec by_name = {.fields = "username", .unique = true, .sparse = true};
+    struct index_spec by_owner = {.fields = "userId", .sparse = true};
     enum err err = collection_open(store, "users", &by_name, 1, &shop->users);
     if (!err)
         err = collection_open(store, "products", NULL, 0, &shop->products);

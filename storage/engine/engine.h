@@ -11,8 +11,8 @@ enum err engine_open(const struct store_options *options, struct store **out, ch
 
 bool engine_is_new(struct store *store); /* there is no table in it */
 
-/* Opens `count` tables, makes those that are missing, and runs fn, if not NULL, in the same
- * transaction: an error of fn leaves neither tables nor handles. */
+/* Opens `count` tables that are not open yet, makes those that are missing, and runs fn, if not
+ * NULL, in the same transaction: an error of fn leaves neither tables nor handles. */
 enum err engine_tables(struct store *store, const char *const names[], unsigned count,
                        struct table out[], store_fn fn, void *arg);
 

@@ -232,15 +232,13 @@ bool engine_is_new(struct store *store)
     return mdb_env_stat(store->env, &tables) == 0 && tables.ms_entries == 0;
 }
 
-/* Opens the tables that are not open yet; handles are the environment's only after the commit. */
-static int open_all(struct store *store, MDB_txn *mdb, const char *const names[], unsigned count,
-                    struct table out[])
+static int open_all(MDB_txn *mdb, const char *const names[], unsigned count, struct table out[])
 {
     int rc = 0;
-    for (unsigned i = 0; i < count && rc == 0; i++) {
-        if (!is_open(store, names[i], &out[i]))
-            rc = mdb_dbi_open(mdb, names[i], MDB_CREATE, &out[i].handle);
-    }
+    for (unsigned i = 0; i < count; i++)
+        out[i].handle = 0; /* of LMDB's own, which have no name here */
+    for (unsigned i = 0; i < count && rc == 0; i++)
+        rc = mdb_dbi_open(mdb, names[i], MDB_CREATE, &out[i].handle);
     return rc;
 }
 
@@ -248,10 +246,15 @@ static void keep_names(struct store *store, const char *const names[], unsigned 
                        const struct table tables[])
 {
     for (unsigned i = 0; i < count; i++) {
-        assert(tables[i].handle < TABLE_SLOTS);
-        if (!store->table_names[tables[i].handle])
-            store->table_names[tables[i].handle] = mem_strdup(names[i]);
+        assert(tables[i].handle < TABLE_SLOTS && !store->table_names[tables[i].handle]);
+        store->table_names[tables[i].handle] = mem_strdup(names[i]);
     }
+}
+
+static void forget_name(struct store *store, struct table table)
+{
+    free(store->table_names[table.handle]);
+    store->table_names[table.handle] = NULL;
 }
 
 static enum err run_in(struct store *store, MDB_txn *mdb, store_fn fn, void *arg)
@@ -277,16 +280,16 @@ enum err engine_tables(struct store *store, const char *const names[], unsigned 
     int rc = mdb_txn_begin(store->env, NULL, 0, &mdb);
     if (rc != 0)
         return store_err(store, rc, "opening a table");
-    rc = open_all(store, mdb, names, count, out);
-    enum err err = rc == 0 ? run_in(store, mdb, fn, arg) : ERR_OK;
-    if (rc != 0 || err != ERR_OK)
-        mdb_txn_abort(mdb);
-    else
-        rc = mdb_txn_commit(mdb);
-    if (rc != 0)
-        return store_err(store, rc, "opening a table");
-    if (err == ERR_OK)
+    rc = open_all(mdb, names, count, out);
+    if (rc == 0)
         keep_names(store, names, count, out);
+    enum err err = rc == 0 ? run_in(store, mdb, fn, arg) : store_err(store, rc, "opening a table");
+    if (err != ERR_OK)
+        mdb_txn_abort(mdb);
+    else if ((rc = mdb_txn_commit(mdb)) != 0)
+        err = store_err(store, rc, "opening a table");
+    for (unsigned i = 0; err != ERR_OK && i < count; i++)
+        forget_name(store, out[i]);
     return err;
 }
 
@@ -305,8 +308,7 @@ enum err engine_drop(struct store *store, struct table *table)
         rc = mdb_txn_commit(mdb);
     if (rc != 0)
         return store_err(store, rc, "dropping a table");
-    free(store->table_names[table->handle]);
-    store->table_names[table->handle] = NULL;
+    forget_name(store, *table);
     return ERR_OK;
 }
 

@@ -167,17 +167,14 @@ enum err txn_put(struct txn *txn, struct table table, struct slice key, struct s
 }
 
 enum err txn_reserve(struct txn *txn, struct table table, struct slice key, size_t size,
-                     bool only_new, uint8_t **place)
+                     uint8_t **place)
 {
     enum err err = count_put(txn, key, size);
     if (err != ERR_OK)
         return err;
     MDB_val k = val_of(key), v = {size, NULL};
-    unsigned flags = MDB_RESERVE | (only_new ? MDB_NOOVERWRITE : 0);
-    int rc = mdb_put(txn->mdb, table.handle, &k, &v, flags);
-    if (rc == MDB_KEYEXIST)
-        return ERR_EXISTS;
     txn->touched = true;
+    int rc = mdb_put(txn->mdb, table.handle, &k, &v, MDB_RESERVE);
     *place = v.mv_data;
     return err_of(txn, rc, "writing");
 }
@@ -263,4 +260,29 @@ enum err cursor_del(struct cursor *cursor)
         return err;
     cursor->txn->touched = true;
     return err_of(cursor->txn, mdb_cursor_del(cursor->impl, 0), "deleting");
+}
+
+enum err cursor_reserve(struct cursor *cursor, struct slice key, size_t size, uint8_t **place)
+{
+    enum err err = count_write(cursor->txn, key, size);
+    if (err != ERR_OK)
+        return err;
+    MDB_val k = val_of(key), v = {size, NULL};
+    int rc = mdb_cursor_put(cursor->impl, &k, &v, MDB_RESERVE | MDB_NOOVERWRITE);
+    if (rc == MDB_KEYEXIST)
+        return ERR_EXISTS;
+    cursor->txn->touched = true;
+    *place = v.mv_data;
+    return err_of(cursor->txn, rc, "writing");
+}
+
+enum err cursor_put(struct cursor *cursor, struct slice value)
+{
+    assert(value.len == cursor->value.len); /* the key may lie in the page that is written */
+    enum err err = count_write(cursor->txn, cursor->key, value.len);
+    if (err != ERR_OK)
+        return err;
+    MDB_val k = val_of(cursor->key), v = val_of(value);
+    cursor->txn->touched = true;
+    return err_of(cursor->txn, mdb_cursor_put(cursor->impl, &k, &v, MDB_CURRENT), "writing");
 }

@@ -9,7 +9,10 @@ struct people {
     struct collection *c;
 };
 
-static const struct index_spec people_indexes[] = {{"mail", true}, {"age", false}, {"city", false}};
+static const struct index_spec people_indexes[] = {
+    {.fields = "mail", .unique = true, .sparse = true},
+    {.fields = "age", .sparse = true},
+    {.fields = "city", .sparse = true}};
 
 static enum err open_people(struct people *p, unsigned index_count)
 {
@@ -198,7 +201,7 @@ static void test_collection_changing_what_is_not_there_is_not_found(void **state
 {
     struct people *p = *state;
     assert_int_equal(run(p, REPLACE, "{\"id\":\"a\"}", 0), ERR_NOT_FOUND);
-    assert_int_equal(run(p, REPLACE, "{}", 0), ERR_NOT_FOUND);
+    assert_int_equal(run(p, REPLACE, "{}", 0), ERR_VALIDATION);
     assert_int_equal(run(p, DELETE, "a", 0), ERR_NOT_FOUND);
 }
 
@@ -362,11 +365,6 @@ static void test_collection_walks_by_index(void **state)
     struct doc_scan up = {.index = "age"}, down = {.index = "age", .descending = true};
     assert_walk(p, up, "e a b d c ");
     assert_walk(p, down, "c d b a e ");
-    up.after = down.after = slice_str("b");
-    assert_walk(p, up, "d c ");
-    assert_walk(p, down, "a e ");
-    up.limit = 1;
-    assert_walk(p, up, "d ");
     assert_walk(p, (struct doc_scan){.index = "city"}, "f c a d e ");
 }
 
@@ -388,14 +386,33 @@ static void test_collection_walks_the_documents_of_one_value(void **state)
     json_decref(list);
 }
 
-static void test_collection_walk_behind_a_document_that_is_gone_is_not_found(void **state)
+static void
+test_collection_walk_goes_on_where_it_stopped_whatever_has_become_of_the_document(void **state)
 {
     struct people *p = *state;
     insert_crowd(p);
-    struct tour tour = {.p = p, .scan = {.index = "age", .after = slice_str("x")}};
-    assert_int_equal(store_read(p->f->store, walk, &tour), ERR_NOT_FOUND);
-    tour.scan.after = slice_str("f"); /* is there, but not in the index */
-    assert_int_equal(store_read(p->f->store, walk, &tour), ERR_NOT_FOUND);
+    struct doc_place up = {0}, down = {0};
+    struct doc_scan ascending = {.index = "age", .place = &up, .limit = 2};
+    struct doc_scan descending = {.index = "age", .place = &down, .limit = 2, .descending = true};
+    assert_walk(p, ascending, "e a ");
+    assert_walk(p, descending, "c d ");
+    assert_int_equal(run(p, DELETE, "a", 0), ERR_OK);
+    assert_int_equal(run(p, REPLACE, "{\"id\":\"d\",\"age\":99}", 0), ERR_OK);
+    assert_walk(p, ascending, "b c ");
+    assert_walk(p, descending, "b e ");
+    assert_walk(p, ascending, "d ");
+    assert_walk(p, ascending, "");
+    assert_walk(p, descending, "");
+}
+
+static void test_collection_place_of_another_walk_is_refused(void **state)
+{
+    struct people *p = *state;
+    insert_crowd(p);
+    struct doc_place place = {0};
+    assert_walk(p, (struct doc_scan){.index = "age", .place = &place, .limit = 1}, "e ");
+    struct tour tour = {.p = p, .scan = {.index = "city", .place = &place}};
+    assert_int_equal(store_read(p->f->store, walk, &tour), ERR_VALIDATION);
 }
 
 static void test_collection_walk_stops_when_told(void **state)
@@ -526,7 +543,8 @@ int main(void)
         TEST(test_collection_walks_by_id),
         TEST(test_collection_walks_by_index),
         TEST(test_collection_walks_the_documents_of_one_value),
-        TEST(test_collection_walk_behind_a_document_that_is_gone_is_not_found),
+        TEST(test_collection_walk_goes_on_where_it_stopped_whatever_has_become_of_the_document),
+        TEST(test_collection_place_of_another_walk_is_refused),
         TEST(test_collection_walk_stops_when_told),
         TEST(test_collection_may_be_changed_while_it_is_walked),
         TEST(test_collection_adding_changes_the_member_alone),

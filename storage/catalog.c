@@ -1,0 +1,215 @@
+/* The catalog: which collections and indexes there are, and the numbers that stand for them in
+ * keys.
+ *
+ * DESIGN. It is one record, so that none of it can be lost without all of it being damaged. Numbers
+ * are given out once and never again: whatever is left of a collection or index that is no more can
+ * never be taken for another's. */
+#include "base/mem.h"
+#include "storage/collection_private.h"
+
+#include <stdlib.h>
+
+/* ---- The record. */
+
+static void catalog_key(struct key *key)
+{
+    key_init(key);
+    key_add_string(key, slice_str("catalog"));
+}
+
+static enum err read_catalog(struct txn *txn, struct table meta, json_t **out)
+{
+    *out = NULL;
+    struct key key;
+    catalog_key(&key);
+    struct record record;
+    enum err err = record_get(txn, meta, key_slice(&key), &record);
+    if (err == ERR_NOT_FOUND || (!err && json_read_trusted(record.payload, out)))
+        err = txn_damaged(txn, "the catalog of collections");
+    return err;
+}
+
+static enum err write_catalog(struct txn *txn, struct table meta, const json_t *catalog)
+{
+    struct key key;
+    catalog_key(&key);
+    struct buf text = BUF_INIT;
+    json_append(&text, catalog);
+    enum err err = record_put(txn, meta, key_slice(&key), 1, buf_slice(&text));
+    buf_release(&text);
+    return err;
+}
+
+enum err catalog_create(struct txn *txn, struct table meta)
+{
+    json_t *catalog =
+        json_pack("{s:i, s:i, s:{}}", "lastCollection", 0, "lastIndex", 0, "collections");
+    enum err err = write_catalog(txn, meta, catalog);
+    json_decref(catalog);
+    return err;
+}
+
+/* ---- One collection in it. */
+
+static json_t *describe_index(const struct index *index)
+{
+    return json_pack("{s:s, s:b, s:b}", "fields", index->fields, "unique", index->unique, "sparse",
+                     index->sparse);
+}
+
+/* {"number":1,"indexes":[{"fields":"mail","unique":true,"sparse":false,"number":1}]}, without the
+ * numbers */
+static json_t *describe(const struct collection *c)
+{
+    json_t *indexes = json_array();
+    for (unsigned i = 0; i < c->index_count; i++)
+        json_array_append_new(indexes, describe_index(&c->list[i]));
+    return json_pack("{s:o}", "indexes", indexes);
+}
+
+static void take_number(json_t *in, json_t *catalog, const char *last)
+{
+    json_t *number = json_integer(json_int(catalog, last, 0) + 1);
+    json_object_set(catalog, last, number);
+    json_object_set_new(in, "number", number);
+}
+
+static void number_indexes(json_t *collection, json_t *catalog)
+{
+    json_t *indexes = json_object_get(collection, "indexes");
+    for (size_t i = 0; i < json_array_size(indexes); i++)
+        take_number(json_array_get(indexes, i), catalog, "lastIndex");
+}
+
+static bool is_same(const json_t *known, const json_t *declared)
+{
+    json_t *plain = json_deep_copy(known);
+    json_object_del(plain, "number");
+    json_t *indexes = json_object_get(plain, "indexes");
+    for (size_t i = 0; i < json_array_size(indexes); i++)
+        json_object_del(json_array_get(indexes, i), "number");
+    bool same = json_equal(plain, declared);
+    json_decref(plain);
+    return same;
+}
+
+/* Numbers to prefixes. */
+static bool adopt(struct collection *c, const json_t *known)
+{
+    c->number = (unsigned)json_int(known, "number", 0);
+    key_init(&c->prefix);
+    key_add_collection(&c->prefix, c->number);
+    const json_t *indexes = json_object_get(known, "indexes");
+    bool good = c->number > 0 && json_array_size(indexes) == c->index_count;
+    for (unsigned i = 0; good && i < c->index_count; i++) {
+        struct index *index = &c->list[i];
+        index->number = (unsigned)json_int(json_array_get(indexes, i), "number", 0);
+        key_init(&index->prefix);
+        key_add_index(&index->prefix, index->number);
+        good = index->number > 0;
+    }
+    return good;
+}
+
+static enum err has_documents(struct txn *txn, struct collection *c, bool *out)
+{
+    struct chain_cursor cursor;
+    chain_open(&cursor, txn, &c->docs);
+    enum err err = chain_find(&cursor, key_slice(&c->prefix));
+    if (err == ERR_NOT_FOUND)
+        err = chain_next(&cursor);
+    *out = !err && key_has_prefix(cursor.at.key, &c->prefix);
+    chain_close(&cursor);
+    return err == ERR_NOT_FOUND ? ERR_OK : err;
+}
+
+/* Other indexes than it was made with, which is allowed while there is nothing in them. */
+static enum err redefine(struct txn *txn, struct collection *c, json_t *known, json_t *catalog,
+                         const json_t *declared)
+{
+    bool used;
+    key_init(&c->prefix);
+    key_add_collection(&c->prefix, (unsigned)json_int(known, "number", 0));
+    enum err err = has_documents(txn, c, &used);
+    if (err || used)
+        return err ? err : txn_fail(txn, ERR_CONFLICT);
+    json_object_update(known, (json_t *)declared);
+    number_indexes(known, catalog);
+    return write_catalog(txn, c->meta, catalog);
+}
+
+static enum err add_collection(struct txn *txn, struct table meta, const char *name,
+                               json_t *catalog, json_t *declared)
+{
+    json_object_set(json_object_get(catalog, "collections"), name, declared);
+    take_number(declared, catalog, "lastCollection");
+    number_indexes(declared, catalog);
+    if (json_int(catalog, "lastCollection", 0) > KEY_CATALOG_MAX ||
+        json_int(catalog, "lastIndex", 0) > KEY_CATALOG_MAX)
+        return txn_fail(txn, ERR_CONFLICT); /* after 16 million of them */
+    return write_catalog(txn, meta, catalog);
+}
+
+enum err catalog_register(struct txn *txn, struct collection *c)
+{
+    json_t *catalog, *declared = describe(c);
+    enum err err = read_catalog(txn, c->meta, &catalog);
+    json_t *known = json_object_get(json_object_get(catalog, "collections"), c->name);
+    if (!err && !known)
+        err = add_collection(txn, c->meta, c->name, catalog, declared);
+    else if (!err && !is_same(known, declared))
+        err = redefine(txn, c, known, catalog, declared);
+    if (!err && !adopt(c, known ? known : declared))
+        err = txn_damaged(txn, "the catalog of collections, what it says of %s", c->name);
+    json_decref(catalog);
+    json_decref(declared);
+    return err;
+}
+
+/* ---- For the conversion. */
+
+enum err catalog_add(struct txn *txn, struct table meta, const char *name, json_t *indexes)
+{
+    json_t *catalog, *declared = json_pack("{s:O}", "indexes", indexes);
+    enum err err = read_catalog(txn, meta, &catalog);
+    if (!err)
+        err = add_collection(txn, meta, name, catalog, declared);
+    json_decref(catalog);
+    json_decref(declared);
+    return err;
+}
+
+static bool define_as_known(struct collection *c, const json_t *known)
+{
+    const json_t *indexes = json_object_get(known, "indexes");
+    bool good = json_array_size(indexes) <= COLLECTION_INDEXES_MAX;
+    for (size_t i = 0; good && i < json_array_size(indexes); i++) {
+        const json_t *index = json_array_get(indexes, i);
+        struct index_spec spec = {.fields = json_str(index, "fields", ""),
+                                  .unique = json_is_true(json_object_get(index, "unique")),
+                                  .sparse = json_is_true(json_object_get(index, "sparse"))};
+        good = index_define(&c->list[c->index_count++], &spec);
+    }
+    return good && adopt(c, known);
+}
+
+enum err catalog_find(struct txn *txn, const struct collection *tables, const char *name,
+                      struct collection **out)
+{
+    json_t *catalog;
+    *out = NULL;
+    enum err err = read_catalog(txn, tables->meta, &catalog);
+    const json_t *known = json_object_get(json_object_get(catalog, "collections"), name);
+    if (!err && !known)
+        err = ERR_NOT_FOUND;
+    if (!err) {
+        *out = mem_dup(tables, sizeof *tables);
+        (*out)->name = mem_strdup(name);
+        if (!define_as_known(*out, known))
+            err = txn_damaged(txn, "the catalog of collections, what it says of %s", name);
+    }
+    if (err)
+        collection_close(out);
+    json_decref(catalog);
+    return err;
+}

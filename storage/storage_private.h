@@ -1,0 +1,15 @@
+/* What the files of storage/ share about records. */
+#ifndef GALLEY_STORAGE_PRIVATE_H
+#define GALLEY_STORAGE_PRIVATE_H
+
+#include "storage/store.h"
+
+/* A record's bytes, for values that are more than a record; record_write fills record_size of them.
+ */
+size_t record_size(struct slice payload);
+void record_write(uint8_t *place, struct slice key, uint64_t version, struct slice payload);
+
+/* Takes apart what record_decode has checked. */
+struct record record_parts(struct slice value);
+
+#endif
