@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define CAP_MIN 64
+#define CAP_MIN 256 /* most texts fit: growing is what costs */
 
 void buf_release(struct buf *buf)
 {
@@ -54,15 +54,28 @@ static size_t count_digits(uint64_t value)
     return digits + (value >= 10) + (value >= 100);
 }
 
+/* clang-format off */
+#define TEN(tens) tens "0", tens "1", tens "2", tens "3", tens "4", \
+                  tens "5", tens "6", tens "7", tens "8", tens "9"
+static const char two_digits[100][3] = {
+    TEN("0"), TEN("1"), TEN("2"), TEN("3"), TEN("4"), TEN("5"), TEN("6"), TEN("7"), TEN("8"), TEN("9"),
+};
+/* clang-format on */
+
+/* Dividing is what costs: two digits by each division. */
 void buf_append_u64(struct buf *buf, uint64_t value)
 {
     size_t digits = count_digits(value);
     char *at = buf_reserve(buf, digits) + digits;
     buf->len += digits;
-    do {
-        *--at = (char)('0' + value % 10);
-        value /= 10;
-    } while (value > 0);
+    for (; value >= 100; value /= 100) {
+        at -= 2;
+        memcpy(at, two_digits[value % 100], 2);
+    }
+    if (value >= 10)
+        memcpy(at - 2, two_digits[value], 2);
+    else
+        at[-1] = (char)('0' + value);
 }
 
 void buf_printf(struct buf *buf, const char *format, ...)

@@ -54,16 +54,33 @@ static bool dash_at(size_t i)
     return i == 8 || i == 13 || i == 18 || i == 23;
 }
 
+/* Eight hexadecimal digits at once: each half byte gets a byte of its own, and those above 9 what
+ * lies between '9' and 'a'. */
+static void put_hex(char *out, uint32_t value)
+{
+    uint64_t x = value;
+    x = (x << 16 | x) & UINT64_C(0x0000FFFF0000FFFF);
+    x = (x << 8 | x) & UINT64_C(0x00FF00FF00FF00FF);
+    x = (x << 4 | x) & UINT64_C(0x0F0F0F0F0F0F0F0F);
+    uint64_t letters = (x + UINT64_C(0x0606060606060606)) >> 4 & UINT64_C(0x0101010101010101);
+    put_big_endian((uint8_t *)out, x + UINT64_C(0x3030303030303030) + letters * ('a' - '9' - 1));
+}
+
 void id_format(const struct id *id, char out[ID_TEXT_SIZE])
 {
-    static const char hex[] = "0123456789abcdef";
-    for (size_t i = 0; i < sizeof id->bytes; i++) {
-        *out++ = hex[id->bytes[i] >> 4];
-        *out++ = hex[id->bytes[i] & 15];
-        if (i == 3 || i == 5 || i == 7 || i == 9)
-            *out++ = '-';
+    char hex[32];
+    for (size_t i = 0; i < 4; i++) {
+        uint32_t word;
+        memcpy(&word, id->bytes + 4 * i, sizeof word);
+        put_hex(hex + 8 * i, __builtin_bswap32(word));
     }
-    *out = '\0';
+    memcpy(out, hex, 8);
+    memcpy(out + 9, hex + 8, 4);
+    memcpy(out + 14, hex + 12, 4);
+    memcpy(out + 19, hex + 16, 4);
+    memcpy(out + 24, hex + 20, 12);
+    out[8] = out[13] = out[18] = out[23] = '-';
+    out[36] = '\0';
 }
 
 static int hex_value(char c)

@@ -33,6 +33,11 @@ const char *json_str(const json_t *object, const char *key, const char *fallback
  * none. Borrowed from `object`. */
 bool json_find(struct slice object, const char *key, struct slice *value);
 
+/* Several members in one walk: values[i] is that of names[i], with a NULL ptr if there is none.
+ * Returns how many there are. */
+unsigned json_find_all(struct slice object, const char *const *names, unsigned count,
+                       struct slice *values);
+
 /* The integer, or the fallback when the member is missing or of another type. */
 int64_t json_find_int(struct slice object, const char *key, int64_t fallback);
 

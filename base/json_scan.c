@@ -88,6 +88,24 @@ bool json_find(struct slice object, const char *key, struct slice *value)
     return false;
 }
 
+unsigned json_find_all(struct slice object, const char *const *names, unsigned count,
+                       struct slice *values)
+{
+    struct members members = members_of(object);
+    unsigned found = 0;
+    for (unsigned i = 0; i < count; i++)
+        values[i] = slice_of(NULL, 0);
+    while (found < count && next_member(&members)) {
+        for (unsigned i = 0; i < count; i++) {
+            if (values[i].ptr || !slice_is(members.name, names[i]))
+                continue;
+            values[i] = members.value;
+            found++;
+        }
+    }
+    return found;
+}
+
 void json_append_with(struct buf *out, struct slice object, struct slice value, struct slice now)
 {
     const char *behind = value.ptr + value.len;

@@ -111,10 +111,21 @@ static bool are_plain_at(const char *at)
     return are_plain(bytes);
 }
 
+/* Of 4 to 7 bytes, which overlap. */
+static bool are_few_plain(struct slice s)
+{
+    uint32_t first, last;
+    memcpy(&first, s.ptr, sizeof first);
+    memcpy(&last, s.ptr + s.len - sizeof last, sizeof last);
+    return are_plain((uint64_t)first << 32 | last);
+}
+
 /* How many bytes that need no escape s begins with. */
 static size_t plain_length(struct slice s)
 {
     size_t len = 0;
+    if (s.len >= 4 && s.len < 8 && are_few_plain(s))
+        return s.len;
     while (s.len - len >= 8 && are_plain_at(s.ptr + len))
         len += 8;
     if (s.len >= 8 && s.len - len < 8 && are_plain_at(s.ptr + s.len - 8))

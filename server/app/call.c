@@ -71,13 +71,13 @@ void call_release(struct call *call)
 
 const char *call_text(struct call *call, struct slice json, const char *member)
 {
-    struct buf text = BUF_INIT;
-    json_find_str(json, member, &text);
-    char *copy = call_alloc(call, text.len + 1);
-    if (text.len)
-        memcpy(copy, text.data, text.len);
-    buf_release(&text);
-    return copy;
+    struct slice value;
+    if (!json_find(json, member, &value))
+        return "";
+    /* Unescaped it is shorter, so the buffer does not grow out of the call's memory. */
+    struct buf text = {.data = call_alloc(call, value.len + 1), .cap = value.len + 1};
+    json_append_unescaped(&text, value);
+    return text.data;
 }
 
 /* ---- Wrong requests */

@@ -11,7 +11,6 @@
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 struct mail {
     const struct clock *clock;
@@ -25,19 +24,22 @@ struct mail {
 static void append_header_text(struct buf *out, struct slice text)
 {
     bool plain = true;
-    struct buf clean = BUF_INIT;
-    for (size_t i = 0; i < text.len; i++) {
-        unsigned char c = (unsigned char)text.ptr[i];
+    size_t begin = out->len;
+    buf_append_slice(out, text);
+    for (size_t i = begin; i < out->len; i++) {
+        unsigned char c = (unsigned char)out->data[i];
         plain = plain && c < 0x80;
-        buf_append(&clean, c < ' ' || c == 0x7f ? " " : &text.ptr[i], 1);
+        if (c < ' ' || c == 0x7f)
+            out->data[i] = ' ';
     }
-    if (plain) {
-        buf_append_slice(out, buf_slice(&clean));
-    } else {
-        buf_append_str(out, "=?utf-8?B?");
-        base64_append(out, buf_slice(&clean));
-        buf_append_str(out, "?=");
-    }
+    if (plain)
+        return;
+    struct buf clean = BUF_INIT;
+    buf_append(&clean, out->data + begin, out->len - begin);
+    out->len = begin;
+    buf_append_str(out, "=?utf-8?B?");
+    base64_append(out, buf_slice(&clean));
+    buf_append_str(out, "?=");
     buf_release(&clean);
 }
 
@@ -60,33 +62,45 @@ static void append_body(struct buf *out, struct slice text)
     }
 }
 
-static void append_dates(struct buf *out, const char *format, int64_t now_ms)
+/* "From galley@localhost Sun Nov  6 08:49:37 1994" and "Date: Sun, 06 Nov 1994 08:49:37 +0000", out
+ * of the form of HTTP. */
+static void append_dates(struct buf *out, int64_t now_ms)
 {
-    char text[64];
-    struct tm tm;
-    time_t seconds = now_ms / 1000;
-    gmtime_r(&seconds, &tm);
-    strftime(text, sizeof text, format, &tm);
-    buf_append_str(out, text);
+    char date[CLOCK_HTTP_SIZE]; /* Sun, 06 Nov 1994 08:49:37 GMT */
+    clock_http_date(now_ms, date);
+    buf_append_str(out, "From galley@localhost ");
+    buf_append(out, date, 3);
+    buf_append_char(out, ' ');
+    buf_append(out, date + 8, 4);
+    buf_append_char(out, date[5] == '0' ? ' ' : date[5]);
+    buf_append_char(out, date[6]);
+    buf_append(out, date + 16, 10);
+    buf_append(out, date + 12, 4);
+    buf_append_str(out, "\nDate: ");
+    buf_append(out, date, 26);
+    buf_append_str(out, "+0000\n");
 }
 
 struct mail_text {
-    struct buf to, subject, body;
+    struct buf decoded; /* that the others point into */
+    struct slice to, subject, body;
 };
 
 static bool read_mail(struct slice payload, struct mail_text *out)
 {
+    static const char *const names[] = {"to", "subject", "text"};
+    struct slice *const texts[] = {&out->to, &out->subject, &out->body};
+    struct slice values[3];
     *out = (struct mail_text){0};
-    return json_find_str(payload, "to", &out->to) &&
-           json_find_str(payload, "subject", &out->subject) &&
-           json_find_str(payload, "text", &out->body);
-}
-
-static void release_mail(struct mail_text *mail)
-{
-    buf_release(&mail->to);
-    buf_release(&mail->subject);
-    buf_release(&mail->body);
+    json_find_all(payload, names, 3, values);
+    buf_reserve(&out->decoded, payload.len); /* no text is longer than it was as JSON */
+    for (int i = 0; i < 3; i++) {
+        size_t begin = out->decoded.len;
+        if (!json_append_unescaped(&out->decoded, values[i]))
+            return false;
+        *texts[i] = slice_of(out->decoded.data + begin, out->decoded.len - begin);
+    }
+    return true;
 }
 
 static void append_message(struct buf *out, const struct job *job, const struct mail_text *mail,
@@ -95,13 +109,14 @@ static void append_message(struct buf *out, const struct job *job, const struct 
     char id[ID_TEXT_SIZE];
     struct buf body = BUF_INIT;
     id_format(&job->id, id);
-    append_body(&body, buf_slice(&mail->body));
-    append_dates(out, "From galley@localhost %a %b %e %H:%M:%S %Y\n", now_ms);
-    append_dates(out, "Date: %a, %d %b %Y %H:%M:%S +0000\n", now_ms);
+    buf_reserve(&body, mail->body.len + 64);
+    append_body(&body, mail->body);
+    buf_reserve(out, mail->decoded.len + 512);
+    append_dates(out, now_ms);
     buf_append_str(out, "From: Galley <galley@localhost>\nTo: ");
-    append_header_text(out, buf_slice(&mail->to));
+    append_header_text(out, mail->to);
     buf_append_str(out, "\nSubject: ");
-    append_header_text(out, buf_slice(&mail->subject));
+    append_header_text(out, mail->subject);
     buf_append_str(out, "\nMessage-ID: <");
     buf_append_str(out, id);
     buf_append_str(out, "@galley>\nMIME-Version: 1.0\nContent-Type: text/plain; charset=utf-8\n"
@@ -128,7 +143,7 @@ static enum err send_email(const struct job *job, void *arg, char *why, size_t w
         snprintf(why, why_size, "the payload lacks one of to, subject, text");
     }
     buf_release(&message);
-    release_mail(&text);
+    buf_release(&text.decoded);
     return err;
 }
 

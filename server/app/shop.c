@@ -95,7 +95,9 @@ static enum err login(struct call *call)
 
 static void user_key(const struct call *call, char out[KEY_SIZE])
 {
-    snprintf(out, KEY_SIZE, "shop:user:%s", call_user(call));
+    static const char prefix[] = "shop:user:";
+    memcpy(out, prefix, sizeof prefix - 1);
+    strcpy(out + sizeof prefix - 1, call_user(call));
 }
 
 static enum err load_user(struct txn *txn, struct call *call, const void *arg, struct buf *out)
@@ -182,7 +184,9 @@ static bool product_ref(int64_t number, struct product_ref *out)
     if (number < 1 || number > PRODUCT_NUMBER_MAX)
         return false;
     shop_product_id(number, out->id);
-    snprintf(out->key, sizeof out->key, "shop:product:%s", out->id);
+    static const char prefix[] = "shop:product:";
+    memcpy(out->key, prefix, sizeof prefix - 1);
+    memcpy(out->key + sizeof prefix - 1, out->id, sizeof out->id);
     return true;
 }
 

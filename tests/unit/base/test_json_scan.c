@@ -54,6 +54,20 @@ static void test_json_find_does_not_find_what_is_not_there(void **state)
     assert_null(find("", "id").ptr);
 }
 
+static void test_json_find_all_gives_the_first_of_each_name(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"last", "none", "id", "stock"};
+    struct slice values[4];
+    assert_int_equal(json_find_all(slice_str(OBJECT), names, 4, values), 3);
+    assert_true(slice_is(values[0], "null"));
+    assert_null(values[1].ptr);
+    assert_true(slice_is(values[2], "\"17\""));
+    assert_true(slice_is(values[3], "-3"));
+    assert_int_equal(json_find_all(slice_str("{\"id\":1,\"id\":2}"), names, 4, values), 1);
+    assert_true(slice_is(values[2], "1"));
+}
+
 /* It could be the beginning of another value. */
 static void test_json_find_does_not_find_a_value_without_its_end(void **state)
 {
@@ -167,6 +181,7 @@ int main(void)
         cmocka_unit_test(test_json_find_gives_the_text_of_each_kind_of_value),
         cmocka_unit_test(test_json_find_looks_at_the_top_level_alone),
         cmocka_unit_test(test_json_find_does_not_find_what_is_not_there),
+        cmocka_unit_test(test_json_find_all_gives_the_first_of_each_name),
         cmocka_unit_test(test_json_find_does_not_find_a_value_without_its_end),
         cmocka_unit_test(test_json_find_allows_white_space),
         cmocka_unit_test(test_json_find_reads_nothing_behind_the_end),
