@@ -19,7 +19,7 @@
 #include <unistd.h>
 
 #define CACHE_SWEEP_MS   1000
-#define GATEWAY_SWEEP_MS 10000
+#define GATEWAY_SWEEP_MS 1000
 #define TELL_REFUSED_MS  1000
 #define STEP_STOP_MIN_MS 1000
 
@@ -247,8 +247,7 @@ static enum err open_admin(struct galley *galley, char *why, size_t why_size)
 static int64_t sweep_gateway(void *arg, int64_t mono_ns)
 {
     (void)mono_ns;
-    gateway_sweep(arg, clock_wall_ms(&clock_system));
-    return GATEWAY_SWEEP_MS;
+    return gateway_sweep(arg, clock_wall_ms(&clock_system)) ? 1 : GATEWAY_SWEEP_MS;
 }
 
 static int64_t tell_refused(void *arg, int64_t mono_ns)
@@ -261,7 +260,11 @@ static int64_t tell_refused(void *arg, int64_t mono_ns)
 static enum err open_gateway(struct galley *galley, char *why, size_t why_size)
 {
     struct gateway_options options = {
-        .store = galley->store, .jwt = galley->jwt, .clock = &clock_system};
+        .store = galley->store,
+        .jwt = galley->jwt,
+        .clock = &clock_system,
+        .answers_keep_ms = setting(galley, "storage", "idempotency_keep"),
+        .answers_bytes_max = (uint64_t)setting(galley, "storage", "idempotency_size")};
     enum err err = gateway_create(&options, &galley->gateway, why, why_size);
     if (err)
         return err;

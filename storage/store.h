@@ -50,6 +50,8 @@ struct table {
     unsigned handle;
 };
 enum err store_table(struct store *store, const char *name, struct table *out);
+/* Its keys come in order, nearly always: pages are filled to the brim instead of by half. */
+void store_table_in_order(struct store *store, struct table table);
 const char *store_table_name(const struct store *store, struct table table); /* for the log */
 
 /* ---- Transactions. */
@@ -127,6 +129,8 @@ enum err txn_reserve(struct txn *txn, struct table table, struct slice key, size
                      uint8_t **place);
 /* ERR_NOT_FOUND if there is none. */
 enum err txn_del(struct txn *txn, struct table table, struct slice key);
+/* What the table takes of the file. */
+uint64_t txn_table_bytes(struct txn *txn, struct table table);
 /* How often one of these was called: when it has changed, what was borrowed is void. */
 unsigned txn_writes(const struct txn *txn);
 

@@ -9,6 +9,10 @@ static const struct config_key storage_keys[] = {
      "What the database may grow to; address space, not memory."},
     {"batch_max", CONFIG_INT, "512", 1, 4096, CONFIG_RESTART, NULL,
      "Write transactions that share one commit."},
+    {"idempotency_keep", CONFIG_DURATION, "6h", CONFIG_SECOND, 30 * CONFIG_DAY, CONFIG_RESTART,
+     NULL, "How long a repeated Idempotency-Key gets the answer of the first request."},
+    {"idempotency_size", CONFIG_SIZE, "1GiB", CONFIG_MIB, 16 * CONFIG_TIB, CONFIG_RESTART, NULL,
+     "What these answers may take of the database; beyond it the oldest go earlier."},
 };
 
 const struct config_kind config_storage = {

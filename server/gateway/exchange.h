@@ -16,7 +16,6 @@ struct keyed_request {
     bool held;
     uint8_t scope[DIGEST_SIZE]; /* of route, user and key */
     uint8_t print[DIGEST_SIZE]; /* of the request */
-    int64_t expired_ms;         /* time of an expired answer that ours replaces, or 0 */
 };
 
 struct exchange {

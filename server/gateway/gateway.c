@@ -22,6 +22,9 @@ static void (*const closing_stages[])(struct exchange *exchange) = {
     stage_encode_end,
 };
 
+#define ANSWERS_KEEP_MS   (INT64_C(6) * 3600 * 1000)
+#define ANSWERS_BYTES_MAX (UINT64_C(1) << 30)
+
 #define COUNT_OF(array) (sizeof(array) / sizeof *(array))
 
 enum err gateway_create(const struct gateway_options *options, struct gateway **out, char *why,
@@ -38,7 +41,11 @@ enum err gateway_create(const struct gateway_options *options, struct gateway **
     gateway->traffic = traffic_create();
     gateway->sampling = log_sampling_create();
     struct plan *plan = NULL;
-    enum err err = answer_records_open(options->store, &gateway->answers);
+    struct answer_limits limits = {
+        .keep_ms = options->answers_keep_ms ? options->answers_keep_ms : ANSWERS_KEEP_MS,
+        .bytes_max = options->answers_bytes_max ? options->answers_bytes_max : ANSWERS_BYTES_MAX,
+    };
+    enum err err = answer_records_open(options->store, &limits, &gateway->answers);
     if (err)
         snprintf(why, why_size, "the table of idempotency records: %s", err_text(err));
     else
@@ -122,10 +129,12 @@ enum stage_result exchange_refuse(struct exchange *exchange, enum err err, const
     return STAGE_ANSWERED;
 }
 
-void gateway_sweep(struct gateway *gateway, int64_t now_ms)
+bool gateway_sweep(struct gateway *gateway, int64_t now_ms)
 {
-    enum err err = answer_records_sweep(&gateway->answers, now_ms);
+    bool more;
+    enum err err = answer_records_sweep(&gateway->answers, now_ms, &more);
     if (err)
         log_write(LOG_WARN, "gateway", "cannot drop old idempotency records: %s", err_text(err));
     gateway_plans(gateway);
+    return more;
 }

@@ -25,6 +25,8 @@ struct gateway_options {
     struct store *store;
     struct jwt *jwt;
     const struct clock *clock;
+    int64_t answers_keep_ms;    /* of requests with an Idempotency-Key; 0: 6 h */
+    uint64_t answers_bytes_max; /* of the file, for all of them; 0: 1 GiB */
 };
 
 /* Its plan has no routes yet. Threads: main. */
@@ -117,9 +119,10 @@ enum priority gateway_priority(struct gateway *gateway, const struct request *re
 void gateway_sent(struct gateway *gateway, struct request *request, const struct response *response,
                   const struct sent *sent);
 
-/* Drops idempotency records that are older than 24 h, a bounded number a call, and plans that
- * nobody holds any more. Threads: any but the store's writer. */
-void gateway_sweep(struct gateway *gateway, int64_t now_ms);
+/* Drops idempotency records that are too old or too many, a bounded number a call, and plans that
+ * nobody holds any more. True if there is more to drop. Waits for a commit if it drops any.
+ * Threads: one at a time, not the store's writer. */
+bool gateway_sweep(struct gateway *gateway, int64_t now_ms);
 
 /* Logs how many refused requests got no access line since it was called last, if any: once a
  * second.

@@ -4,6 +4,8 @@
 
 #include "server/gateway/exchange.h"
 
+#include <stdatomic.h>
+
 /* ---- keys_in_flight.c: which scopes are being executed. Threads: any. */
 
 struct keys_in_flight;
@@ -16,27 +18,40 @@ void keys_in_flight_destroy(struct keys_in_flight **keys);
 bool keys_in_flight_enter(struct keys_in_flight *keys, struct keyed_request *keyed);
 void keys_in_flight_leave(struct keys_in_flight *keys, struct keyed_request *keyed);
 
-/* ---- answer_records.c: answers in the store, kept for 24 h (docs/format.md). */
+/* ---- answer_records.c: answers in the store, for a time (docs/format.md). */
+
+struct answer_limits {
+    int64_t keep_ms;
+    uint64_t bytes_max; /* of the file, for all; the oldest go when it is more */
+};
 
 struct answer_records {
     struct store *store;
-    struct table table;
+    struct table answers, keys;
+    struct table format_1; /* is emptied */
+    struct answer_limits limits;
+    _Atomic uint64_t shelf_min; /* a shelf that began before is full */
+    /* of who sweeps */
+    uint64_t keys_bytes; /* when the last shelf was full */
+    unsigned step;
 };
 
 /* Before threads start. */
-enum err answer_records_open(struct store *store, struct answer_records *out);
+enum err answer_records_open(struct store *store, const struct answer_limits *limits,
+                             struct answer_records *out);
 
-/* Answers the keyed request with what was answered before. ERR_NOT_FOUND if nothing was, or longer
- * than 24 h before now_ms, which keyed->expired_ms then remembers for answer_records_put;
- * ERR_KEY_REUSED if the request was another. Threads: any. */
-enum err answer_records_replay(const struct answer_records *records, struct keyed_request *keyed,
-                               int64_t now_ms, struct response *response);
+/* Answers the keyed request with what was answered before. ERR_NOT_FOUND if nothing was, or too
+ * long before now_ms; ERR_KEY_REUSED if the request was another. Threads: any. */
+enum err answer_records_replay(const struct answer_records *records,
+                               const struct keyed_request *keyed, int64_t now_ms,
+                               struct response *response);
 
 /* Stores the answer for the keyed request, within the write transaction that it reports on. */
 enum err answer_records_put(struct txn *txn, const struct answer_records *records,
                             const struct keyed_request *keyed, const struct response *response);
 
-/* Drops records older than 24 h, a bounded number. Threads: any but the store's writer. */
-enum err answer_records_sweep(const struct answer_records *records, int64_t now_ms);
+/* Drops what is too old or too much, a bounded number in one transaction; *more if there is more.
+ * Threads: one at a time, not the store's writer. */
+enum err answer_records_sweep(struct answer_records *records, int64_t now_ms, bool *more);
 
 #endif

@@ -103,6 +103,7 @@ struct store {
     int lock_fd;
     MDB_env *env;                   /* NULL only after store_revive has failed */
     char *table_names[TABLE_SLOTS]; /* by handle, NULL where none is */
+    bool in_order[TABLE_SLOTS];
     struct readers readers;
     struct writer writer;
     struct damage_notes damage;

@@ -312,6 +312,11 @@ enum err engine_drop(struct store *store, struct table *table)
     return ERR_OK;
 }
 
+void store_table_in_order(struct store *store, struct table table)
+{
+    store->in_order[table.handle] = true;
+}
+
 const char *store_table_name(const struct store *store, struct table table)
 {
     return store->table_names[table.handle];

@@ -156,6 +156,26 @@ enum err txn_get(struct txn *txn, struct table table, struct slice key, struct s
     return err;
 }
 
+uint64_t txn_table_bytes(struct txn *txn, struct table table)
+{
+    MDB_stat stat;
+    if (txn->err != ERR_OK || mdb_stat(txn->mdb, table.handle, &stat) != MDB_SUCCESS)
+        return 0;
+    return (uint64_t)stat.ms_psize *
+           (stat.ms_branch_pages + stat.ms_leaf_pages + stat.ms_overflow_pages);
+}
+
+/* LMDB splits a full page in halves, but for a key that it is told will be the last. */
+static int put(struct txn *txn, struct table table, MDB_val *key, MDB_val *value, unsigned flags)
+{
+    if (txn->store->in_order[table.handle]) {
+        int rc = mdb_put(txn->mdb, table.handle, key, value, flags | MDB_APPEND);
+        if (rc != MDB_KEYEXIST)
+            return rc;
+    }
+    return mdb_put(txn->mdb, table.handle, key, value, flags);
+}
+
 enum err txn_put(struct txn *txn, struct table table, struct slice key, struct slice value)
 {
     enum err err = count_put(txn, key, value.len);
@@ -163,7 +183,7 @@ enum err txn_put(struct txn *txn, struct table table, struct slice key, struct s
         return err;
     MDB_val k = val_of(key), v = val_of(value);
     txn->touched = true;
-    return err_of(txn, mdb_put(txn->mdb, table.handle, &k, &v, 0), "writing");
+    return err_of(txn, put(txn, table, &k, &v, 0), "writing");
 }
 
 enum err txn_reserve(struct txn *txn, struct table table, struct slice key, size_t size,
@@ -174,7 +194,7 @@ enum err txn_reserve(struct txn *txn, struct table table, struct slice key, size
         return err;
     MDB_val k = val_of(key), v = {size, NULL};
     txn->touched = true;
-    int rc = mdb_put(txn->mdb, table.handle, &k, &v, MDB_RESERVE);
+    int rc = put(txn, table, &k, &v, MDB_RESERVE);
     *place = v.mv_data;
     return err_of(txn, rc, "writing");
 }
