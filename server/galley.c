@@ -15,9 +15,11 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
+#define STORE_WATCH_MS   500
 #define CACHE_SWEEP_MS   1000
 #define GATEWAY_SWEEP_MS 1000
 #define TELL_REFUSED_MS  1000
@@ -104,6 +106,37 @@ static enum err become_user(struct galley *galley, char *why, size_t why_size)
 
 /* ---- Store, cache, queues */
 
+static bool has_bytes(const struct galley *galley, const char *name)
+{
+    struct stat st;
+    return fstatat(galley->data_fd, name, &st, 0) == 0 && st.st_size > 0;
+}
+
+/* A shop whose database is gone must not open as a new one: its tokens would be valid, its orders
+ * not there. */
+static enum err check_not_lost(const struct galley *galley, char *why, size_t why_size)
+{
+    static const char *const beside[] = {"signing.key", "mail/outbox.mbox"};
+    for (size_t i = 0; i < sizeof beside / sizeof beside[0]; i++) {
+        if (has_bytes(galley, "data.mdb") || !has_bytes(galley, beside[i]))
+            continue;
+        snprintf(
+            why, why_size,
+            "%s: data.mdb is missing or empty, but %s is there: restore data.mdb from a backup, "
+            "or move the rest of the directory away to begin anew",
+            galley->data_dir, beside[i]);
+        return ERR_DAMAGED;
+    }
+    return ERR_OK;
+}
+
+static int64_t watch_store(void *arg, int64_t mono_ns)
+{
+    (void)mono_ns;
+    store_watch(arg);
+    return STORE_WATCH_MS;
+}
+
 static enum err open_store(struct galley *galley, char *why, size_t why_size)
 {
     struct store_options options = {.dir = galley->data_dir,
@@ -111,7 +144,12 @@ static enum err open_store(struct galley *galley, char *why, size_t why_size)
                                         (uint64_t)setting(galley, "storage", "map_size"),
                                     .batch_max = (unsigned)setting(galley, "storage", "batch_max"),
                                     .clock = &clock_system};
-    return store_open(&options, &galley->store, why, why_size);
+    enum err err = check_not_lost(galley, why, why_size);
+    if (err == ERR_OK)
+        err = store_open(&options, &galley->store, why, why_size);
+    if (err == ERR_OK)
+        galley->store_timer = ticker_add(galley->maintenance, watch_store, galley->store, 1);
+    return err;
 }
 
 static int64_t sweep_cache(void *arg, int64_t mono_ns)
@@ -308,6 +346,7 @@ static enum err start_workers(struct galley *galley, char *why, size_t why_size)
 
 static void close_store(struct galley *galley)
 {
+    timer_cancel(galley->store_timer);
     store_close(&galley->store);
 }
 

@@ -26,6 +26,7 @@ struct galley {
     struct ticker *ticker;      /* what neither blocks nor commits */
     struct ticker *maintenance; /* what does */
     struct store *store;
+    struct timer *store_timer;
     struct cache *cache;
     struct timer *cache_timer;
     struct queues *queues;

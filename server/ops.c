@@ -9,6 +9,8 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#define LONG_READ_MS 5000
+
 #define SECONDS 1e-9 /* metrics are in base units; we measure nanoseconds */
 
 void ops_healthz(struct request *request, struct response *response, void *galley)
@@ -28,6 +30,27 @@ static const char *why_not_ready(const struct galley *galley, struct store_stats
     return galley->draining ? "the server is stopping" : NULL;
 }
 
+/* What is served all the same, but should be looked at. */
+static void write_alarms(struct json_writer *w, const struct store_stats *store)
+{
+    char text[100];
+    jw_key(w, "alarms");
+    jw_begin(w, '[');
+    if (store->nearly_full)
+        jw_str(w, slice_str("the store is nearly full: [storage] map_size"));
+    if (store->oldest_read_ms >= LONG_READ_MS) {
+        snprintf(text, sizeof text, "a read has lasted %d s and makes the store grow",
+                 (int)(store->oldest_read_ms / 1000));
+        jw_str(w, slice_str(text));
+    }
+    jw_end(w, ']');
+}
+
+static bool has_alarms(const struct store_stats *store)
+{
+    return store->nearly_full || store->oldest_read_ms >= LONG_READ_MS;
+}
+
 void ops_readyz(struct request *request, struct response *response, void *arg)
 {
     (void)request;
@@ -36,7 +59,8 @@ void ops_readyz(struct request *request, struct response *response, void *arg)
     struct json_writer w = {.out = &response->body};
     jw_begin(&w, '{');
     jw_key(&w, "status");
-    jw_str(&w, slice_str(cause ? "unavailable" : store.damaged > 0 ? "degraded" : "ready"));
+    bool degraded = store.damaged > 0 || has_alarms(&store);
+    jw_str(&w, slice_str(cause ? "unavailable" : degraded ? "degraded" : "ready"));
     if (cause) {
         jw_key(&w, "cause");
         jw_str(&w, slice_str(cause));
@@ -45,6 +69,8 @@ void ops_readyz(struct request *request, struct response *response, void *arg)
         jw_key(&w, "damaged");
         jw_str(&w, slice_str(store.damage));
     }
+    if (has_alarms(&store))
+        write_alarms(&w, &store);
     jw_end(&w, '}');
     response_json(response, cause ? 503 : 200);
     response->quiet = true;
@@ -106,6 +132,15 @@ static void write_store(const struct galley *galley, struct buf *out)
     struct store_stats stats;
     store_stats(galley->store, &stats);
     write_one(out, "galley_store_bytes", "gauge", "Bytes of the file in use.", stats.used_bytes);
+    write_one(out, "galley_store_file_bytes", "gauge", "Length of the file.", stats.file_bytes);
+    write_one(out, "galley_store_free_bytes", "gauge", "Bytes of the file that new data can take.",
+              stats.free_bytes);
+    metrics_write_help(out, "galley_store_oldest_read_seconds", "gauge",
+                       "How long the longest present read has lasted.");
+    metrics_write_f64(out, "galley_store_oldest_read_seconds", "",
+                      (double)stats.oldest_read_ms / 1000);
+    write_one(out, "galley_store_nearly_full", "gauge",
+              "1 when little more than the reserve for deletes is left.", stats.nearly_full);
     write_one(out, "galley_store_read_only", "gauge", "1 after a failed commit.", stats.read_only);
     write_one(out, "galley_store_damaged_total", "counter",
               "Times that a damaged record or index entry was met.", stats.damaged);

@@ -107,6 +107,11 @@ void txn_shrinking(struct txn *txn);
 /* Whether the store has room for one that is not shrinking. */
 bool txn_may_grow(const struct txn *txn);
 
+/* Whether this read has lasted as long as one should (half a second): it holds pages back that were
+ * freed meanwhile, and the file grows. A walk then remembers where it is, ends the transaction and goes
+ * on in another. One that does not is failed with ERR_OVERLOADED after ten seconds. */
+bool txn_out_of_time(struct txn *txn);
+
 struct store *txn_store(const struct txn *txn);
 int64_t txn_now_ms(const struct txn *txn); /* wall time, the same within one transaction */
 
@@ -183,11 +188,21 @@ struct store_stats {
     uint64_t used_bytes; /* of the file, in pages that hold data */
     uint64_t map_bytes;  /* what it may grow to */
     uint64_t commits, writes, writes_failed, reads;
+    /* As store_watch has found them. */
+    uint64_t file_bytes;
+    uint64_t free_bytes;    /* of the file, that new data can take */
+    int64_t oldest_read_ms; /* how long the longest present read has lasted, in any process */
+    bool nearly_full;       /* of the map, little more is left than the reserve for deletes */
     bool read_only;                 /* latched */
     const char *cause;              /* of the latch, "" before; static or for the store's life */
     uint64_t damaged;               /* how often something damaged was met since the start */
     char damage[STORE_DAMAGE_SIZE]; /* the last such, "" if none */
 };
+
+/* To be called about twice a second: notices files that were moved or deleted (latches), lets go of
+ * snapshots of dead processes, and refreshes the figures below. Threads: one at a time; it may wait
+ * for the disk. */
+void store_watch(struct store *store);
 
 /* Threads: any. */
 void store_stats(struct store *store, struct store_stats *out);

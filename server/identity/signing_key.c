@@ -37,15 +37,25 @@ static enum err make_key(const char *data_dir, const char *path, char *why, size
 static enum err read_key(int fd, const char *path, struct buf *out, char *why, size_t why_size)
 {
     struct stat info;
+    char what[100];
     if (fstat(fd, &info) != 0)
         return fail(path, strerror(errno), why, why_size);
+    if (!S_ISREG(info.st_mode))
+        return fail(path, S_ISDIR(info.st_mode) ? "it is a directory, not a key" : "it is no file",
+                    why, why_size);
     if (info.st_uid != geteuid())
         return fail(path, "it belongs to another user", why, why_size);
     if (info.st_mode & 077)
         return fail(path, "others may read it; make its mode 0600", why, why_size);
+    snprintf(what, sizeof what, "it has %lld bytes; a key has 64, all of them random",
+             (long long)info.st_size);
     ssize_t got = read(fd, buf_reserve(out, SIGNING_KEY_SIZE), SIGNING_KEY_SIZE);
-    if (got != SIGNING_KEY_SIZE)
-        return fail(path, "this is not a key of 64 bytes", why, why_size);
+    if (got < 0)
+        return fail(path, strerror(errno), why, why_size);
+    if (got >= 5 && memcmp(out->data + out->len, "-----", 5) == 0)
+        return fail(path, "it is a PEM file; a key is 64 random bytes", why, why_size);
+    if (got != SIGNING_KEY_SIZE || info.st_size != SIGNING_KEY_SIZE)
+        return fail(path, what, why, why_size);
     out->len += SIGNING_KEY_SIZE;
     return ERR_OK;
 }
@@ -54,12 +64,12 @@ enum err signing_key_load(const char *data_dir, struct buf *out, char *why, size
 {
     char path[4150];
     snprintf(path, sizeof path, "%s/signing.key", data_dir);
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
     if (fd < 0 && errno == ENOENT) {
         enum err err = make_key(data_dir, path, why, why_size);
         if (err)
             return err;
-        fd = open(path, O_RDONLY | O_CLOEXEC);
+        fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
     }
     if (fd < 0)
         return fail(path, strerror(errno), why, why_size);

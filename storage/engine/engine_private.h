@@ -50,14 +50,17 @@ struct txn {
     unsigned large_pages; /* of them, those of large values alone */
     unsigned room;        /* pages by which it may grow */
     bool shrinking;
+    unsigned moves;   /* of cursors */
+    int64_t first_ms; /* when it was first asked how long it lasts; 0: never */
     struct action_list actions;
 };
 
 /* One of the pooled read transactions. */
 struct reader {
     _Atomic bool busy;
-    _Atomic uint64_t reads; /* only its holder adds */
-    MDB_txn *mdb;           /* NULL until first used */
+    _Atomic uint64_t reads;   /* only its holder adds */
+    _Atomic int64_t since_ms; /* when it began, by the watch; 0 while nobody reads or watches */
+    MDB_txn *mdb;             /* NULL until first used */
     struct arena arena;
     char apart[64]; /* keeps the next one's `busy` off this cache line */
 };
@@ -98,6 +101,21 @@ struct damage_notes {
     char last[STORE_DAMAGE_SIZE];
 };
 
+/* What store_watch knows. */
+struct watch {
+    /* Its own. */
+    int foreign_pid; /* the other process that reads the oldest snapshot */
+    size_t foreign_snapshot;
+    int64_t foreign_since_ms;
+    bool told; /* that a read is long */
+    unsigned turns;
+    /* For all to read. */
+    _Atomic int64_t now_ms; /* monotonic, when it last came by; 0: never */
+    _Atomic int64_t oldest_read_ms;
+    _Atomic uint64_t file_bytes, free_bytes;
+    _Atomic bool nearly_full;
+};
+
 struct store {
     const struct clock *clock;
     int lock_fd;
@@ -106,6 +124,7 @@ struct store {
     bool in_order[TABLE_SLOTS];
     struct readers readers;
     struct writer writer;
+    struct watch watch;
     struct damage_notes damage;
     char path[4096];       /* of data.mdb */
     size_t page_bytes;     /* LMDB's */
@@ -146,6 +165,8 @@ void store_fault_inside(const struct store *store);
  * writer, between transactions. */
 unsigned store_room(struct store *store);
 
+uint64_t store_reserve(uint64_t map_pages);
+
 /* Of all tables, as the transaction sees them. Threads: the transaction's. */
 uint64_t store_used_pages(struct store *store, MDB_txn *mdb);
 
@@ -154,6 +175,17 @@ size_t store_oldest_snapshot(MDB_env *env, size_t latest);
 
 /* Pages that were freed before that snapshot, counted up to about `enough`. */
 uint64_t store_free_pages(MDB_txn *mdb, size_t before, uint64_t enough);
+
+/* ---- store_watch.c */
+
+/* What a read may take: walks are to end and go on in another one (txn_out_of_time); what does not
+ * is made to at the limit. */
+#define READ_BUDGET_MS 500
+#define READ_LIMIT_MS  10000
+
+/* Whether a transaction has lasted so long since this was asked first; never one of a store that
+ * nobody watches. */
+bool store_out_of_time(struct txn *txn, int64_t budget_ms);
 
 /* ---- store_revive.c */
 

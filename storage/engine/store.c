@@ -438,6 +438,10 @@ void store_stats(struct store *store, struct store_stats *out)
         .writes = atomic_load(&writer->writes),
         .writes_failed = atomic_load(&writer->writes_failed),
         .reads = readers_count(&store->readers),
+        .file_bytes = atomic_load(&store->watch.file_bytes),
+        .free_bytes = atomic_load(&store->watch.free_bytes),
+        .oldest_read_ms = atomic_load(&store->watch.oldest_read_ms),
+        .nearly_full = atomic_load(&store->watch.nearly_full),
         .read_only = atomic_load(&store->read_only),
         .cause = "",
     };

@@ -118,10 +118,13 @@ enum err store_read(struct store *store, store_fn fn, void *arg)
     }
     uint64_t reads = atomic_load_explicit(&reader->reads, memory_order_relaxed);
     atomic_store_explicit(&reader->reads, reads + 1, memory_order_relaxed);
+    int64_t since_ms = atomic_load_explicit(&store->watch.now_ms, memory_order_relaxed);
+    atomic_store_explicit(&reader->since_ms, since_ms, memory_order_relaxed);
     struct txn txn;
     txn_begin(&txn, store, reader->mdb, &reader->arena);
     err = txn_run(&txn, fn, arg);
     mdb_txn_reset(reader->mdb);
+    atomic_store_explicit(&reader->since_ms, 0, memory_order_relaxed);
     arena_reset(&reader->arena);
 leave:
     store_fault_inside(NULL);

@@ -19,7 +19,7 @@
 #define RESERVE_MIN 16 /* pages: three tables deep, twice, for one deletion */
 #define RESERVE_MAX 16384
 
-static uint64_t reserve_of(uint64_t map_pages)
+uint64_t store_reserve(uint64_t map_pages)
 {
     uint64_t pages = map_pages / 8;
     return pages < RESERVE_MIN ? RESERVE_MIN : pages > RESERVE_MAX ? RESERVE_MAX : pages;
@@ -95,7 +95,7 @@ unsigned store_room(struct store *store)
     if (mdb_env_info(store->env, &info) != MDB_SUCCESS)
         return 0;
     uint64_t map_pages = info.me_mapsize / store->page_bytes;
-    uint64_t reserve = reserve_of(map_pages), wanted = reserve + TXN_PAGES_MAX;
+    uint64_t reserve = store_reserve(map_pages), wanted = reserve + TXN_PAGES_MAX;
     uint64_t pages = map_pages > info.me_last_pgno ? map_pages - info.me_last_pgno - 1 : 0;
     if (pages < wanted)
         pages += free_pages(store, &info, wanted - pages);

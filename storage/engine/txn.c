@@ -4,6 +4,8 @@
 
 #include <assert.h>
 
+#define MOVES_UNASKED 256 /* between looks at the clock */
+
 void txn_begin(struct txn *txn, struct store *store, MDB_txn *mdb, struct arena *arena)
 {
     *txn = (struct txn){
@@ -235,8 +237,12 @@ void cursor_close(struct cursor *cursor)
 
 static enum err move(struct cursor *cursor, MDB_cursor_op op, struct slice key)
 {
-    if (cursor->txn->err != ERR_OK)
-        return cursor->txn->err;
+    struct txn *txn = cursor->txn;
+    if (txn->err == ERR_OK && !txn->writing && ++txn->moves % MOVES_UNASKED == 0 &&
+        store_out_of_time(txn, READ_LIMIT_MS))
+        txn_fail(txn, ERR_OVERLOADED);
+    if (txn->err != ERR_OK)
+        return txn->err;
     MDB_val k = val_of(key), v = {0};
     enum err err = err_of(cursor->txn, mdb_cursor_get(cursor->impl, &k, &v, op), "walking");
     cursor->key = err == ERR_OK ? slice_of_val(k) : slice_of(NULL, 0);

@@ -38,10 +38,11 @@ test('a data directory or key of another owner is refused', asRoot, async (t) =>
     const { dir, data } = await directory(t, { auth: null });
     await chown(data, NOBODY, NOBODY);
     await refused(dir, /data directory \S+: belongs to user 65534, but user 0 runs this\n$/);
-    await chown(data, 0, 0);
-    await writeFile(path.join(data, 'signing.key'), Buffer.alloc(64), { mode: 0o600 });
-    await chown(path.join(data, 'signing.key'), NOBODY, NOBODY);
-    await refused(dir, /signing\.key: it belongs to another user\n$/);
+
+    const galley = await startGalley({ config: { auth: null } });
+    await galley.stop();
+    await chown(path.join(galley.dataDir, 'signing.key'), NOBODY, NOBODY);
+    await refused(galley.dir, /signing\.key: it belongs to another user\n$/);
 });
 
 test('a user that there is not, or that one cannot become, is refused', asRoot, async (t) => {

@@ -193,7 +193,7 @@ test('a signing key that is none, or that others may read, is refused', async ()
     await refused(/cannot start: .*signing\.key: others may read it; make its mode 0600/);
     await chmod(key, 0o600);
     await writeFile(key, 'short');
-    await refused(/cannot start: .*signing\.key: this is not a key of 64 bytes/);
+    await refused(/cannot start: .*signing\.key: it has 5 bytes; a key has 64/);
 });
 
 test('the three curl lines of the banner work when pasted into a shell', async () => {
