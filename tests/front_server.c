@@ -14,6 +14,7 @@
  * GET /big?size=N, /down?size=N    N bytes: from memory, or made as they go
  * GET /chunks?size=N               likewise, without saying how many
  * POST /up       counts what comes without keeping it; ?max=N stops reading there
+ * POST /pause     likewise, but first waits, with the first piece, for a byte on standard input
  * POST /ignore   does not look at its body
  * GET /stats     figures, of critical priority
  * GET /small     100 bytes, for measuring; GET /low is of low, GET /critical of critical priority
@@ -239,6 +240,19 @@ static void answer_chunks(struct request *request, struct response *response)
     answer_made(request, response, false);
 }
 
+static void answer_up(struct request *request, struct response *response);
+
+static void answer_pause(struct request *request, struct response *response)
+{
+    char piece;
+    size_t got;
+    if (request_body_read(request, &piece, 1, &got) == ERR_OK && got == 1) {
+        say("held");
+        got = (size_t)read(STDIN_FILENO, &piece, 1);
+    }
+    answer_up(request, response);
+}
+
 static void answer_up(struct request *request, struct response *response)
 {
     char piece[65536];
@@ -309,14 +323,13 @@ static void answer_unauthenticated(struct request *request, struct response *res
 static const struct {
     const char *path;
     void (*answer)(struct request *request, struct response *response);
-} answers[] = {{"/later", answer_later},    {"/resume", answer_resume},
-               {"/small", answer_small},    {"/hold", answer_hold},
-               {"/big", answer_big},        {"/stream", answer_stream},
-               {"/none", answer_none},      {"/private", answer_unauthenticated},
-               {"/tick", answer_tick},      {"/down", answer_down},
-               {"/chunks", answer_chunks},  {"/up", answer_up},
-               {"/ignore", answer_none},    {"/low", answer_small},
-               {"/critical", answer_small}, {"/stats", answer_stats}};
+} answers[] = {
+    {"/pause", answer_pause},    {"/later", answer_later}, {"/resume", answer_resume},
+    {"/small", answer_small},    {"/hold", answer_hold},   {"/big", answer_big},
+    {"/stream", answer_stream},  {"/none", answer_none},   {"/private", answer_unauthenticated},
+    {"/tick", answer_tick},      {"/down", answer_down},   {"/chunks", answer_chunks},
+    {"/up", answer_up},          {"/ignore", answer_none}, {"/low", answer_small},
+    {"/critical", answer_small}, {"/stats", answer_stats}};
 
 /* ---- What the front calls */
 

@@ -30,11 +30,18 @@ static enum err say_continue(struct connection *c)
     bool wanted = service->head.expect_continue && !service->head.http10 && !service->pulled &&
                   service->taken == c->in.len && !body_is_done(&service->decoder);
     service->pulled = true;
-    service->body_since_ns = front_now_ns(c->front);
+    service->body_since_ns = service->body_came_ns = service->body_left_ns = front_now_ns(c->front);
     if (!wanted)
         return ERR_OK;
     size_t sent;
     return link_send(c, slice_of(line, sizeof line - 1), &sent) == IO_DONE ? ERR_OK : ERR_MALFORMED;
+}
+
+/* Handlers that compute between two pieces, and a queue, are not the client's doing. */
+void body_forgive(struct connection *c, int64_t ns)
+{
+    c->service->body_since_ns += ns;
+    c->service->body_came_ns += ns;
 }
 
 /* Has the body kept up the rate that it must? A short pause is not counted. */
@@ -48,12 +55,15 @@ static enum err check_rate(struct connection *c, int64_t now_ns)
     return service->body_read < due ? ERR_TIMEOUT : ERR_OK;
 }
 
-/* The phase's time stays that of the last progress while a body is awaited without a thread. */
+/* The phase's time is that of the last bytes of the body: bytes of TLS that are not yet any of it
+ * gain nothing. */
 static enum err receive(struct connection *c, void *out, size_t room, size_t *got)
 {
     struct service *service = c->service;
-    if (connection_phase(c) != PHASE_BODY)
-        connection_enter(c, PHASE_BODY, front_now_ns(c->front));
+    if (service->body_left_ns > 0)
+        body_forgive(c, front_now_ns(c->front) - service->body_left_ns);
+    service->body_left_ns = 0;
+    connection_enter(c, PHASE_BODY, service->body_came_ns);
     enum io io = link_receive_into(c, out, room, service->patient, got);
     service->dry = io == IO_AGAIN;
     if (service->dry)
@@ -63,6 +73,7 @@ static enum err receive(struct connection *c, void *out, size_t room, size_t *go
     if (io == IO_ENDED)
         return link_why_ended(c);
     service->body_read += *got;
+    service->body_came_ns = service->body_left_ns = now_ns;
     return check_rate(c, now_ns);
 }
 
@@ -218,6 +229,7 @@ void body_begin(struct connection *c)
     const struct head *head = &service->head;
     service->pulled = service->gathering = false;
     service->body_read = 0;
+    service->body_left_ns = 0;
     service->source = (struct body_source){.length = head->chunked ? -1 : head->content_length,
                                            .read = body_read,
                                            .gather = body_gather};

@@ -108,7 +108,9 @@ struct service {
     atomic_int await;      /* await.c */
     uint64_t body_bytes;   /* counted in front->body_bytes */
     uint64_t body_read;    /* from the client */
-    int64_t body_since_ns; /* the first pull */
+    int64_t body_since_ns; /* the first pull, and what was not the client's time since */
+    int64_t body_came_ns;  /* its last bytes, likewise */
+    int64_t body_left_ns;  /* when its reader turned to something else; 0: it waits */
 
     struct slice rest;     /* of the response, that follows `out` */
     size_t out_sent;       /* of `out` */
@@ -406,6 +408,8 @@ void service_return(struct connection *c);
 
 /* After the head: sets up the body's source. */
 void body_begin(struct connection *c);
+/* So much of the time since the body's last bytes was not the client's. */
+void body_forgive(struct connection *c, int64_t ns);
 /* What nobody has read of it comes before the next head. False: too much, or a client that waits
  * for "100 Continue": the connection closes. */
 bool body_leave(struct connection *c);

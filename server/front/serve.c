@@ -372,7 +372,9 @@ static enum next serve_request(struct connection *c)
     if (!c->service->in_handler && !ready_enter_handler(c))
         return NEXT_HANDED;
     int64_t began_ns = front_now_ns(c->front);
-    if (!c->service->in_handler && !c->service->awaits_body)
+    if (c->service->awaits_body)
+        body_forgive(c, c->waited_ns);
+    else if (!c->service->in_handler)
         body_begin(c);
     handle(c);
     enum next next = after_handler(c);

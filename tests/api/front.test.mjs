@@ -356,6 +356,18 @@ test('a newcomer is served while silent bodies hold every worker', async (t) => 
     for (const connection of slow) connection.destroy();
 });
 
+test('a handler that takes its time between two pieces of a body is not its client being slow', async (t) => {
+    const server = await FrontServer.start(t, { body_ms: 300, body_rate: 100_000 });
+    const connection = await server.connect();
+    connection.send('POST /pause HTTP/1.1\r\nHost: shop.example\r\nContent-Length: 40\r\n\r\n' + 'x'.repeat(20));
+    await server.line(/^held/);
+    await new Promise((resolve) => setTimeout(resolve, 700)); // the handler's time, beyond what a client has
+    server.release();
+    connection.send('x'.repeat(20));
+    assert.equal((await connection.response()).body, '{"received":39}');
+    connection.destroy();
+});
+
 test('those without a worker get one when handlers end and their clients stay', async (t) => {
     const server = await FrontServer.start(t, { workers: 2 });
     const holders = [await server.hold(), await server.hold()];
