@@ -95,6 +95,10 @@ login() { # URL
         -d '{"username":"alice","password":"secret"}' | sed -n 's/.*"token"[^"]*"\([^"]*\)".*/\1/p'
 }
 
+cpu_ticks() { # PID : of user and system time so far
+    awk '{ sub(/.*\) /, ""); print $12 + $13 }' "/proc/$1/stat"
+}
+
 # ---- Load
 
 load() { # URL SCENARIO TOKEN SECONDS [CONNECTIONS] : "requests/s p50 p99 errors", by wrk
@@ -103,7 +107,7 @@ load() { # URL SCENARIO TOKEN SECONDS [CONNECTIONS] : "requests/s p50 p99 errors
 }
 
 measure() { # NAME URL SCENARIO TOKEN [CONNECTIONS] : appends "NAME requests/s p50 p99 errors" to $work/measured
-    load "$2" "$3" "$4" "$WARMUP" "${5:-}" >/dev/null
+    [ "$WARMUP" = 0 ] || load "$2" "$3" "$4" "$WARMUP" "${5:-}" >/dev/null
     echo "$1 $(load "$2" "$3" "$4" "$DURATION" "${5:-}")" | tee -a "$work/measured" >&2
 }
 

@@ -12,7 +12,7 @@ reload_again_and_again() { # each reload is done before the next begins
     for n in $(seq "$reloads"); do
         sed "s/^rate_limit = 50.*/rate_limit = $((50 + n % 2))\/s by ip burst 100/" bench/bench.ini >"$work/new.ini"
         mv "$work/new.ini" "$work/reload.ini"
-        "$GALLEY" reload -c "$work/reload.ini" >>"$work/reloads" 2>&1 && echo "$n" >"$work/reloaded"
+        "$GALLEY" reload --data "$work/data" >>"$work/reloads" 2>&1 && echo "$n" >"$work/reloaded"
         sleep 0.03
     done
 }

@@ -7,11 +7,20 @@ shaking() { # NAME PORT
     echo "$1 $(opening_rate "$2" tls=1)" | tee -a "$work/measured" >&2
 }
 
+cpu_us_each() { # NAME URL : processor time of the server for each request, beside what measure prints
+    local before rate
+    before=$(cpu_ticks "$galley_pid")
+    DURATION=$((DURATION + WARMUP)) WARMUP=0 measure "$1" "$2" healthz ""
+    rate=$(median "$1" 2)
+    echo "$1-cpu $(awk -v t=$(($(cpu_ticks "$galley_pid") - before)) -v hz="$(getconf CLK_TCK)" -v r="$rate" \
+        -v s=$((DURATION + WARMUP)) 'BEGIN { print t / hz / (r * s) * 1e6 }')" >>"$work/measured"
+}
+
 start_nginx
 start_tls_galley
 for _ in $(seq "$ROUNDS"); do
-    measure plain "$url" healthz ""
-    measure tls "https://127.0.0.1:$tls_port" healthz ""
+    cpu_us_each plain "$url"
+    cpu_us_each tls "https://127.0.0.1:$tls_port"
     measure nginx-plain "http://127.0.0.1:$nginx_port" healthz ""
     measure nginx-tls "https://127.0.0.1:$nginx_tls_port" healthz ""
     shaking nginx-shake "$nginx_tls_port"
@@ -20,6 +29,8 @@ done
 
 row "\`/healthz\` over TLS, $CONNECTIONS kept connections (p99 $(median tls 4) ms, $(errors tls) errors)" "$(median tls 2)" "" "" /s
 row "TLS against plain, kept connections" "$(ratio "$(median tls 2)" "$(median plain 2)")" ">=" 0.75
+row "the server's processor time of a plain request against one over TLS ($(median plain-cpu 2) against $(median tls-cpu 2) µs)" \
+    "$(ratio "$(median plain-cpu 2)" "$(median tls-cpu 2)")"
 row "nginx's TLS against its plain" "$(ratio "$(median nginx-tls 2)" "$(median nginx-plain 2)")"
 row "TLS handshakes (p99 $(median galley-shake 4) ms, $(errors galley-shake) lost)" "$(median galley-shake 2)" "" "" /s
 row "nginx, the same (p99 $(median nginx-shake 4) ms, $(errors nginx-shake) lost)" "$(median nginx-shake 2)" "" "" /s
