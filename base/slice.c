@@ -11,9 +11,9 @@ bool slice_eq_nocase(struct slice a, struct slice b)
 {
     if (a.len != b.len)
         return false;
-    size_t i = 0;
+    size_t i = 0; /* mostly they are equal as they stand */
     while (a.len - i >= 8 && memcmp(a.ptr + i, b.ptr + i, 8) == 0)
-        i += 8; /* mostly they are equal, or differ in length */
+        i += 8;
     for (; i < a.len; i++) {
         if (a.ptr[i] != b.ptr[i] && lower(a.ptr[i]) != lower(b.ptr[i]))
             return false;

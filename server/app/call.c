@@ -46,13 +46,12 @@ struct call_memory {
     _Alignas(16) char bytes[];
 };
 
-/* Nothing in the room is given back, so it is still as it was zeroed. */
 void *call_alloc(struct call *call, size_t size)
 {
     size_t taken = (size + 15) & ~(size_t)15;
     if (taken <= CALL_ROOM - call->used) {
         call->used += taken;
-        return call->room + call->used - taken;
+        return memset(call->room + call->used - taken, 0, taken);
     }
     struct call_memory *memory = mem_zalloc(sizeof *memory + size);
     memory->next = call->memory;

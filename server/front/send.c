@@ -195,7 +195,7 @@ static enum outcome outcome_of(const struct connection *c, bool whole)
     }
 }
 
-static void tell(struct connection *c, bool whole)
+static void tell(struct connection *c, bool whole, int64_t now_ns)
 {
     struct service *service = c->service;
     const struct front_options *options = &c->front->options;
@@ -203,7 +203,7 @@ static void tell(struct connection *c, bool whole)
     struct sent sent = {
         .outcome = outcome_of(c, whole),
         .body_bytes = service->sent_bytes > head ? service->sent_bytes - head : 0,
-        .duration_ns = front_now_ns(c->front) - service->request.started_ns,
+        .duration_ns = now_ns - service->request.started_ns,
     };
     options->sent(&service->request, &service->response, &sent, options->arg);
 }
@@ -230,12 +230,13 @@ enum next send_finished(struct connection *c, bool whole)
 {
     struct service *service = c->service;
     bool keep = service->keep && whole, unread = service->refused;
-    tell(c, whole);
+    int64_t now_ns = front_now_ns(c->front);
+    tell(c, whole, now_ns);
     unread = unread || service->taken < c->in.len || !body_is_done(&service->decoder);
     end_request(c);
     if (!keep)
         return whole && unread ? NEXT_LINGER : NEXT_CLOSE;
-    connection_enter(c, PHASE_IDLE, front_now_ns(c->front));
+    connection_enter(c, PHASE_IDLE, now_ns);
     if (!c->worker)
         service_return(c);
     return NEXT_REQUEST;
