@@ -79,7 +79,7 @@ $(B)/assets.o: build/assets.c
 $(CIVETWEB)/.stamp: tools/civetweb.sh $(wildcard server/front/civetweb/*.patch) | build/.deps-build
 	CIVETWEB_SRC="$(CIVETWEB_SRC)" tools/civetweb.sh $(CIVETWEB)
 
-build/assets.c: tools/embed.mjs $(wildcard admin-ui/*.* admin-ui/*/*.*) build/admin-ui/.stamp
+build/assets.c: tools/embed.mjs $(wildcard admin-ui/*.* admin-ui/*/*.* admin-ui/*/*/*.*) build/admin-ui/.stamp
 	node tools/embed.mjs $@
 
 # npm projects keep their node_modules under build/, where their manifests are copied.

@@ -4,7 +4,7 @@
 // Files are served below a directory that is named after all their bytes, so that browsers may keep them for ever:
 // pages, which are not kept, name that directory, and relative imports stay in it.
 import { createHash } from 'node:crypto';
-import { readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import zlib from 'node:zlib';
 
@@ -34,11 +34,19 @@ function read(name, file) {
     return { name, type, bytes };
 }
 
+function filesBelow(name) {
+    return readdirSync(`admin-ui/${name}`, { recursive: true, withFileTypes: true })
+        .filter((entry) => entry.isFile())
+        .map((entry) => [path.join(path.relative('admin-ui', entry.parentPath ?? entry.path), entry.name)])
+        .sort();
+}
+
 // The lines "path file" of the manifest, without comments and empty lines.
 const assets = readFileSync('admin-ui/manifest.txt', 'utf8')
     .split('\n')
     .map((line) => line.replace(/#.*/, '').trim().split(/\s+/))
     .filter(([name]) => name)
+    .flatMap(([name, file]) => (name.endsWith('/') ? filesBelow(name) : [[name, file]]))
     .map(([name, file]) => read(name, file ?? `admin-ui/${name}`));
 
 const digest = (...parts) => {

@@ -1,6 +1,14 @@
-// What the set-up and the login have in common: the frame, a field, a form that is sent once.
-import { html, useEffect, useState } from '../lib/preact.js';
-import { logo, ThemeButton } from './header.js';
+// What the set-up and the login have in common: the frame, and where they lead.
+import { html, useEffect } from '../lib/preact.js';
+import { Form } from './shell/form.js';
+import { logo } from './shell/icon.js';
+import { ThemeButton } from './shell/theme.js';
+
+/** The view that was asked for, if it is one of ours. */
+function destination() {
+    const to = new URLSearchParams(location.search).get('to') ?? '';
+    return /^\/_\/[a-z]/.test(to) ? to : '/_/';
+}
 
 export function Entry({ title, lead, children }) {
     return html`
@@ -17,40 +25,8 @@ export function Entry({ title, lead, children }) {
     `;
 }
 
-export function Field({ name, label, hint, ...input }) {
-    return html`
-        <div class="field">
-            <label for=${name}>${label}</label>
-            <input id=${name} name=${name} required spellcheck="false" autocapitalize="none"
-                aria-describedby=${hint ? `${name}-hint` : undefined} ...${input} />
-            ${hint && html`<span class="hint" id=${`${name}-hint`}>${hint}</span>`}
-        </div>
-    `;
-}
-
-/** A form whose `send(values)` may throw an Error to show; after it the dashboard opens. */
-export function EntryForm({ action, busyAction, send, children }) {
-    const [busy, setBusy] = useState(false);
-    const [message, setMessage] = useState('');
+/** A form that opens the dashboard when it has been sent. */
+export function EntryForm({ children, ...form }) {
     useEffect(() => document.querySelector('form input')?.focus(), []);
-
-    const submit = async (event) => {
-        event.preventDefault();
-        setBusy(true);
-        setMessage('');
-        try {
-            await send(Object.fromEntries(new FormData(event.target)));
-            location.replace('/_/');
-        } catch (error) {
-            setMessage(error.message);
-            setBusy(false);
-        }
-    };
-    return html`
-        <form method="post" onSubmit=${submit}>
-            ${children}
-            <p class="message" role="alert">${message}</p>
-            <button class="submit" disabled=${busy}>${busy ? busyAction : action}</button>
-        </form>
-    `;
+    return html`<${Form} ...${form} done=${() => location.replace(destination())}>${children}<//>`;
 }

@@ -1,6 +1,7 @@
 import { html, render, useEffect, useState } from '../lib/preact.js';
-import { get, post } from './api.js';
-import { Entry, EntryForm, Field } from './entry.js';
+import { get, post } from './shell/api.js';
+import { Entry, EntryForm } from './entry.js';
+import { Field } from './shell/form.js';
 
 const linkWasUsed = new URLSearchParams(location.search).get('link') === 'used';
 

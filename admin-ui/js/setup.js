@@ -1,6 +1,7 @@
 import { html, render } from '../lib/preact.js';
-import { post } from './api.js';
-import { Entry, EntryForm, Field } from './entry.js';
+import { post } from './shell/api.js';
+import { Entry, EntryForm } from './entry.js';
+import { Field } from './shell/form.js';
 
 const PASSWORD_MIN = 10;
 const token = new URLSearchParams(location.search).get('token');

@@ -29,7 +29,7 @@ struct admin_route {
 };
 
 static const struct admin_route routes[] = {
-    {METHOD_GET, "/_/", ADMINISTRATOR, serve_dashboard, "no-store"},
+    {METHOD_GET, "/_/", ADMINISTRATOR, serve_shell, "no-store"},
     {METHOD_GET, "/_/login", ANYONE, serve_login_page, "no-store"},
     {METHOD_GET, "/_/setup", ANYONE, serve_setup_page, "no-store"},
     {METHOD_GET, "/_/assets/*", ANYONE, serve_asset, "public, max-age=31536000, immutable"},
@@ -83,12 +83,29 @@ static enum err check_access(const struct visit *visit, const struct admin_route
     return post && !access_has_csrf_token(visit) ? ERR_FORBIDDEN : ERR_OK;
 }
 
+/* Back to the same view afterwards, if its address is plain. */
+static void lead_to_login(struct visit *visit)
+{
+    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/_-";
+    struct slice path = visit->request->path;
+    struct buf location = BUF_INIT;
+    buf_append_str(&location, "/_/login");
+    bool view = path.len > sizeof "/_/" - 1 && path.len <= 100;
+    for (size_t i = 0; view && i < path.len; i++)
+        view = path.ptr[i] && strchr(plain, path.ptr[i]);
+    if (view)
+        buf_printf(&location, "?to=%.*s", SLICE_ARG(path));
+    buf_append_char(&location, '\0');
+    serve_redirect(visit, location.data);
+    buf_release(&location);
+}
+
 static void serve_route(struct visit *visit, const struct admin_route *route)
 {
     bool page = !slice_starts(visit->request->path, slice_str("/_/api/"));
     enum err err = check_access(visit, route);
     if (err == ERR_UNAUTHENTICATED && page)
-        serve_redirect(visit, "/_/login");
+        lead_to_login(visit);
     else if (err != ERR_OK)
         refuse(visit, err);
     else

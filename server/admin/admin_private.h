@@ -83,7 +83,7 @@ void serve_login(struct visit *visit);
 void serve_logout(struct visit *visit);
 void serve_session(struct visit *visit);
 
-void serve_dashboard(struct visit *visit);
+void serve_shell(struct visit *visit);
 void serve_asset(struct visit *visit);
 void serve_page(struct visit *visit, const char *asset_path);
 void serve_redirect(struct visit *visit, const char *location);

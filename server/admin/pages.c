@@ -70,7 +70,7 @@ void serve_redirect(struct visit *visit, const char *location)
     response_header(visit->response, "Location", slice_str(location));
 }
 
-void serve_dashboard(struct visit *visit)
+void serve_shell(struct visit *visit)
 {
     serve_page(visit, "index.html");
 }

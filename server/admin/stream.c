@@ -34,6 +34,8 @@ static void append_state(struct json_writer *w, const struct admin_options *proc
     jw_str(w, slice_str(*process->draining ? "draining" : store.read_only ? "read-only" : "ready"));
     jw_key(w, "cause");
     jw_str(w, slice_str(store.cause));
+    jw_key(w, "damage");
+    jw_str(w, slice_str(store.damage));
     jw_key(w, "warnings");
     listeners_write_warnings(process->listeners, clock_wall_ms(&clock_system), w);
 }

@@ -1,9 +1,8 @@
 // Reading the configuration anew: asks first, then shows what the server answers.
-import { html, useRef, useState } from '../lib/preact.js';
-import { post } from './api.js';
-import { icon } from './icon.js';
-
-const turn = icon(html`<path d="M20 11a8 8 0 1 0-2.3 5.7M20 4v7h-7" />`);
+import { html, useState } from '../../lib/preact.js';
+import { post } from '../shell/api.js';
+import { Dialog } from '../shell/dialog.js';
+import { turn } from '../shell/icon.js';
 
 const shown = (value) => (value === null ? 'none' : value === '' ? 'empty' : value);
 
@@ -50,32 +49,29 @@ function Answer({ outcome }) {
     `;
 }
 
-export function ReloadButton({ csrf }) {
-    const dialog = useRef(null);
+export function ReloadButton({ onReloaded }) {
+    const [open, setOpen] = useState(false);
     const [outcome, setOutcome] = useState({});
-    const open = () => {
+    const begin = () => {
         setOutcome({});
-        dialog.current.showModal();
+        setOpen(true);
     };
     const reload = () => {
         setOutcome({ busy: true });
-        post('reload', {}, csrf).then(
-            (report) => setOutcome({ report }),
-            (error) => setOutcome({ error }),
-        );
+        post('reload').then((report) => setOutcome({ report }), (error) => setOutcome({ error }))
+            .then(onReloaded);
     };
     const over = outcome.report || outcome.error;
+    const title = 'Reload the configuration';
     return html`
-        <button class="icon-button" type="button" title="Reload the configuration"
-            aria-label="Reload the configuration" onClick=${open}>${turn}</button>
-        <dialog ref=${dialog} class="sheet" aria-label="Reload the configuration">
-            <h2>Reload the configuration</h2>
+        <button class="icon-button" type="button" title=${title} aria-label=${title}
+            onClick=${begin}>${turn}</button>
+        <${Dialog} title=${title} open=${open} onClose=${() => setOpen(false)} actions=${html`
+            <button type="button" class="button" onClick=${() => setOpen(false)}>Close</button>
+            <button type="button" class="button" data-kind="primary" disabled=${outcome.busy}
+                onClick=${reload}>${outcome.busy ? 'Reading…' : over ? 'Again' : 'Reload'}</button>
+        `}>
             <div aria-live="polite"><${Answer} outcome=${outcome} /></div>
-            <div class="actions">
-                <button type="button" onClick=${() => dialog.current.close()}>Close</button>
-                <button type="button" class="primary" disabled=${outcome.busy} onClick=${reload}>
-                    ${outcome.busy ? 'Reading…' : over ? 'Again' : 'Reload'}</button>
-            </div>
-        </dialog>
+        <//>
     `;
 }

@@ -1,7 +1,7 @@
 // The strip: what an operator looks at first. A tile is a number, its last minute, and one fact
 // beside it.
-import { html } from '../lib/preact.js';
-import * as format from './format.js';
+import { html } from '../../lib/preact.js';
+import * as format from '../shell/format.js';
 
 const MINUTE = 60;
 

@@ -1,6 +1,6 @@
 // What the charts show. Series are drawn in this order: the most important line is the last and lies
 // on top; in a stack the first is the uppermost. Legends read the other way round.
-import { count, duration, percent, rate, text } from './format.js';
+import { count, duration, percent, rate, text } from '../shell/format.js';
 
 const asRate = (value) => text(rate(value));
 const asCount = (value) => text(count(value));

@@ -1,9 +1,9 @@
 // One chart: a card whose legend shows the values under the cursor, which all charts share, or the
 // latest. The drawing is uPlot's; this file gives it our colours, a fixed window of time, axes that
 // do not jump, and stacking.
-import { html, useEffect, useRef, useState } from '../lib/preact.js';
-import uPlot from '../lib/uplot.js';
-import { clock } from './format.js';
+import { html, useEffect, useRef, useState } from '../../lib/preact.js';
+import uPlot from '../../lib/uplot.js';
+import { clock } from '../shell/format.js';
 
 const YOUNG_S = 20;
 const AXIS_FONT = '12px system-ui, "Segoe UI", Roboto, "Helvetica Neue", "DejaVu Sans", sans-serif';

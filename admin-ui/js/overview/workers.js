@@ -1,7 +1,7 @@
 // The bar of the worker threads: a cell for each, as bright as it was busy in the last second.
-import { html, useEffect, useRef } from '../lib/preact.js';
+import { html, useEffect, useRef } from '../../lib/preact.js';
 import { colour } from './chart.js';
-import { count, text } from './format.js';
+import { count, text } from '../shell/format.js';
 
 const LEVELS = 9;
 
