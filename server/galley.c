@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #define STORE_WATCH_MS   500
+#define TRIM_MS          2000
 #define CACHE_SWEEP_MS   1000
 #define GATEWAY_SWEEP_MS 1000
 #define TELL_REFUSED_MS  1000
@@ -156,6 +157,13 @@ static int64_t sweep_cache(void *arg, int64_t mono_ns)
 {
     cache_sweep(arg, mono_ns / 1000000);
     return CACHE_SWEEP_MS;
+}
+
+static int64_t trim_memory(void *arg, int64_t mono_ns)
+{
+    (void)arg, (void)mono_ns;
+    mem_trim();
+    return TRIM_MS;
 }
 
 static enum err open_cache(struct galley *galley, char *why, size_t why_size)
@@ -447,6 +455,7 @@ enum err galley_start(const struct config_source *source, const struct config *c
     galley->started_ms = clock_wall_ms(&clock_system);
     galley->ticker = ticker_create("ticker");
     galley->maintenance = ticker_create("maintenance");
+    ticker_add(galley->maintenance, trim_memory, NULL, TRIM_MS);
     for (size_t i = 0; i < STEPS; i++) {
         enum err err = steps[i].start(galley, why, why_size);
         if (err) {

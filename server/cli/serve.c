@@ -1,4 +1,5 @@
 #include "base/log.h"
+#include "base/mem.h"
 #include "server/cli/cli.h"
 #include "server/galley.h"
 #include "server/version.h"
@@ -115,6 +116,7 @@ static int serve(const struct config_source *source, const struct config *config
 {
     sigset_t signals;
     take_signals(&signals);
+    mem_tune();
     raise_file_limit();
     prctl(PR_SET_DUMPABLE, 0); /* a core file would hold tokens, keys and everybody's data */
     if (!open_log(config))

@@ -22,8 +22,9 @@
 
 /* A transaction may dirty 2^17 - 1 pages before LMDB spills them, which we never let it do. Every
  * write counts as one page and its overflow pages; branch pages at most double that. */
-#define BATCH_PAGES_MAX 8192
-#define TXN_PAGES_MAX   49152
+#define BATCH_PAGES_MAX 4096
+#define TXN_PAGES_MAX   16384
+#define KEPT_PAGES_MAX  1024 /* LMDB keeps its buffers for so many; more are given back in time */
 #define PAGE_BYTES      4096 /* about: LMDB takes the machine's page size */
 
 /* Something to do when a transaction has ended, one way or the other. */
@@ -89,6 +90,9 @@ struct writer {
     struct arena arena;
     unsigned cautious;           /* so many batches yet with a child transaction for each closure */
     int64_t full_quiet_until_ns; /* a full store is not logged again before */
+    bool slim_wanted;            /* set by a closure of store_watch */
+    /* Pages that a batch has dirtied, as estimated: the most since store_slim, and lately. */
+    _Atomic unsigned most_pages, recent_pages;
     /* For all to read. */
     _Atomic uint64_t commits, writes, writes_failed;
     struct histogram *commit_ns, *batch_sizes;
@@ -195,11 +199,16 @@ bool store_is_dead(struct store *store);
 /* Makes reading possible again if it is dead. Threads: writer, latched. */
 void store_revive(struct store *store);
 
+/* Gives back the memory that LMDB keeps since a large transaction; false if a reader was in the
+ * way. Threads: writer, between transactions. */
+bool store_slim(struct store *store);
+
 /* ---- store_read.c */
 
 void readers_init(struct readers *readers);
 void readers_release(struct readers *readers);
-void readers_stop(struct readers *readers); /* waits for all to leave and keeps them out */
+void readers_stop(struct readers *readers);     /* waits for all to leave and keeps them out */
+bool readers_try_stop(struct readers *readers); /* false at once if somebody reads */
 void readers_resume(struct readers *readers);
 uint64_t readers_count(const struct readers *readers); /* reads so far */
 

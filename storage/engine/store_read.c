@@ -82,13 +82,33 @@ static void reader_leave(struct readers *readers, struct reader *reader)
     lock_leave(&readers->lock);
 }
 
-void readers_stop(struct readers *readers)
+static void end_transactions(struct readers *readers)
 {
     for (unsigned i = 0; i < READERS_MAX; i++) {
-        struct reader *reader = reader_acquire(readers);
-        mdb_txn_abort(reader->mdb);
-        reader->mdb = NULL;
+        mdb_txn_abort(readers->slots[i].mdb);
+        readers->slots[i].mdb = NULL;
     }
+}
+
+void readers_stop(struct readers *readers)
+{
+    for (unsigned i = 0; i < READERS_MAX; i++)
+        reader_acquire(readers);
+    end_transactions(readers);
+}
+
+bool readers_try_stop(struct readers *readers)
+{
+    for (unsigned i = 0; i < READERS_MAX; i++) {
+        struct reader *reader = &readers->slots[i];
+        if (!atomic_exchange(&reader->busy, true))
+            continue;
+        while (i-- > 0)
+            reader_leave(readers, &readers->slots[i]);
+        return false;
+    }
+    end_transactions(readers);
+    return true;
 }
 
 void readers_resume(struct readers *readers)

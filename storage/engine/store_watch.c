@@ -148,6 +148,23 @@ static enum err watch(struct txn *txn, void *arg)
     return ERR_OK;
 }
 
+/* Its effect is not on the store; the writer thread runs it. */
+static enum err ask_slim(struct txn *txn, void *arg)
+{
+    (void)arg;
+    txn_store(txn)->writer.slim_wanted = true;
+    return ERR_OK;
+}
+
+/* Not while there are large batches: the next one would need the memory again. */
+static void watch_memory(struct store *store)
+{
+    struct writer *writer = &store->writer;
+    unsigned recent = atomic_exchange(&writer->recent_pages, 0);
+    if (recent <= KEPT_PAGES_MAX && atomic_load(&writer->most_pages) > KEPT_PAGES_MAX)
+        store_write(store, ask_slim, NULL);
+}
+
 void store_watch(struct store *store)
 {
     char dir[sizeof store->path];
@@ -155,6 +172,7 @@ void store_watch(struct store *store)
     *strrchr(dir, '/') = '\0';
     atomic_store(&store->watch.now_ms, watch_clock_ms(store));
     store_read(store, watch, dir);
+    watch_memory(store);
 }
 
 bool store_out_of_time(struct txn *txn, int64_t budget_ms)

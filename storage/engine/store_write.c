@@ -228,6 +228,15 @@ static int commit(struct store *store, struct write_batch *batch, MDB_txn *mdb, 
     return rc;
 }
 
+/* Large values lie apart, and LMDB gives their pages back by itself. */
+static void note_pages(struct writer *writer, unsigned pages)
+{
+    if (pages > atomic_load_explicit(&writer->most_pages, memory_order_relaxed))
+        atomic_store_explicit(&writer->most_pages, pages, memory_order_relaxed);
+    if (pages > atomic_load_explicit(&writer->recent_pages, memory_order_relaxed))
+        atomic_store_explicit(&writer->recent_pages, pages, memory_order_relaxed);
+}
+
 /* An estimate would refuse what only fills pages that deletes have left half empty; with little
  * room it is worth to look. */
 static bool grew_too_much(struct store *store, const struct write_batch *batch,
@@ -247,6 +256,7 @@ static bool run_closure(struct store *store, struct write_batch *batch, struct p
     txn.writing = true;
     txn.room = batch->room > batch->pages ? batch->room - batch->pages : 0;
     write->result = txn_run(&txn, write->fn, write->arg);
+    note_pages(&store->writer, batch->pages + txn.pages - txn.large_pages);
     if (write->result == ERR_OK && grew_too_much(store, batch, &txn))
         write->result = ERR_STORE_FULL;
     if (write->result == ERR_DAMAGED && atomic_load(&store->read_only))
@@ -411,6 +421,14 @@ static bool collect(struct writer *writer)
     return !STAILQ_EMPTY(&writer->backlog);
 }
 
+static void slim_if_wanted(struct store *store)
+{
+    struct writer *writer = &store->writer;
+    if (writer->slim_wanted && store_slim(store))
+        atomic_store(&writer->most_pages, 0);
+    writer->slim_wanted = false;
+}
+
 static void *writer_main(void *arg)
 {
     struct store *store = arg;
@@ -423,6 +441,7 @@ static void *writer_main(void *arg)
         batch_init(&batch);
         commit_batch(store, &batch);
         arena_reset(&writer->arena);
+        slim_if_wanted(store);
         account(store, &batch.writes);
         end_all(&batch.writes, &finished[writer->futex ^ 1]);
     }
