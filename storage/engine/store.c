@@ -161,6 +161,31 @@ static enum err refuse_lmdb(const struct reason *reason, int rc, const char *dir
     }
 }
 
+/* Where the number of the transaction stands that wrote one of LMDB's two meta pages. */
+#define META_TXNID_AT 144
+
+/* LMDB goes on from the meta page with the higher number, and a flipped bit in one would take it
+ * back to the state before the last commit, in silence. Transactions write the two pages by turns:
+ * page 0 has an even number, page 1 an odd one, and they are neighbours. */
+static int check_metas(MDB_env *env)
+{
+    int fd;
+    MDB_stat pages;
+    uint64_t number[2] = {0};
+    int rc = mdb_env_get_fd(env, &fd);
+    if (rc != 0 || (rc = mdb_env_stat(env, &pages)) != 0)
+        return rc;
+    for (int i = 0; i < 2; i++) {
+        off_t at = (off_t)pages.ms_psize * i + META_TXNID_AT;
+        if (pread(fd, &number[i], sizeof number[i], at) != sizeof number[i])
+            return EIO;
+    }
+    bool is_new = number[0] == 0 && number[1] == 0;
+    bool in_turn = number[0] % 2 == 0 && number[1] % 2 == 1 &&
+                   (number[0] + 1 == number[1] || number[1] + 1 == number[0]);
+    return is_new || in_turn ? 0 : MDB_CORRUPTED;
+}
+
 /* Reading a mapped page behind the end of its file is a SIGBUS. A file that was cut short gets its
  * length back, in zeros: those the page types and the checksums of the records do see. */
 static int restore_length(struct store *store)
@@ -205,6 +230,8 @@ static enum err open_env(struct store *store, const struct store_options *option
     int dead, rc = store_env_open(store, options->dir, map_bytes, 0);
     if (rc == 0)
         rc = mdb_reader_check(store->env, &dead);
+    if (rc == 0)
+        rc = check_metas(store->env);
     if (rc == 0)
         rc = restore_length(store);
     if (rc != 0)
