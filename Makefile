@@ -37,7 +37,7 @@ SRC  := $(wildcard base/*.c storage/*.c storage/engine/*.c cache/*.c queue/*.c s
 OBJ  := $(patsubst %.c,$(B)/%.o,$(filter-out server/main.c,$(SRC))) $(B)/civetweb.o $(B)/assets.o
 UNIT := $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/*/test_*.c))
 TOOLS := $(patsubst tests/%.c,$(B)/tests/%,$(wildcard tests/*.c)) $(B)/tests/crowd
-BENCH_TOOLS := $(B)/tests/cache_bench $(B)/tests/fill_jobs
+BENCH_TOOLS := $(B)/tests/cache_bench $(B)/tests/fill_jobs $(B)/tests/large_documents
 API     := $(wildcard tests/api/*.test.mjs)
 CRASH   := $(wildcard tests/crash/*.test.mjs)
 BROWSER := $(wildcard tests/browser/*.test.mjs)
@@ -109,6 +109,7 @@ $(B)/tests/crowd: $(patsubst %.c,$(B)/%.o,$(wildcard bench/crowd/*.c))
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS)
 
 $(BENCH_TOOLS): $(B)/tests/%: $(B)/bench/%.o $(OBJ)
+	@mkdir -p $(@D)
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS)
 
 $(UNIT:$(B)/unit/%=$(B)/tests/unit/%.o): | build/.deps-test
