@@ -275,6 +275,7 @@ static enum err reload_for_admin(void *arg, struct buf *report)
 static enum err open_admin(struct galley *galley, char *why, size_t why_size)
 {
     struct admin_options options = {.ticker = galley->ticker,
+                                    .maintenance = galley->maintenance,
                                     .store = galley->store,
                                     .cache = galley->cache,
                                     .queues = galley->queues,

@@ -161,7 +161,7 @@ static struct route_spec app_spec(const struct config *config, const struct app_
 
 /* ---- The list */
 
-#define OWN_ROUTES 7
+#define OWN_ROUTES 8
 
 struct route_list {
     struct route_spec *specs;
@@ -180,8 +180,8 @@ static void add(struct route_list *list, struct route_spec spec)
 static void add_own(struct route_list *list, struct galley *galley)
 {
     if (config_text(config_section(galley->config, "server"), "acme_webroot")[0] != '\0')
-        add(list, (struct route_spec){METHOD_GET, ACME_PATH "{token}", .target = acme_target,
-                                      .arg = galley});
+        add(list, (struct route_spec){METHOD_GET, ACME_PATH "{token}", .own = true,
+                                      .target = acme_target, .arg = galley});
     static const struct {
         enum method method;
         const char *pattern;
@@ -205,10 +205,26 @@ static void add_own(struct route_list *list, struct galley *galley)
                                       .priority = own[i].priority,
                                       .reach = own[i].reach,
                                       .known_host = own[i].known_host,
+                                      .own = true,
                                       .body_max = post ? ADMIN_BODY_MAX : 0,
                                       .target = own[i].target,
                                       .arg = admin ? (void *)galley->admin : galley});
     }
+}
+
+/* Unless a module has the place. */
+static void add_landing(struct route_list *list, struct galley *galley, const struct config *config)
+{
+    bool wanted = config_bool(config_section(config, "server"), "landing");
+    for (unsigned i = 0; wanted && i < list->count; i++)
+        wanted = list->specs[i].method != METHOD_GET || strcmp(list->specs[i].pattern, "/") != 0;
+    if (wanted)
+        add(list, (struct route_spec){.method = METHOD_GET,
+                                      .pattern = "/",
+                                      .reach = REACH_PUBLIC,
+                                      .own = true,
+                                      .target = landing_target,
+                                      .arg = galley->admin});
 }
 
 static void add_modules(struct route_list *list, struct galley *galley, const struct config *config)
@@ -279,6 +295,7 @@ enum err routes_plan(struct galley *galley, const struct config *config, struct 
     list.specs = mem_zalloc((OWN_ROUTES + app_route_count(galley->app)) * sizeof *list.specs);
     add_own(&list, galley);
     add_modules(&list, galley, config);
+    add_landing(&list, galley, config);
     enum err err = create(galley, config, &list, out, why, why_size);
     free(list.specs);
     return err;

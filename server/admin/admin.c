@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #define SAMPLE_NS 1000000000LL
+#define KEEP_MS   60000
 
 /* No inline script or style, nothing from elsewhere, in nobody's frame. */
 #define CONTENT_SECURITY_POLICY                                                                    \
@@ -39,6 +40,7 @@ static const struct admin_route routes[] = {
     {METHOD_POST, "/_/api/logout", ADMINISTRATOR, serve_logout, "no-store"},
     {METHOD_POST, "/_/api/reload", OPERATOR, serve_reload, "no-store"},
     {METHOD_GET, "/_/api/live", ADMINISTRATOR, serve_live, "no-store"},
+    {METHOD_GET, "/_/api/history", ADMINISTRATOR, serve_history, "no-store"},
 };
 
 static bool path_matches(struct slice path, const char *pattern)
@@ -131,6 +133,14 @@ void admin_target(struct request *request, struct response *response, void *arg)
     response_header(response, "Content-Security-Policy", slice_str(CONTENT_SECURITY_POLICY));
 }
 
+void landing_target(struct request *request, struct response *response, void *arg)
+{
+    struct visit visit = {.admin = arg, .request = request, .response = response};
+    serve_page(&visit, "landing.html");
+    response_header(response, "Cache-Control", slice_str("no-store"));
+    response_header(response, "Content-Security-Policy", slice_str(CONTENT_SECURITY_POLICY));
+}
+
 /* ---- Opening and closing. */
 
 static struct schema *own_schema(const char *text)
@@ -149,6 +159,7 @@ enum err admin_open(const struct admin_options *options, struct admin **out, cha
     admin->sessions = sessions_create();
     admin->history = history_create();
     admin->news = event_create();
+    admin->keeper = history_keeper_create(options->store, admin->history);
     admin->login_schema = own_schema(login_schema_text);
     admin->setup_schema = own_schema(setup_schema_text);
 
@@ -170,6 +181,7 @@ void admin_close(struct admin **out)
     if (admin->administrators)
         collection_close(&admin->administrators);
     event_destroy(&admin->news);
+    history_keeper_destroy(&admin->keeper);
     history_destroy(&admin->history);
     sessions_destroy(&admin->sessions);
     schema_destroy(&admin->login_schema);
@@ -190,11 +202,19 @@ static int64_t sample_tick(void *arg, int64_t mono_ns)
     return (admin->sample_due_ns - mono_ns + 999999) / 1000000;
 }
 
+static int64_t keep_history(void *arg, int64_t mono_ns)
+{
+    (void)mono_ns;
+    history_keeper_save(((struct admin *)arg)->keeper);
+    return KEEP_MS;
+}
+
 void admin_started(struct admin *admin)
 {
     admin->sampler = sampler_create(&admin->options, admin->history);
     admin->sample_due_ns = clock_mono_ns(&clock_system) + SAMPLE_NS;
     admin->timer = ticker_add(admin->options.ticker, sample_tick, admin, SAMPLE_NS / 1000000);
+    admin->keep_timer = ticker_add(admin->options.maintenance, keep_history, admin, KEEP_MS);
 }
 
 void admin_stopping(struct admin *admin)
@@ -202,7 +222,9 @@ void admin_stopping(struct admin *admin)
     if (!admin || !admin->timer)
         return;
     timer_cancel(admin->timer);
-    admin->timer = NULL;
+    timer_cancel(admin->keep_timer);
+    admin->timer = admin->keep_timer = NULL;
+    history_keeper_save(admin->keeper);
     sampler_destroy(&admin->sampler);
 }
 

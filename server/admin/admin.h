@@ -16,7 +16,7 @@ struct admin;
 /* The components that it looks at. All live longer than the admin; the front may be what it will
  * be, not serving yet. */
 struct admin_options {
-    struct ticker *ticker;
+    struct ticker *ticker, *maintenance; /* what waits for the disk is done by the latter */
     struct store *store;
     struct cache *cache;
     struct queues *queues;
@@ -32,8 +32,8 @@ struct admin_options {
     void *reload_arg;
 };
 
-/* Opens the administrators' collection and begins to keep a history of the metrics (one sample a
- * second, ten minutes). The options are copied. */
+/* Opens the administrators' collection and begins to keep a history of the metrics (history.h). The
+ * options are copied. */
 enum err admin_open(const struct admin_options *options, struct admin **out, char *why,
                     size_t why_size);
 void admin_close(struct admin **admin);
@@ -44,6 +44,9 @@ void admin_stopping(struct admin *admin); /* NULL-safe; also without admin_start
 
 /* "/_/setup?token=..." or NULL when an administrator exists. Valid until admin_close. */
 const char *admin_setup_path(const struct admin *admin);
+
+/* The gateway's target for a page at / that leads on. Threads: any. */
+void landing_target(struct request *request, struct response *response, void *arg);
 
 /* The gateway's target for all routes below /_/; arg is the struct admin. Threads: any. */
 void admin_target(struct request *request, struct response *response, void *arg);

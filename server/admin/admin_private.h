@@ -5,6 +5,7 @@
 #include "base/schema.h"
 #include "server/admin/admin.h"
 #include "server/admin/history.h"
+#include "server/admin/history_keeper.h"
 #include "server/admin/sampler.h"
 #include "server/identity/logins.h"
 #include "server/identity/session.h"
@@ -22,9 +23,10 @@ struct admin {
     _Atomic bool setup_open;
 
     struct history *history;
+    struct history_keeper *keeper;
     struct event *news;      /* raised with each sample */
     struct sampler *sampler; /* NULL until the front listens, as is its timer */
-    struct timer *timer;
+    struct timer *timer, *keep_timer;
     int64_t sample_due_ns;    /* the ticker's thread alone */
     _Atomic unsigned viewers; /* of the live stream */
 };
@@ -89,6 +91,7 @@ void serve_page(struct visit *visit, const char *asset_path);
 void serve_redirect(struct visit *visit, const char *location);
 
 void serve_live(struct visit *visit);
+void serve_history(struct visit *visit);
 
 void serve_reload(struct visit *visit);
 

@@ -32,15 +32,40 @@ static const char *const series_names[SERIES_COUNT] = {
     [SERIES_STORE_BYTES] = "storeBytes",
     [SERIES_BUSY] = "busy",
     [SERIES_CONNECTIONS] = "connections",
+    [SERIES_USED] = "used",
+    [SERIES_OWN] = "own",
+};
+
+static const struct {
+    int64_t step_ms;
+    unsigned samples;
+} grains[GRAINS] = {
+    [GRAIN_SECOND] = {1000, 600},
+    [GRAIN_TEN_SECONDS] = {10000, 360},
+    [GRAIN_TWO_MINUTES] = {120000, 720},
+};
+
+int64_t grain_step_ms(enum grain grain)
+{
+    return grains[grain].step_ms;
+}
+
+unsigned grain_samples(enum grain grain)
+{
+    return grains[grain].samples;
+}
+
+struct ring {
+    uint64_t pushed; /* sample n is in samples[n % the grain's number] */
+    struct sample samples[HISTORY_SAMPLES_MAX];
 };
 
 struct history {
     struct lock lock;
     /* guarded by lock */
-    uint64_t pushed; /* sample n is in samples[n % HISTORY_SAMPLES] */
     int64_t latest_ns;
     struct buf load;
-    struct sample samples[HISTORY_SAMPLES];
+    struct ring rings[GRAINS];
 };
 
 struct history *history_create(void)
@@ -60,25 +85,34 @@ void history_destroy(struct history **history)
     *history = NULL;
 }
 
-void history_push(struct history *history, const struct sample *sample, struct slice load,
-                  int64_t mono_ns)
+void history_push(struct history *history, enum grain grain, const struct sample *sample)
 {
     lock_acquire(&history->lock);
-    history->samples[history->pushed++ % HISTORY_SAMPLES] = *sample;
+    struct ring *ring = &history->rings[grain];
+    ring->samples[ring->pushed++ % grain_samples(grain)] = *sample;
+    lock_leave(&history->lock);
+}
+
+void history_set_load(struct history *history, struct slice load, int64_t mono_ns)
+{
+    lock_acquire(&history->lock);
     history->latest_ns = mono_ns;
     buf_clear(&history->load);
     buf_append_slice(&history->load, load);
     lock_leave(&history->lock);
 }
 
-unsigned history_read(struct history *history, uint64_t *next, struct sample *out, unsigned max)
+unsigned history_read(struct history *history, enum grain grain, uint64_t *next, struct sample *out,
+                      unsigned max)
 {
+    unsigned kept = grain_samples(grain);
     lock_acquire(&history->lock);
-    if (history->pushed > *next + HISTORY_SAMPLES)
-        *next = history->pushed - HISTORY_SAMPLES;
+    const struct ring *ring = &history->rings[grain];
+    if (ring->pushed > *next + kept)
+        *next = ring->pushed - kept;
     unsigned count = 0;
-    while (*next < history->pushed && count < max)
-        out[count++] = history->samples[(*next)++ % HISTORY_SAMPLES];
+    while (*next < ring->pushed && count < max)
+        out[count++] = ring->samples[(*next)++ % kept];
     lock_leave(&history->lock);
     return count;
 }

@@ -1,16 +1,24 @@
-/* The last ten minutes of the process, one sample a second, for the dashboard. A sample is a row
- * of numbers; what each means is in the table of history.c, whose names are those of the JSON.
- * Threads: any; one writer. */
+/* The last day of the process, for the dashboard: ten minutes by the second, an hour by ten
+ * seconds, a day by two minutes. A sample is a row of numbers about one such step; what each means
+ * is in the table of history.c, whose names are those of the JSON. All but the seconds are kept
+ * over restarts (history_keeper.h). Threads: any; one writer. */
 #ifndef GALLEY_SERVER_ADMIN_HISTORY_H
 #define GALLEY_SERVER_ADMIN_HISTORY_H
 
 #include "base/buf.h"
 
-#define HISTORY_SAMPLES 600
+/* How finely. */
+enum grain { GRAIN_SECOND, GRAIN_TEN_SECONDS, GRAIN_TWO_MINUTES, GRAINS };
+
+#define HISTORY_SAMPLES_MAX 720 /* of one grain */
+
+/* How long a step of it is, and how many of them are kept. */
+int64_t grain_step_ms(enum grain grain);
+unsigned grain_samples(enum grain grain);
 
 enum series {
     SERIES_TIME, /* wall clock, ms */
-    SERIES_2XX,  /* answers a second, 1xx counted in */
+    SERIES_2XX,  /* answers a second, 1xx counted in; without the server's own pages */
     SERIES_3XX,
     SERIES_4XX,
     SERIES_5XX,
@@ -33,6 +41,8 @@ enum series {
     SERIES_STORE_BYTES,
     SERIES_BUSY, /* workers, now */
     SERIES_CONNECTIONS,
+    SERIES_USED, /* workers that did something */
+    SERIES_OWN,  /* answers of health, metrics and /_/ a second */
     SERIES_COUNT
 };
 
@@ -46,19 +56,21 @@ struct history;
 struct history *history_create(void);
 void history_destroy(struct history **history);
 
-/* Appends, forgetting the oldest. `load` is one digit for each worker, 0 idle to 9 busy: only the
- * latest is kept. */
-void history_push(struct history *history, const struct sample *sample, struct slice load,
-                  int64_t mono_ns);
+/* Appends, forgetting the oldest. */
+void history_push(struct history *history, enum grain grain, const struct sample *sample);
+
+/* Replaces the load: one digit for each worker, 0 idle to 9 busy, of the last second. */
+void history_set_load(struct history *history, struct slice load, int64_t mono_ns);
 
 /* Copies up to `max` samples from number *next on (0: the oldest kept), and counts *next up to
  * behind them. Returns how many. */
-unsigned history_read(struct history *history, uint64_t *next, struct sample *out, unsigned max);
+unsigned history_read(struct history *history, enum grain grain, uint64_t *next, struct sample *out,
+                      unsigned max);
 
-/* Appends the load digits of the latest sample. */
+/* Appends the load digits. */
 void history_read_load(struct history *history, struct buf *out);
 
-/* When the latest sample was pushed, monotonic; 0 before the first. */
+/* When the load was set, monotonic; 0 before the first. */
 int64_t history_latest_ns(struct history *history);
 
 /* Append JSON: {"t":[..],"ok":[..],..}, one column a series; {"t":1,"ok":2,..}, one sample. */

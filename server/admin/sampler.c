@@ -1,6 +1,7 @@
 /* DESIGN. Components only ever count up; a sample is the difference of two readings, histograms
- * included, so nothing in the path of a request knows that somebody looks. The two readings are
- * kept in place and take turns: sampling allocates nothing. */
+ * included, so nothing in the path of a request knows that somebody looks, and percentiles of a
+ * longer step are as exact as those of a second. Readings are kept in place: sampling allocates
+ * nothing. */
 #include "server/admin/sampler.h"
 
 #include "base/mem.h"
@@ -11,8 +12,8 @@
 struct sampler {
     const struct admin_options *process;
     struct history *history;
-    struct reading readings[2];
-    unsigned latest; /* index of the last one taken */
+    struct reading now;
+    struct reading before[GRAINS]; /* where the step that runs began */
     struct histogram_snapshot scratch;
     unsigned workers;
     uint64_t *busy_ns; /* of each worker, at the last reading */
@@ -50,6 +51,7 @@ static void requests_between(const struct reading *before, const struct reading 
     values[SERIES_3XX] = rate(was[3], is[3], seconds);
     values[SERIES_4XX] = rate(was[4], is[4], seconds);
     values[SERIES_5XX] = rate(was[5], is[5], seconds);
+    values[SERIES_OWN] = rate(before->gateway.own, now->gateway.own, seconds);
 
     *scratch = now->gateway.duration;
     histogram_subtract(scratch, &before->gateway.duration);
@@ -58,6 +60,7 @@ static void requests_between(const struct reading *before, const struct reading 
     values[SERIES_P99] = quantile_ms(scratch, 0.99);
     values[SERIES_BUSY] = now->front.busy;
     values[SERIES_CONNECTIONS] = now->front.connections;
+    values[SERIES_USED] = now->used;
 }
 
 static void cache_between(const struct reading *before, const struct reading *now, double seconds,
@@ -142,16 +145,19 @@ static void read_all(const struct admin_options *process, struct reading *out)
     histogram_read(store_batch_histogram(process->store), &out->batch);
 }
 
-/* Each worker's digit for the interval, into sampler->load. */
-static void read_load(struct sampler *sampler, int64_t interval_ns)
+/* Each worker's digit for the interval, into sampler->load; returns how many are not 0. */
+static unsigned read_load(struct sampler *sampler, int64_t interval_ns)
 {
+    unsigned used = 0;
     buf_clear(&sampler->load);
     for (unsigned i = 0; i < sampler->workers; i++) {
         uint64_t busy_ns = front_worker_busy_ns(sampler->process->front, i);
         char digit = sample_load_digit(busy_ns - sampler->busy_ns[i], interval_ns);
         sampler->busy_ns[i] = busy_ns;
         buf_append_char(&sampler->load, digit);
+        used += digit != '0';
     }
+    return used;
 }
 
 struct sampler *sampler_create(const struct admin_options *process, struct history *history)
@@ -159,8 +165,10 @@ struct sampler *sampler_create(const struct admin_options *process, struct histo
     struct sampler *sampler = mem_zalloc(sizeof *sampler);
     sampler->process = process;
     sampler->history = history;
-    read_all(process, &sampler->readings[0]);
-    sampler->workers = sampler->readings[0].front.workers_max;
+    read_all(process, &sampler->now);
+    for (enum grain grain = 0; grain < GRAINS; grain++)
+        sampler->before[grain] = sampler->now;
+    sampler->workers = sampler->now.front.workers_max;
     sampler->busy_ns = mem_zalloc(sampler->workers * sizeof *sampler->busy_ns);
     return sampler;
 }
@@ -175,14 +183,25 @@ void sampler_destroy(struct sampler **sampler)
     *sampler = NULL;
 }
 
+/* Steps of more than a second end with the first reading at their end, or a little behind. */
+static bool step_is_over(const struct sampler *sampler, enum grain grain)
+{
+    int64_t passed_ns = sampler->now.mono_ns - sampler->before[grain].mono_ns;
+    return grain == GRAIN_SECOND || passed_ns + 500000000 > grain_step_ms(grain) * 1000000;
+}
+
 void sampler_run(struct sampler *sampler)
 {
-    const struct reading *before = &sampler->readings[sampler->latest];
-    struct reading *now = &sampler->readings[!sampler->latest];
+    struct reading *now = &sampler->now;
     read_all(sampler->process, now);
-    read_load(sampler, now->mono_ns - before->mono_ns);
-    struct sample sample;
-    sample_between(before, now, &sampler->scratch, &sample);
-    history_push(sampler->history, &sample, buf_slice(&sampler->load), now->mono_ns);
-    sampler->latest = !sampler->latest;
+    now->used = read_load(sampler, now->mono_ns - sampler->before[GRAIN_SECOND].mono_ns);
+    history_set_load(sampler->history, buf_slice(&sampler->load), now->mono_ns);
+    for (enum grain grain = 0; grain < GRAINS; grain++) {
+        if (!step_is_over(sampler, grain))
+            continue;
+        struct sample sample;
+        sample_between(&sampler->before[grain], now, &sampler->scratch, &sample);
+        history_push(sampler->history, grain, &sample);
+        sampler->before[grain] = *now;
+    }
 }

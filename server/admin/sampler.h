@@ -17,6 +17,7 @@ struct reading {
     uint64_t jobs_done;
     struct histogram_snapshot commit_ns;
     struct histogram_snapshot batch;
+    unsigned used; /* workers that did something in the second before */
 };
 
 /* What happened between two readings. `scratch` is room for an interval's histogram. */
@@ -32,7 +33,8 @@ struct sampler;
 struct sampler *sampler_create(const struct admin_options *process, struct history *history);
 void sampler_destroy(struct sampler **sampler);
 
-/* Reads everything and pushes a sample. Threads: one at a time. */
+/* Reads everything and pushes a sample, of the longer steps too when one is over. Threads: one at a
+ * time. */
 void sampler_run(struct sampler *sampler);
 
 #endif

@@ -1,5 +1,5 @@
 /* The live stream (server-sent events): "history" once, then "sample" each second, until the
- * viewer leaves, signs out, or the server drains. */
+ * viewer leaves, signs out, or the server drains; and what was before. */
 #include "base/log.h"
 #include "base/mem.h"
 #include "server/admin/admin_private.h"
@@ -18,8 +18,9 @@ struct viewer {
 
 static void append_history(struct viewer *viewer, struct buf *out)
 {
-    struct sample *samples = mem_alloc(HISTORY_SAMPLES * sizeof *samples);
-    unsigned count = history_read(viewer->admin->history, &viewer->next, samples, HISTORY_SAMPLES);
+    struct sample *samples = mem_alloc(HISTORY_SAMPLES_MAX * sizeof *samples);
+    unsigned count = history_read(viewer->admin->history, GRAIN_SECOND, &viewer->next, samples,
+                                  HISTORY_SAMPLES_MAX);
     buf_append_str(out, "retry: 2000\nevent: history\ndata: ");
     history_json_columns(out, samples, count);
     buf_append_str(out, "\n\n");
@@ -74,7 +75,7 @@ static int64_t fill_live(void *arg, struct buf *out, int64_t now_ns)
     else if (!still_signed_in(viewer, now_ns))
         return FEED_END;
     viewer->begun = true;
-    while (history_read(viewer->admin->history, &viewer->next, &sample, 1) == 1)
+    while (history_read(viewer->admin->history, GRAIN_SECOND, &viewer->next, &sample, 1) == 1)
         append_sample(viewer, &sample, out);
     return FEED_WAIT;
 }
@@ -103,4 +104,23 @@ void serve_live(struct visit *visit)
     response->release = viewer_release;
     response->release_arg = viewer;
     response_header(response, "Content-Type", slice_str("text/event-stream"));
+}
+
+/* ---- GET /_/api/history?step=10s|2min: the longer steps, as one answer. */
+
+void serve_history(struct visit *visit)
+{
+    struct buf scratch = BUF_INIT;
+    struct slice step = request_query(visit->request, "step", &scratch);
+    enum grain grain = slice_is(step, "2min")  ? GRAIN_TWO_MINUTES
+                       : slice_is(step, "10s") ? GRAIN_TEN_SECONDS
+                                               : GRAIN_SECOND;
+    buf_release(&scratch);
+    uint64_t next = 0;
+    struct sample *samples = mem_alloc(HISTORY_SAMPLES_MAX * sizeof *samples);
+    unsigned count =
+        history_read(visit->admin->history, grain, &next, samples, HISTORY_SAMPLES_MAX);
+    history_json_columns(&visit->response->body, samples, count);
+    free(samples);
+    response_json(visit->response, 200);
 }

@@ -48,6 +48,8 @@ static const struct config_key server_keys[] = {
     {"acme_webroot", CONFIG_TEXT, "", 1, 4000, CONFIG_RESTART, NULL,
      "A directory where an ACME client (certbot --webroot) puts its answers, which are then served "
      "under /.well-known/acme-challenge/, also by listeners that redirect; empty: they are not."},
+    {"landing", CONFIG_BOOL, "no", 0, 0, CONFIG_RELOADS, NULL,
+     "A page at / that leads on, for development, unless a route serves / itself."},
     {"hosts", CONFIG_HOST, "", 0, 0, CONFIG_RELOADS | CONFIG_LIST | CONFIG_COMMAS, NULL,
      "Names that /_/ answers to, besides localhost; addresses are always good."},
 };

@@ -61,6 +61,7 @@ struct route_spec {
     const char *limit_name;  /* routes of one name share its buckets, over plans too; NULL: "" */
     enum route_reach reach;
     bool known_host; /* only under hosts that the administration is known by */
+    bool own;        /* of the server itself (health, metrics, /_/): counted apart in the figures */
     target_fn target;
     void *arg;
 };
@@ -131,10 +132,12 @@ void gateway_tell_refused(struct gateway *gateway);
 
 /* ---- Figures */
 
-/* The totals over all routes: answers by status class (index 1 to 5), and durations (ns). */
+/* The totals over all routes that are not the server's own, and over requests without a route:
+ * answers by status class (index 1 to 5), and durations (ns). */
 struct gateway_stats {
     uint64_t by_class[6];
     struct histogram_snapshot duration;
+    uint64_t own; /* answers of the server's own routes */
 };
 void gateway_stats(struct gateway *gateway, struct gateway_stats *out);
 

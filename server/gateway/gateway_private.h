@@ -82,6 +82,7 @@ struct route_traffic {
     _Atomic(struct route_traffic *) next;
     const char *pattern; /* as route_spec's, for the life of the process; NULL: without a route */
     enum method method;
+    bool own;                   /* of the server itself, as route_spec says */
     struct counter *by_status;  /* STATUS_COUNT of them, from STATUS_MIN on */
     struct histogram *duration; /* ns */
 };
@@ -89,8 +90,8 @@ struct route_traffic {
 struct traffic *traffic_create(void);
 void traffic_destroy(struct traffic **traffic);
 
-/* That of a method and pattern, which has none yet if none was asked for before. */
-struct route_traffic *traffic_of(struct traffic *traffic, enum method method, const char *pattern);
+/* That of a spec's method and pattern, which has none yet if none was asked for before. */
+struct route_traffic *traffic_of(struct traffic *traffic, const struct route_spec *spec);
 
 /* The first, which is that of the requests without a route; go on with `next`. */
 struct route_traffic *traffic_first(struct traffic *traffic);

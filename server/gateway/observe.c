@@ -50,8 +50,9 @@ void gateway_stats(struct gateway *gateway, struct gateway_stats *out)
     struct route_traffic *one = traffic_first(gateway->traffic);
     for (; one; one = one->next) {
         for (int status = STATUS_MIN; status <= STATUS_MAX; status++)
-            out->by_class[status / 100] += total(one, status);
-        add_snapshot(&out->duration, one->duration);
+            *(one->own ? &out->own : &out->by_class[status / 100]) += total(one, status);
+        if (!one->own)
+            add_snapshot(&out->duration, one->duration);
     }
 }
 

@@ -13,11 +13,12 @@ struct traffic {
     struct lock lock; /* of those who add */
 };
 
-static struct route_traffic *create(enum method method, const char *pattern)
+static struct route_traffic *create(const struct route_spec *spec)
 {
     struct route_traffic *one = mem_zalloc(sizeof *one);
-    one->method = method;
-    one->pattern = pattern;
+    one->method = spec->method;
+    one->pattern = spec->pattern;
+    one->own = spec->own;
     one->by_status = counters_create(STATUS_COUNT);
     one->duration = histogram_create();
     return one;
@@ -26,7 +27,7 @@ static struct route_traffic *create(enum method method, const char *pattern)
 struct traffic *traffic_create(void)
 {
     struct traffic *traffic = mem_zalloc(sizeof *traffic);
-    traffic->first = create(METHOD_GET, NULL);
+    traffic->first = create(&(struct route_spec){.method = METHOD_GET});
     lock_init(&traffic->lock, LOCK_RANK_PLANS);
     return traffic;
 }
@@ -47,19 +48,19 @@ void traffic_destroy(struct traffic **traffic)
     *traffic = NULL;
 }
 
-static bool is_of(const struct route_traffic *one, enum method method, const char *pattern)
+static bool is_of(const struct route_traffic *one, const struct route_spec *spec)
 {
-    return one->pattern && one->method == method && strcmp(one->pattern, pattern) == 0;
+    return one->pattern && one->method == spec->method && strcmp(one->pattern, spec->pattern) == 0;
 }
 
-struct route_traffic *traffic_of(struct traffic *traffic, enum method method, const char *pattern)
+struct route_traffic *traffic_of(struct traffic *traffic, const struct route_spec *spec)
 {
     lock_acquire(&traffic->lock);
     struct route_traffic *one = traffic->first;
-    while (!is_of(one, method, pattern) && one->next)
+    while (!is_of(one, spec) && one->next)
         one = one->next;
-    if (!is_of(one, method, pattern)) {
-        one->next = create(method, pattern);
+    if (!is_of(one, spec)) {
+        one->next = create(spec);
         one = one->next;
     }
     lock_leave(&traffic->lock);

@@ -73,8 +73,8 @@ test('the dashboard shows live numbers of real traffic, in every size and theme'
     await eventually('commits show', async () =>
         /[µm]s/.test(await it.page.locator('.card', { hasText: 'Commits' }).locator('b').first().innerText()));
     await eventually('workers show', async () =>
-        !(await it.page.locator('canvas.cells').getAttribute('aria-label')).startsWith('0 of'));
-    assert.match(await it.page.locator('canvas.cells').getAttribute('aria-label'), /of 1024/);
+        !(await it.page.locator('.load-bar').getAttribute('aria-label')).startsWith('0 of'));
+    assert.match(await it.page.locator('.load-bar').getAttribute('aria-label'), /of 1024/);
     assert.equal(await tile('Jobs dead'), '0');
     assert.equal(await tile('Error rate'), '0%');
 
@@ -156,7 +156,7 @@ test('a series hides and a longer time shows by keyboard', async () => {
     assert.equal(await p99.getAttribute('aria-pressed'), 'false');
     await it.page.getByRole('radio', { name: '1 min' }).focus();
     await it.page.keyboard.press('ArrowRight');
-    assert.ok(await it.page.getByRole('radio', { name: '5 min' }).isChecked());
+    assert.ok(await it.page.getByRole('radio', { name: '10 min' }).isChecked());
     assert.deepEqual(it.troubles, []);
 });
 
@@ -188,4 +188,62 @@ test('a page whose server went away says so, and returns to the login after a re
     galley.args = ['--listen', `127.0.0.1:${port}`];
     await galley.start();
     await it.page.waitForURL(`${galley.url}/_/login`);
+});
+
+test('latency is drawn by decades, axes are named, idle tiles are dim', async () => {
+    const galley = await it.begin({ config: { server: { workers: 1024 } } });
+    await it.page.getByText('nothing asked').waitFor();
+    await eventually('idle tiles are dim', () => it.page.evaluate(() =>
+        document.querySelectorAll('.tile[data-idle=true]').length >= 4));
+    const stop = traffic(galley, await galley.login());
+    await eventually('orders show', async () => numberOf(await tile('Requests')) > 5);
+    await it.page.getByText(/\d+ of 1024/).waitFor();
+    assert.equal(await it.page.locator('.tile', { hasText: 'Requests' }).getAttribute('data-idle'), null);
+    await it.isAccessible('overview-busy');
+    await stop();
+    const below = await it.page.evaluate(() =>
+        Math.max(...[...document.querySelectorAll('.card h2')].map((one) => one.getBoundingClientRect().top)));
+    assert.ok(below < 900, `a card begins at ${below}`);
+    assert.deepEqual(it.troubles, []);
+});
+
+test('what fails turns the title and the icon red, and its own pages are counted apart', async () => {
+    const galley = await it.begin();
+    for (let i = 0; i < 20; i++) await galley.request('GET', '/healthz');
+    assert.equal(await it.page.title(), 'Overview · Galley');
+    assert.doesNotMatch(await it.page.getAttribute('link[rel=icon]', 'href'), /alarm/);
+    await galley.stop();
+    await it.page.waitForFunction(() => document.title === '⚠ No connection · Overview · Galley');
+    assert.match(await it.page.getAttribute('link[rel=icon]', 'href'), /favicon-alarm/);
+});
+
+test('the history is kept over a restart, at falling resolution', async () => {
+    const galley = await it.begin();
+    const cookie = (await it.context.cookies()).map(({ name, value }) => `${name}=${value}`).join(';');
+    const steps = async (headers) =>
+        (await galley.request('GET', '/_/api/history?step=10s', { headers })).body.t?.length ?? 0;
+    await eventually('ten seconds have passed', async () => (await steps({ cookie })) > 0);
+    const { port } = galley;
+    await galley.stop();
+    galley.args = ['--listen', `127.0.0.1:${port}`];
+    await galley.start();
+    await it.page.waitForURL(`${galley.url}/_/login`);
+    await it.fillIn(ADMIN);
+    await it.isLive();
+    const again = (await it.context.cookies()).map(({ name, value }) => `${name}=${value}`).join(';');
+    assert.ok((await steps({ cookie: again })) > 0);
+    await it.page.getByText('1 h', { exact: true }).click();
+    await it.page.locator('.card', { hasText: 'Requests' }).locator('canvas').waitFor();
+});
+
+test('a page at / leads on where it is wanted, and is a plain 404 elsewhere', async () => {
+    const galley = await startGalley({ config: { server: { landing: 'yes' } } });
+    await it.page.goto(`${galley.url}/`);
+    await it.isAccessible('landing');
+    await it.page.getByRole('link', { name: 'Administration' }).click();
+    await it.page.waitForURL(`${galley.url}/_/login`);
+    await galley.configure({ server: { landing: 'no' } });
+    await galley.reload();
+    assert.equal((await galley.request('GET', '/')).status, 404);
+    assert.deepEqual(it.troubles, []);
 });

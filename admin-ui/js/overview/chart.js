@@ -1,6 +1,6 @@
 // One chart: a card whose legend shows the values under the cursor, which all charts share, or the
 // latest. The drawing is uPlot's; this file gives it our colours, a fixed window of time, axes that
-// do not jump, and stacking.
+// are named and do not jump, decades for what is measured by them, and stacking.
 import { html, useEffect, useRef, useState } from '../../lib/preact.js';
 import uPlot from '../../lib/uplot.js';
 import { clock } from '../shell/format.js';
@@ -33,6 +33,21 @@ function steadyRange(least, most = Infinity) {
         if (wanted > top || wanted < top / 3) top = wanted;
         return [0, top];
     };
+}
+
+/** Whole decades, at least those of `least`. */
+function decadeRange([low, high]) {
+    return (_, min, max) => {
+        if (min > 0) low = Math.min(low, 10 ** Math.floor(Math.log10(min)));
+        if (max > 0) high = Math.max(high, 10 ** Math.ceil(Math.log10(max) - 1e-9));
+        return [low, high];
+    };
+}
+
+function decades(_, __, low, high) {
+    const count = Math.round(Math.log10(high / low));
+    const step = count > 5 ? 2 : 1;
+    return Array.from({ length: Math.floor(count / step) + 1 }, (___, i) => low * 10 ** (i * step));
 }
 
 const quarters = (_, __, ___, top) => [0, 0.25, 0.5, 0.75, 1].map((part) => part * top);
@@ -72,7 +87,7 @@ function seriesOptions(spec, shown, seconds) {
             scale: series.scale ?? 'y',
             show: shown[i],
             stroke,
-            width: roomy ? 1.5 : 1,
+            width: series.width ?? (roomy ? 1.5 : 1),
             dash: roomy ? series.dash : undefined,
             fill: fillOf(spec, i, stroke),
             points: { show: true, size: 4, width: 0, fill: stroke, filter: lonely },
@@ -89,35 +104,41 @@ function bandOptions(spec) {
     }));
 }
 
-/** Whether a label under this time would not reach over the right edge. */
-const fits = ({ scales: { x } }, t) => x.max - t > (x.max - x.min) * 0.05;
+/** Whether a label under this time would not reach over an edge. */
+const fits = ({ scales: { x } }, t) => Math.min(x.max - t, t - x.min) > (x.max - x.min) * 0.05;
 
 function axisOptions(spec) {
     const common = { stroke: colour('faint'), font: AXIS_FONT, ticks: { show: false } };
     const grid = { stroke: colour('grid'), width: 1 };
+    const named = { labelFont: AXIS_FONT, labelSize: 16, labelGap: 0 };
     const value = (axis) => ({
         ...common,
+        ...named,
+        label: axis.unit,
         scale: axis.scale ?? 'y',
         side: axis.side ?? 3,
-        size: 56,
+        size: 52,
         gap: 6,
-        splits: quarters,
+        splits: axis.log ? decades : quarters,
         grid: axis.side === 1 ? { show: false } : grid,
         values: (_, splits) => splits.map((split) => withoutZeros(axis.format(split))),
+        filter: (_, splits) => splits,
     });
     const time = {
         ...common,
-        size: 28,
+        ...named,
+        label: 'time of day',
+        size: 22,
         space: 70,
-        gap: 8,
+        gap: 4,
         grid: { show: false },
-        incrs: [10, 15, 30, 60, 120, 300],
+        incrs: [10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 21600],
         values: (u, splits, _, __, step) => splits.map((t) => (fits(u, t) ? clock(t, step < 60) : '')),
     };
     return [time, ...spec.axes.map(value)];
 }
 
-/** The last `seconds`; less of them as long as the server is younger. */
+/** The last `seconds`; less of them as long as less is known. */
 function timeRange(times, seconds) {
     const end = times.at(-1) ?? Date.now() / 1000;
     const age = end - (times[0] ?? end);
@@ -127,7 +148,9 @@ function timeRange(times, seconds) {
 function scaleOptions(spec, seconds) {
     const scales = { x: { time: true, range: (u) => timeRange(u.data[0], seconds) } };
     for (const axis of spec.axes)
-        scales[axis.scale ?? 'y'] = { range: steadyRange(axis.least, axis.most) };
+        scales[axis.scale ?? 'y'] = axis.log
+            ? { distr: 3, log: 10, range: decadeRange(axis.least) }
+            : { range: steadyRange(axis.least, axis.most) };
     return scales;
 }
 
@@ -158,7 +181,10 @@ function chartOptions(spec, { seconds, shown, host, onCursor }) {
 
 /** The rows uPlot draws: seconds, then a column for each series. */
 function chartData(spec, columns, shown) {
-    const picked = spec.series.map((series) => columns[series.key] ?? []);
+    const logarithmic = new Set(spec.axes.filter(({ log }) => log).map(({ scale }) => scale));
+    const drawn = ({ key, scale }) =>
+        logarithmic.has(scale) ? columns[key]?.map((value) => value || null) : columns[key];
+    const picked = spec.series.map((series) => drawn(series) ?? []);
     const times = columns.t.map((ms) => ms / 1000);
     return [times, ...(spec.stacked ? stack(picked, shown) : picked)];
 }
@@ -172,7 +198,7 @@ function LegendItem({ series, value, shown, onToggle }) {
     `;
 }
 
-export function Chart({ spec, columns, seconds, theme }) {
+export function Chart({ spec, columns, seconds, theme, children }) {
     const host = useRef();
     const plot = useRef();
     const [shown, setShown] = useState(() => spec.series.map(() => true));
@@ -208,6 +234,7 @@ export function Chart({ spec, columns, seconds, theme }) {
                     `).reverse()}
                 </div>
             </div>
+            ${children}
             <div class="plot" ref=${host} role="img" aria-label=${`Chart: ${spec.title}`}></div>
         </section>
     `;

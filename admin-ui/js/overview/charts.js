@@ -11,7 +11,7 @@ export const charts = [
     {
         title: 'Requests',
         stacked: true,
-        axes: [{ format: asRate, least: 8 }],
+        axes: [{ format: asCount, unit: 'requests a second', least: 8 }],
         series: [
             { key: 'serverError', label: '5xx', colour: 'rose', format: asRate },
             { key: 'clientError', label: '4xx', colour: 'amber', format: asRate },
@@ -21,21 +21,21 @@ export const charts = [
     },
     {
         title: 'Latency',
-        axes: [{ format: asDuration, least: 1 }],
+        axes: [{ format: asDuration, unit: 'time to the answer', log: true, least: [0.1, 10] }],
         series: [
-            { key: 'p99', label: 'p99', colour: 'violet', format: asDuration },
-            { key: 'p95', label: 'p95', colour: 'indigo', format: asDuration },
-            { key: 'p50', label: 'p50', colour: 'sky', format: asDuration, fill: true },
+            { key: 'p99', label: 'p99', colour: 'violet', format: asDuration, width: 2 },
+            { key: 'p95', label: 'p95', colour: 'amber', format: asDuration },
+            { key: 'p50', label: 'p50', colour: 'teal', format: asDuration },
         ],
     },
     {
         title: 'Cache hit ratio',
-        axes: [{ format: (value) => `${Math.round(value * 100)}%`, least: 1, most: 1 }],
+        axes: [{ format: (value) => `${Math.round(value * 100)}%`, unit: 'of look-ups', least: 1, most: 1 }],
         series: [{ key: 'hitRatio', label: 'hits', colour: 'teal', format: asPercent, fill: true }],
     },
     {
         title: 'Jobs',
-        axes: [{ format: asCount, least: 8 }],
+        axes: [{ format: asCount, unit: 'jobs', least: 8 }],
         series: [
             { key: 'dead', label: 'dead', colour: 'rose', format: asCount },
             { key: 'retrying', label: 'retrying', colour: 'amber', format: asCount },
@@ -47,8 +47,8 @@ export const charts = [
     {
         title: 'Commits',
         axes: [
-            { format: asDuration, least: 4 },
-            { scale: 'batch', side: 1, format: asCount, least: 4 },
+            { format: asDuration, unit: 'time of a commit', log: true, least: [0.1, 10] },
+            { scale: 'batch', side: 1, format: asCount, unit: 'writes each', least: 4 },
         ],
         series: [
             {
@@ -59,8 +59,18 @@ export const charts = [
                 scale: 'batch',
                 dash: [5, 4],
             },
-            { key: 'commitP99', label: 'p99', colour: 'violet', format: asDuration },
-            { key: 'commitP50', label: 'p50', colour: 'sky', format: asDuration, fill: true },
+            { key: 'commitP99', label: 'p99', colour: 'violet', format: asDuration, width: 2 },
+            { key: 'commitP50', label: 'p50', colour: 'teal', format: asDuration },
         ],
     },
 ];
+
+export const workerChart = {
+    title: 'Worker threads',
+    axes: [{ format: asCount, unit: 'threads', least: 8 }],
+    series: [
+        { key: 'connections', label: 'connections', colour: 'slate', format: asCount },
+        { key: 'used', label: 'used', colour: 'teal', format: asCount, fill: true },
+        { key: 'busy', label: 'busy now', colour: 'violet', format: asCount },
+    ],
+};

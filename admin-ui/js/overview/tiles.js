@@ -21,13 +21,14 @@ const last = (column) => column.at(-1);
 const lastKnown = (column) => column.slice(-MINUTE).findLast((value) => value != null);
 const side = (value, label) => `${format.text(value)} ${label}`;
 
-/** Each: label, the column it draws, how its value reads, what stands beside, when it alarms. */
+/** Each: label, the column it draws, how its value reads, what stands beside, when it alarms; one whose
+ *  last minute has nothing but zeros is dim, unless `steady`. */
 const tiles = [
     {
         label: 'Requests',
         column: answers,
         format: format.rate,
-        aside: (c) => side(format.count(last(c.connections)), 'connections'),
+        aside: (c) => `+ ${format.text(format.rate(last(c.own)))} own pages`,
     },
     {
         label: 'Latency p99',
@@ -46,7 +47,7 @@ const tiles = [
         label: 'Cache hits',
         column: (c) => c.hitRatio,
         format: format.percent,
-        aside: (c) => side(format.rate(last(c.lookups)), 'look-ups'),
+        aside: (c) => (last(c.lookups) ? side(format.rate(last(c.lookups)), 'look-ups') : 'nothing asked'),
     },
     {
         label: 'Jobs ready',
@@ -65,6 +66,7 @@ const tiles = [
         label: 'Store used',
         column: (c) => c.storeBytes,
         format: format.bytes,
+        steady: true,
         aside: (c) => side(format.rate(last(c.writes)), 'writes'),
     },
 ];
@@ -97,8 +99,9 @@ function Tile({ tile, columns }) {
     const known = lastKnown(column);
     const [value, unit] = tile.format(known);
     const tone = tile.alarm?.(known) || 'calm';
+    const idle = !tile.steady && !column.slice(-MINUTE).some((one) => one > 0);
     return html`
-        <div class="tile" data-tone=${tone} data-old=${last(column) == null}>
+        <div class="tile" data-tone=${tone} data-old=${last(column) == null} data-idle=${idle}>
             <dt>${tile.label}</dt>
             <dd class="value">${value}<small>${unit}</small></dd>
             <dd class="aside">${column.length ? tile.aside(columns) : ' '}</dd>

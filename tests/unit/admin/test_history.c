@@ -10,6 +10,8 @@
 #include <cmocka.h>
 #include <math.h>
 
+#define SECONDS 600 /* that are kept */
+
 static int create(void **state)
 {
     *state = history_create();
@@ -28,7 +30,7 @@ static void push(struct history *history, unsigned from, unsigned count)
 {
     for (unsigned i = from; i < from + count; i++) {
         struct sample sample = {{[SERIES_TIME] = i, [SERIES_P99] = NAN}};
-        history_push(history, &sample, slice_str("0"), i);
+        history_push(history, GRAIN_SECOND, &sample);
     }
 }
 
@@ -36,7 +38,7 @@ static void test_history_is_empty_at_first(void **state)
 {
     struct sample sample;
     uint64_t next = 0;
-    assert_int_equal(history_read(*state, &next, &sample, 1), 0);
+    assert_int_equal(history_read(*state, GRAIN_SECOND, &next, &sample, 1), 0);
     assert_int_equal(next, 0);
     assert_int_equal(history_latest_ns(*state), 0);
 }
@@ -46,21 +48,21 @@ static void test_history_reads_on_where_a_reader_stopped(void **state)
     struct sample samples[3];
     uint64_t next = 0;
     push(*state, 0, 4);
-    assert_int_equal(history_read(*state, &next, samples, 3), 3);
+    assert_int_equal(history_read(*state, GRAIN_SECOND, &next, samples, 3), 3);
     assert_int_equal((int)samples[2].values[SERIES_TIME], 2);
-    assert_int_equal(history_read(*state, &next, samples, 3), 1);
+    assert_int_equal(history_read(*state, GRAIN_SECOND, &next, samples, 3), 1);
     assert_int_equal((int)samples[0].values[SERIES_TIME], 3);
-    assert_int_equal(history_read(*state, &next, samples, 3), 0);
+    assert_int_equal(history_read(*state, GRAIN_SECOND, &next, samples, 3), 0);
 }
 
 static void test_history_forgets_the_oldest(void **state)
 {
-    static struct sample samples[HISTORY_SAMPLES + 1];
+    static struct sample samples[SECONDS + 1];
     uint64_t next = 0;
-    push(*state, 0, HISTORY_SAMPLES + 5);
-    assert_int_equal(history_read(*state, &next, samples, HISTORY_SAMPLES + 1), HISTORY_SAMPLES);
+    push(*state, 0, SECONDS + 5);
+    assert_int_equal(history_read(*state, GRAIN_SECOND, &next, samples, SECONDS + 1), SECONDS);
     assert_int_equal((int)samples[0].values[SERIES_TIME], 5);
-    assert_int_equal((int)samples[HISTORY_SAMPLES - 1].values[SERIES_TIME], HISTORY_SAMPLES + 4);
+    assert_int_equal((int)samples[SECONDS - 1].values[SERIES_TIME], SECONDS + 4);
 }
 
 static void test_history_reader_far_behind_skips_what_is_gone(void **state)
@@ -68,18 +70,27 @@ static void test_history_reader_far_behind_skips_what_is_gone(void **state)
     struct sample sample;
     uint64_t next = 0;
     push(*state, 0, 1);
-    history_read(*state, &next, &sample, 1);
-    push(*state, 1, HISTORY_SAMPLES + 10);
-    assert_int_equal(history_read(*state, &next, &sample, 1), 1);
+    history_read(*state, GRAIN_SECOND, &next, &sample, 1);
+    push(*state, 1, SECONDS + 10);
+    assert_int_equal(history_read(*state, GRAIN_SECOND, &next, &sample, 1), 1);
     assert_int_equal((int)sample.values[SERIES_TIME], 11);
+}
+
+static void test_history_has_a_ring_for_each_grain(void **state)
+{
+    struct sample sample = {{[SERIES_TIME] = 7}};
+    uint64_t next = 0;
+    history_push(*state, GRAIN_TWO_MINUTES, &sample);
+    assert_int_equal(history_read(*state, GRAIN_TEN_SECONDS, &next, &sample, 1), 0);
+    assert_int_equal(history_read(*state, GRAIN_TWO_MINUTES, &next, &sample, 1), 1);
+    assert_int_equal(grain_step_ms(GRAIN_TWO_MINUTES) * grain_samples(GRAIN_TWO_MINUTES), 86400000);
 }
 
 static void test_history_keeps_only_the_latest_load(void **state)
 {
-    struct sample sample = {0};
     struct buf load = BUF_INIT;
-    history_push(*state, &sample, slice_str("0123"), 1);
-    history_push(*state, &sample, slice_str("90"), 2);
+    history_set_load(*state, slice_str("0123"), 1);
+    history_set_load(*state, slice_str("90"), 2);
     history_read_load(*state, &load);
     assert_true(slice_is(buf_slice(&load), "90"));
     assert_int_equal(history_latest_ns(*state), 2);
@@ -128,6 +139,7 @@ int main(void)
         WITH_HISTORY(test_history_reads_on_where_a_reader_stopped),
         WITH_HISTORY(test_history_forgets_the_oldest),
         WITH_HISTORY(test_history_reader_far_behind_skips_what_is_gone),
+        WITH_HISTORY(test_history_has_a_ring_for_each_grain),
         WITH_HISTORY(test_history_keeps_only_the_latest_load),
         cmocka_unit_test(test_history_json_has_a_column_for_every_series),
         cmocka_unit_test(test_history_json_of_a_sample_says_null_for_nothing),

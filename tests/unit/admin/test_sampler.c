@@ -39,9 +39,11 @@ static void test_sample_counts_answers_by_the_second(void **state)
     now.gateway.by_class[1] = 2;
     now.gateway.by_class[2] = 300;
     now.gateway.by_class[5] = 1;
+    now.gateway.own = 4;
     assert_true(sampled(SERIES_2XX) == 101);
     assert_true(sampled(SERIES_4XX) == 0);
     assert_true(sampled(SERIES_5XX) == 0.5);
+    assert_true(sampled(SERIES_OWN) == 2);
     assert_true(sampled(SERIES_TIME) == 1700000000000);
 }
 
