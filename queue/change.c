@@ -1,13 +1,20 @@
 /* Changes of a queue: jobs move between states, and those who wait learn of it at the commit. */
-#include "base/log.h"
 #include "queue/queue_private.h"
+
+#include "base/log.h"
+#include "storage/key.h"
 
 struct change *change_begin(struct queue *queue, struct txn *txn)
 {
     struct change *change = txn_alloc(txn, sizeof *change);
-    *change = (struct change){.queue = queue, .txn = txn, .due_ms = NEVER_MS};
-    counts_get(queue, txn, &change->before);
-    change->counts = change->before;
+    *change = (struct change){
+        .queue = queue, .txn = txn, .now_ms = queues_now_ms(queue->queues), .due_ms = NEVER_MS};
+    if (counts_get(queue, txn, &change->counts) == ERR_DAMAGED) {
+        damage_note(change, NULL, "the counts of its jobs were made again");
+        change->recount = true;
+        counts_make(queue, txn, &change->counts, true);
+    }
+    change->before = change->counts;
     return change;
 }
 
@@ -17,7 +24,7 @@ static void arm_timer(struct queues *queues, int64_t at_ms)
     if (!queues->timer || at_ms >= queues->timer_ms)
         return;
     queues->timer_ms = at_ms;
-    int64_t in_ms = at_ms - clock_wall_ms(queues->clock);
+    int64_t in_ms = at_ms - queues_now_ms(queues);
     timer_wake_in(queues->timer, in_ms > 1 ? in_ms : 1);
 }
 
@@ -30,44 +37,22 @@ static void publish(void *arg)
     struct queues *queues = queue->queues;
     lock_acquire(&queues->lock);
     queue->counts = change->counts;
-    if (change->ran_due || change->due_ms < queue->due_ms)
+    if (change->all_due || change->due_ms < queue->due_ms)
         queue->due_ms = change->due_ms;
     queue->completed += change->completed;
     queue->failed += change->failed;
     queue->died += change->died;
+    queue->damaged += change->damaged;
     arm_timer(queues, queue->due_ms);
     queue_wake(queue, queue->counts.jobs[JOB_READY]);
     if (queue->counts.jobs[JOB_READY] + queue->counts.jobs[JOB_RUNNING] == 0)
         lock_cond_broadcast(&queues->news);
+    if (change->damaged > 0 && queues->checker)
+        timer_wake_in(queues->checker, 1);
     lock_leave(&queues->lock);
+    damage_log(change);
     if (change->died > 0)
         log_write(LOG_WARN, "queue", "Jobs of %s that have died: %u.", queue->name, change->died);
-}
-
-void change_end(struct change *change)
-{
-    if (memcmp(&change->before, &change->counts, sizeof change->counts) != 0)
-        counts_put(change->queue, change->txn, &change->counts);
-    txn_on_commit(change->txn, publish, NULL, change);
-}
-
-/* When something happens to this job by itself: its state ends, or it is forgotten because it is
- * old or one too many. */
-static int64_t entry_due_ms(const struct change *change, const struct index_entry *entry)
-{
-    const struct queues *queues = change->queue->queues;
-    switch (entry->state) {
-    case JOB_READY:
-        return NEVER_MS;
-    case JOB_COMPLETED:
-    case JOB_DEAD:
-        if (change->counts.jobs[entry->state] > queues->finished_max)
-            return txn_now_ms(change->txn);
-        return entry->order +
-               (entry->state == JOB_DEAD ? queues->dead_keep_ms : queues->completed_keep_ms);
-    default:
-        return entry->order;
-    }
 }
 
 static void note_due(struct change *change, int64_t at_ms)
@@ -76,65 +61,153 @@ static void note_due(struct change *change, int64_t at_ms)
         change->due_ms = at_ms;
 }
 
-void change_add(struct change *change, const struct id *id, const struct job_progress *progress)
+void change_end(struct change *change)
 {
-    struct index_entry entry = index_entry_of(progress, id);
+    if (change->recount) {
+        counts_make(change->queue, change->txn, &change->counts, true);
+        note_due(change, change->now_ms); /* what was mended may be due, or ready */
+    }
+    if (change->recount || memcmp(&change->before, &change->counts, sizeof change->counts) != 0) {
+        if (change->counts.time_ms < change->now_ms)
+            change->counts.time_ms = change->now_ms;
+        counts_put(change->queue, change->txn, &change->counts);
+    }
+    txn_on_commit(change->txn, publish, NULL, change);
+}
+
+static int64_t keep_ms(const struct queues *queues, enum job_state state)
+{
+    return state == JOB_DEAD ? queues->dead_keep_ms : queues->completed_keep_ms;
+}
+
+/* When something happens to this job by itself: its state ends, or it is forgotten because it is
+ * old or one too many. */
+static int64_t entry_due_ms(const struct change *change, const struct index_entry *entry)
+{
+    const struct queues *queues = change->queue->queues;
+    if (entry->state == JOB_READY || entry->state == JOB_WAITING)
+        return NEVER_MS;
+    if (!state_is_finished(entry->state))
+        return entry->order;
+    if (change->counts.jobs[entry->state] > queues->finished_max ||
+        change->counts.bytes[entry->state] > queues->finished_bytes_max)
+        return change->now_ms;
+    return entry->order + keep_ms(queues, entry->state);
+}
+
+/* ---- Jobs come, move and go. */
+
+static void count_in(struct change *change, enum job_state state, uint64_t bytes)
+{
+    change->counts.jobs[state]++;
+    if (state_is_finished(state))
+        change->counts.bytes[state] += bytes;
+}
+
+static void count_out(struct change *change, enum job_state state, uint64_t bytes)
+{
+    struct counts *counts = &change->counts;
+    if (!state_is_finished(state))
+        bytes = 0;
+    if (counts->jobs[state] == 0 || counts->bytes[state] < bytes) {
+        change->recount = true; /* an entry that was damaged when they were last made */
+        return;
+    }
+    counts->jobs[state]--;
+    counts->bytes[state] -= bytes;
+}
+
+void change_add(struct change *change, const struct id *id, const struct job_status *status)
+{
+    struct index_entry entry = index_entry_of(status, id);
     index_put(change->queue, change->txn, &entry);
-    change->counts.jobs[entry.state]++;
+    count_in(change, entry.state, status->payload_len);
+    int64_t time_ms = id_time_ms(id);
+    if (time_ms > change->counts.time_ms)
+        change->counts.time_ms = time_ms;
     note_due(change, entry_due_ms(change, &entry));
 }
 
 void job_move(struct change *change, const struct id *id, const struct index_entry *from,
-              const struct job_progress *progress)
+              const struct job_status *status)
 {
-    struct index_entry to = index_entry_of(progress, id);
-    index_del(change->queue, change->txn, from);
+    struct index_entry to = index_entry_of(status, id);
+    struct slice encoded = status_encode(change->txn, status);
+    entry_del(change, from);
     index_put(change->queue, change->txn, &to);
-    progress_put(change->queue->queues, change->txn, id, progress);
-    change->counts.jobs[from->state]--;
-    change->counts.jobs[to.state]++;
+    status_put(change->queue->queues, change->txn, id, encoded);
+    count_out(change, from->state, status->payload_len);
+    count_in(change, to.state, status->payload_len);
     note_due(change, entry_due_ms(change, &to));
 }
 
-void change_damaged(struct change *change, const struct index_entry *entry)
+static void forget(struct change *change, const struct index_entry *entry)
 {
-    if (txn_fail(change->txn, ERR_DAMAGED) == ERR_DAMAGED && !change->damage.found)
-        change->damage = (struct damage){true, *entry};
-}
-
-void change_end_damaged(struct change *change, const struct damage *damage)
-{
-    const struct index_entry *entry = &damage->entry;
-    if (!damage->found || !index_has(change->queue, change->txn, entry))
-        return;
-    struct job_progress progress = {
-        .state = JOB_DEAD,
-        .when_ms = txn_now_ms(change->txn),
-        .reason = "its record is damaged",
-    };
-    strcpy(progress.queue, change->queue->name);
-    job_move(change, &entry->id, entry, &progress);
-    change->died++;
+    struct job_status status = {0};
+    if (status_get(change->queue->queues, change->txn, &entry->id, &status) != ERR_OK) {
+        damage_note(change, &entry->id, "its state was damaged when it was forgotten");
+        change->recount = true;
+    }
+    uint64_t bytes = status.payload_len;
+    entry_del(change, entry);
+    job_del(change->queue->queues, change->txn, &entry->id);
+    count_out(change, entry->state, bytes);
 }
 
 /* The delay is over. */
 static void become_ready(struct change *change, const struct index_entry *entry)
 {
-    struct job_progress progress;
-    if (progress_get(change->queue->queues, change->txn, &entry->id, &progress) != ERR_OK) {
-        change_damaged(change, entry);
+    struct job_status status;
+    if (entry_job(change, entry, NULL, &status) != ERR_OK)
         return;
-    }
-    progress.state = JOB_READY;
-    job_move(change, &entry->id, entry, &progress);
+    status.state = JOB_READY;
+    job_move(change, &entry->id, entry, &status);
 }
 
-static void forget(struct change *change, const struct index_entry *entry)
+/* ---- What is in the index. */
+
+/* One walk. True if it met a key that cannot be read, which is taken out: walk again. */
+static bool walk(struct change *change, const struct key *prefix, const struct index_entry *after,
+                 struct index_entry *out, unsigned max, unsigned *count)
 {
-    index_del(change->queue, change->txn, entry);
-    job_erase(change->queue->queues, change->txn, &entry->id);
-    change->counts.jobs[entry->state]--;
+    struct key from = after ? job_index_key(change->queue, after) : *prefix, damaged;
+    bool met = false;
+    struct cursor cursor;
+    cursor_open(&cursor, change->txn, change->queue->queues->index);
+    enum err err = cursor_seek(&cursor, key_slice(&from));
+    for (*count = 0; err == ERR_OK && *count < max; err = cursor_next(&cursor)) {
+        if (!key_has_prefix(cursor.key, prefix))
+            break;
+        if (slice_eq(cursor.key, key_slice(&from)))
+            continue;
+        size_t queue_len = job_index_prefix(change->queue->name).len;
+        struct slice rest = slice_of(cursor.key.ptr + queue_len, cursor.key.len - queue_len);
+        met = !index_take_entry(rest, &out[*count]);
+        if (met) {
+            memcpy(damaged.bytes, cursor.key.ptr, cursor.key.len);
+            damaged.len = (uint16_t)cursor.key.len;
+            cursor_del(&cursor);
+            break;
+        }
+        ++*count;
+    }
+    cursor_close(&cursor);
+    if (met)
+        index_key_mend(change, key_slice(&damaged));
+    return met;
 }
+
+unsigned change_entries(struct change *change, enum job_state state,
+                        const struct index_entry *after, struct index_entry *out, unsigned max)
+{
+    struct key prefix = job_index_state_prefix(change->queue, state);
+    unsigned count;
+    while (walk(change, &prefix, after, out, max, &count))
+        continue;
+    return txn_error(change->txn) == ERR_OK ? count : 0;
+}
+
+/* ---- What happens by itself. */
 
 /* What happens to the jobs of a state when they are due. */
 struct rule {
@@ -143,42 +216,51 @@ struct rule {
 };
 
 static const struct rule rules[] = {
-    {JOB_RUNNING, lease_lose},    {JOB_SCHEDULED, become_ready},
-    {JOB_RETRYING, become_ready}, {JOB_COMPLETED, forget},
-    {JOB_DEAD, forget},
+    {JOB_RUNNING, lease_lose}, {JOB_SCHEDULED, become_ready}, {JOB_RETRYING, become_ready},
+    {JOB_COMPLETED, forget},   {JOB_CANCELLED, forget},       {JOB_DEAD, forget},
 };
+
+/* The next entries of a state that has some, as it counts. */
+static unsigned front(struct change *change, enum job_state state, struct index_entry *out,
+                      unsigned max)
+{
+    if (change->counts.jobs[state] == 0)
+        return 0;
+    unsigned count = change_entries(change, state, NULL, out, max);
+    if (count > 0 || txn_error(change->txn) != ERR_OK)
+        return count;
+    damage_note(change, NULL, "its index has fewer jobs than it counts");
+    change->recount = true;
+    counts_make(change->queue, change->txn, &change->counts, true);
+    return change_entries(change, state, NULL, out, max);
+}
+
+unsigned change_ready(struct change *change, struct index_entry *out, unsigned max)
+{
+    return front(change, JOB_READY, out, max);
+}
 
 /* Returns when the state's first job that is left is due. */
 static int64_t apply(struct change *change, const struct rule *rule, unsigned *budget)
 {
-    struct index_entry first;
-    while (change->counts.jobs[rule->state] > 0) {
-        if (index_first(change->queue, change->txn, rule->state, &first) != ERR_OK)
-            break;
-        int64_t at_ms = entry_due_ms(change, &first);
-        if (at_ms > txn_now_ms(change->txn) || *budget == 0)
-            return at_ms;
-        --*budget;
-        rule->act(change, &first);
+    struct index_entry entries[ENTRIES_AT_ONCE];
+    unsigned count;
+    while ((count = front(change, rule->state, entries, ENTRIES_AT_ONCE)) > 0) {
+        for (unsigned i = 0; i < count; i++) {
+            int64_t at_ms = entry_due_ms(change, &entries[i]);
+            if (at_ms > change->now_ms || *budget == 0)
+                return at_ms;
+            --*budget;
+            rule->act(change, &entries[i]);
+        }
     }
     return NEVER_MS;
 }
 
-void change_run_due(struct change *change, unsigned budget)
+void change_do_due(struct change *change, unsigned budget)
 {
-    change->ran_due = true;
+    change->all_due = true;
     change->due_ms = NEVER_MS;
     for (size_t i = 0; i < sizeof rules / sizeof rules[0]; i++)
         note_due(change, apply(change, &rules[i], &budget));
-}
-
-void change_recover(struct change *change)
-{
-    struct index_entry first;
-    for (unsigned budget = DUE_STEP; budget > 0; budget--) {
-        if (change->counts.jobs[JOB_RUNNING] == 0 ||
-            index_first(change->queue, change->txn, JOB_RUNNING, &first) != ERR_OK)
-            return;
-        lease_lose(change, &first);
-    }
 }

@@ -1,18 +1,16 @@
-/* Leases: taken, ended by their holders, lost. The attempt counts when the lease is taken. */
+/* Leases: taken, renewed, ended by their holders, lost. The attempt counts when the lease is taken.
+ */
 #include "base/hash.h"
 #include "queue/queue_private.h"
 
 #include <string.h>
 
-enum err lease_check(struct queues *queues, struct txn *txn, const struct job_lease *lease,
-                     struct job_progress *out)
+#define IN_VAIN_MAX 16
+
+static bool is_held(const struct job_lease *lease, const struct job_status *status)
 {
-    enum err err = progress_get(queues, txn, &lease->job, out);
-    if (err != ERR_OK)
-        return err == ERR_NOT_FOUND ? ERR_STALE : err;
-    bool held =
-        out->state == JOB_RUNNING && out->attempt == lease->attempt && out->token == lease->token;
-    return held ? ERR_OK : ERR_STALE;
+    return status->state == JOB_RUNNING && status->attempt == lease->attempt &&
+           status->token == lease->token;
 }
 
 int64_t job_backoff_ms(unsigned attempt)
@@ -24,133 +22,228 @@ int64_t job_backoff_ms(unsigned attempt)
 
 /* Cut at a character's edge; bytes that are no UTF-8 at all become question marks, so that the
  * reason can be shown anywhere. */
-static void set_reason(struct job_progress *progress, struct slice reason)
+static struct slice clean_reason(struct txn *txn, struct slice reason)
 {
     size_t len = reason.len < REASON_MAX ? reason.len : REASON_MAX;
-    memset(progress->reason, 0, sizeof progress->reason);
+    char *clean = txn_alloc(txn, len + 1);
     if (len > 0)
-        memcpy(progress->reason, reason.ptr, len);
+        memcpy(clean, reason.ptr, len);
     for (size_t cut = 0; cut < 4 && cut <= len; cut++)
-        if (slice_is_utf8(slice_of(progress->reason, len - cut))) {
-            progress->reason[len - cut] = '\0';
-            return;
-        }
+        if (slice_is_utf8(slice_of(clean, len - cut)))
+            return slice_of(clean, len - cut);
     for (size_t i = 0; i < len; i++)
-        if ((unsigned char)progress->reason[i] >= 0x80)
-            progress->reason[i] = '?';
+        if ((unsigned char)clean[i] >= 0x80)
+            clean[i] = '?';
+    return slice_of(clean, len);
 }
 
 /* The state after a failed attempt, if there are more or not. */
-static void fail(struct change *change, struct job_progress *progress, enum job_state again,
+static void fail(struct change *change, struct job_status *status, enum job_state again,
                  int64_t again_ms)
 {
-    bool last = progress->attempt >= progress->attempts_max;
-    progress->state = last ? JOB_DEAD : again;
-    progress->when_ms = last ? txn_now_ms(change->txn) : again_ms;
+    bool last = status->attempt >= status->attempts_max;
+    status->state = last ? JOB_DEAD : again;
+    status->when_ms = last ? change->now_ms : again_ms;
     change->failed++;
     change->died += last;
 }
 
-void lease_settle(struct change *change, const struct job_lease *lease,
-                  struct job_progress *progress, enum outcome outcome, struct slice reason)
+/* ---- Ending. */
+
+/* A job that was leased by an older program: what its status does not say yet. */
+static void know_body(struct change *change, const struct id *id, struct job_status *status)
 {
-    struct index_entry from = index_entry_of(progress, &lease->job);
-    int64_t now_ms = txn_now_ms(change->txn);
+    struct job_body body;
+    if (status->fields[FIELD_TYPE].len > 0 ||
+        body_get(change->queue->queues, change->txn, id, &body) != ERR_OK)
+        return;
+    status->fields[FIELD_TYPE] = slice_str(body.type);
+    status->enqueued_ms = body.enqueued_ms;
+    status->payload_len = (uint32_t)body.payload.len;
+}
+
+static void complete(struct change *change, const struct job_lease *lease,
+                     const struct index_entry *from, struct job_status *status)
+{
+    know_body(change, &lease->job, status);
+    if (!change->queue->keep_payload)
+        status->payload_len = 0;
+    status->state = JOB_COMPLETED;
+    status->when_ms = change->now_ms;
+    status->lost = false;
+    change->completed++;
+    job_move(change, &lease->job, from, status);
+    if (!change->queue->keep_payload)
+        body_del(change->queue->queues, change->txn, &lease->job);
+}
+
+static void end(struct change *change, const struct job_lease *lease, struct job_status *status,
+                enum outcome outcome, struct slice reason)
+{
+    struct index_entry from = index_entry_of(status, &lease->job);
     switch (outcome) {
     case OUTCOME_DONE:
-        progress->state = JOB_COMPLETED;
-        progress->when_ms = now_ms;
-        progress->lost = false;
-        change->completed++;
-        break;
+        complete(change, lease, &from, status);
+        return;
     case OUTCOME_FAILED:
-        set_reason(progress, reason);
-        progress->lost = false;
-        fail(change, progress, JOB_RETRYING, now_ms + job_backoff_ms(progress->attempt));
+        know_body(change, &lease->job, status);
+        status->fields[FIELD_REASON] = clean_reason(change->txn, reason);
+        status->lost = false;
+        fail(change, status, JOB_RETRYING, change->now_ms + job_backoff_ms(status->attempt));
         break;
     case OUTCOME_UNSTARTED:
-        progress->attempt--;
-        progress->state = JOB_READY;
+        status->attempt--;
+        status->state = JOB_READY;
         break;
     }
-    job_move(change, &lease->job, &from, progress);
+    job_move(change, &lease->job, &from, status);
+}
+
+/* The status of a job that we have leased: a damaged one ends here. */
+static enum err held_status(struct change *change, const struct job_lease *lease,
+                            struct job_status *out)
+{
+    enum err err = status_find(change, &lease->job, out);
+    if (err == ERR_DAMAGED)
+        job_mend(change, &lease->job);
+    if (err != ERR_OK)
+        return err == ERR_NOT_FOUND ? ERR_STALE : err;
+    return is_held(lease, out) ? ERR_OK : ERR_STALE;
+}
+
+enum err lease_end(struct change *change, const struct job_lease *lease, enum outcome outcome,
+                   struct slice reason)
+{
+    struct job_status status;
+    enum err err = held_status(change, lease, &status);
+    if (err == ERR_OK)
+        end(change, lease, &status, outcome, reason);
+    return err;
+}
+
+enum err lease_renew(struct change *change, const struct job_lease *lease, int64_t lease_ms)
+{
+    struct job_status status;
+    enum err err = held_status(change, lease, &status);
+    if (err != ERR_OK)
+        return err;
+    struct index_entry from = index_entry_of(&status, &lease->job);
+    status.when_ms = change->now_ms + lease_ms;
+    job_move(change, &lease->job, &from, &status);
+    return ERR_OK;
+}
+
+/* ---- Losing. */
+
+static void lose(struct change *change, const struct index_entry *entry, struct job_status *status)
+{
+    status->fields[FIELD_REASON] = slice_str("its worker vanished or the lease ran out");
+    status->lost = true;
+    fail(change, status, JOB_READY, 0);
+    job_move(change, &entry->id, entry, status);
 }
 
 void lease_lose(struct change *change, const struct index_entry *entry)
 {
-    struct job_progress progress;
-    if (progress_get(change->queue->queues, change->txn, &entry->id, &progress) != ERR_OK) {
-        change_damaged(change, entry);
-        return;
-    }
-    set_reason(&progress, slice_str("its worker vanished or the lease ran out"));
-    progress.lost = true;
-    fail(change, &progress, JOB_READY, 0);
-    job_move(change, &entry->id, entry, &progress);
+    struct job_status status;
+    if (entry_job(change, entry, NULL, &status) == ERR_OK)
+        lose(change, entry, &status);
 }
 
-/* What is known of the first ready job. */
-static enum err first_ready(struct change *change, struct index_entry *entry,
-                            struct job_record *job, struct job_progress *progress)
+/* In the order of the index; where that is broken a walk may come back to where it was. */
+static bool is_behind(const struct index_entry *entry, const struct index_entry *after)
 {
-    struct queues *queues = change->queue->queues;
-    enum err err = index_first(change->queue, change->txn, JOB_READY, entry);
-    if (err != ERR_OK)
-        return err;
-    err = job_get(queues, change->txn, &entry->id, job);
-    if (err == ERR_OK)
-        err = progress_load(queues, change->txn, &entry->id, job, progress);
-    if (err != ERR_OK)
-        change_damaged(change, entry);
-    return err;
+    if (!after || entry->order != after->order)
+        return !after || entry->order > after->order;
+    return id_compare(&entry->id, &after->id) > 0;
 }
 
-static void show(const struct index_entry *entry, const struct job_record *record,
-                 const struct job_progress *progress, job_lease_fn each, void *arg)
+bool lease_recover(struct change *change, const struct index_entry *after,
+                   struct index_entry *position)
+{
+    struct index_entry entries[ENTRIES_AT_ONCE];
+    unsigned count = change_entries(change, JOB_RUNNING, after, entries, ENTRIES_AT_ONCE);
+    for (unsigned i = 0; i < count; i++) {
+        struct job_status status;
+        if (entry_job(change, &entries[i], NULL, &status) == ERR_OK && !status.by_hand)
+            lose(change, &entries[i], &status);
+    }
+    bool more = count == ENTRIES_AT_ONCE && is_behind(&entries[count - 1], after);
+    if (count > 0)
+        *position = entries[count - 1];
+    return more;
+}
+
+/* ---- Taking. */
+
+static void show(const struct index_entry *entry, const struct job_body *body,
+                 const struct job_status *status, const struct lease_terms *terms)
 {
     struct job job = {
         .id = entry->id,
-        .queue = record->queue,
-        .type = record->type,
-        .payload = record->payload,
-        .attempt = progress->attempt,
-        .attempts_max = progress->attempts_max,
-        .enqueued_ms = record->enqueued_ms,
+        .queue = body->queue,
+        .type = body->type,
+        .payload = body->payload,
+        .attempt = status->attempt,
+        .attempts_max = status->attempts_max,
+        .enqueued_ms = body->enqueued_ms,
     };
-    struct job_lease lease = {
-        .job = entry->id, .attempt = progress->attempt, .token = progress->token};
-    each(&job, &lease, arg);
+    struct job_lease lease = {.job = entry->id, .attempt = status->attempt, .token = status->token};
+    terms->each(&job, &lease, terms->arg);
 }
 
-/* Takes the ready jobs in order. A job whose last attempt was lost is leased alone: if it is the
- * one that kills the process, then it costs no other job an attempt. */
-unsigned lease_take(struct change *change, unsigned max, int64_t lease_ms, job_lease_fn each,
-                    void *arg)
-{
+/* What has been taken so far. */
+struct taking {
     uint64_t token;
-    random_bytes(&token, sizeof token);
-    struct index_entry entry;
-    struct job_record job;
-    struct job_progress progress;
-    unsigned taken = 0;
-    bool suspect = false;
-    for (size_t bytes = 0; taken < max && bytes < LEASE_BYTES_MAX && !suspect; taken++) {
-        if (change->counts.jobs[JOB_READY] == 0 ||
-            first_ready(change, &entry, &job, &progress) != ERR_OK)
-            break;
-        suspect = progress.lost;
-        if (suspect && taken > 0)
-            break;
-        progress.state = JOB_RUNNING;
-        progress.attempt++;
-        progress.token = token;
-        progress.when_ms = txn_now_ms(change->txn) + lease_ms;
-        bytes += job.payload.len;
-        show(&entry, &job, &progress, each, arg); /* first: the write ends what is borrowed */
-        job_move(change, &entry.id, &entry, &progress);
-    }
-    return taken;
+    unsigned count;
+    size_t bytes;
+    unsigned in_vain; /* rounds that took nothing: what is damaged may not give way */
+    bool over;
+};
+
+/* A job whose last attempt was lost is leased alone: if it is the one that kills the process, then
+ * it costs no other job an attempt. */
+static void take(struct change *change, const struct lease_terms *terms,
+                 const struct index_entry *entry, struct taking *taking)
+{
+    struct job_body body;
+    struct job_status status;
+    if (entry_job(change, entry, &body, &status) != ERR_OK)
+        return;
+    taking->over = status.lost && taking->count > 0;
+    if (taking->over)
+        return;
+    status.state = JOB_RUNNING;
+    status.by_hand = terms->by_hand;
+    status.attempt++;
+    status.token = taking->token;
+    status.when_ms = change->now_ms + terms->lease_ms;
+    taking->bytes += body.payload.len;
+    taking->count++;
+    taking->over = status.lost || taking->count == terms->max || taking->bytes >= LEASE_BYTES_MAX;
+    show(entry, &body, &status, terms); /* first: the write ends what is borrowed */
+    job_move(change, &entry->id, entry, &status);
 }
+
+unsigned lease_take(struct change *change, const struct lease_terms *terms)
+{
+    struct taking taking = {.over = terms->max == 0};
+    random_bytes(&taking.token, sizeof taking.token);
+    while (!taking.over) {
+        struct index_entry entries[ENTRIES_AT_ONCE];
+        unsigned left = terms->max - taking.count, before = taking.count;
+        unsigned count =
+            change_ready(change, entries, left < ENTRIES_AT_ONCE ? left : ENTRIES_AT_ONCE);
+        taking.over = count == 0;
+        for (unsigned i = 0; i < count && !taking.over; i++)
+            take(change, terms, &entries[i], &taking);
+        taking.in_vain += taking.count == before;
+        taking.over |= txn_error(change->txn) != ERR_OK || taking.in_vain == IN_VAIN_MAX;
+    }
+    return taking.count;
+}
+
+/* ---- By hand. */
 
 enum err queue_lease(struct queues *queues, struct txn *txn, const char *name, unsigned max,
                      int64_t lease_ms, job_lease_fn each, void *arg, unsigned *count)
@@ -161,37 +254,40 @@ enum err queue_lease(struct queues *queues, struct txn *txn, const char *name, u
         return ERR_NOT_FOUND;
     if (lease_ms <= 0 || lease_ms > LEASE_MAX_MS)
         return ERR_VALIDATION;
+    struct lease_terms terms = {
+        .max = max, .lease_ms = lease_ms, .by_hand = true, .each = each, .arg = arg};
     struct change *change = change_begin(queue, txn);
-    change_run_due(change, due_most(queue));
-    *count = lease_take(change, max, lease_ms, each, arg);
+    change_do_due(change, due_most(queue));
+    *count = lease_take(change, &terms);
     change_end(change);
     return txn_error(txn);
 }
 
-static enum err settle(struct queues *queues, struct txn *txn, const struct job_lease *lease,
-                       enum outcome outcome, struct slice reason)
+/* A queue that is not configured any more has leased nothing today. */
+static enum err end_by_hand(struct queues *queues, struct txn *txn, const struct job_lease *lease,
+                            enum outcome outcome, struct slice reason)
 {
-    struct job_progress progress;
+    struct job_status status;
     txn_shrinking(txn);
-    enum err err = lease_check(queues, txn, lease, &progress);
+    enum err err = status_get(queues, txn, &lease->job, &status);
     if (err != ERR_OK)
-        return err;
-    struct queue *queue = queue_find(queues, progress.queue);
-    if (!queue)
-        return ERR_STALE; /* the queue is not configured any more: nobody leased it today */
+        return err == ERR_NOT_FOUND ? ERR_STALE : err;
+    struct queue *queue = queue_find_slice(queues, status.fields[FIELD_QUEUE]);
+    if (!queue || !is_held(lease, &status))
+        return ERR_STALE;
     struct change *change = change_begin(queue, txn);
-    lease_settle(change, lease, &progress, outcome, reason);
+    end(change, lease, &status, outcome, reason);
     change_end(change);
     return txn_error(txn);
 }
 
 enum err queue_ack(struct queues *queues, struct txn *txn, const struct job_lease *lease)
 {
-    return settle(queues, txn, lease, OUTCOME_DONE, slice_of("", 0));
+    return end_by_hand(queues, txn, lease, OUTCOME_DONE, slice_of("", 0));
 }
 
 enum err queue_fail(struct queues *queues, struct txn *txn, const struct job_lease *lease,
                     struct slice reason)
 {
-    return settle(queues, txn, lease, OUTCOME_FAILED, reason);
+    return end_by_hand(queues, txn, lease, OUTCOME_FAILED, reason);
 }

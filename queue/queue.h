@@ -8,8 +8,15 @@
  * a due time wakes them.
  *
  * States in this form: ready, running, retrying (waits for its next attempt), scheduled (waits for
- * its first), completed, dead (attempts used up). Backoff after attempt n:
- * n^4 + 15 + rand(10 (n + 1)) seconds.
+ * its first), completed, dead (attempts used up); `waiting` (for other jobs) and `cancelled` have
+ * their numbers. Backoff after attempt n: n^4 + 15 + rand(10 (n + 1)) seconds.
+ *
+ * Time: delays, leases and retries go by a time of the queues' own, which begins at the wall clock
+ * but not before the last change on the disk, and runs on with the monotonic clock. Setting the
+ * wall clock changes neither how long a job waits nor the order of those that are ready.
+ *
+ * Damage: a job whose record, state or index entry cannot be read costs no other job anything. It
+ * is dead, with the reason, or gets its entry again; each is counted and logged.
  *
  * Lifetime: create after the store, add queues and handlers, start, stop, destroy, and only then
  * close the store. */
@@ -30,11 +37,14 @@ struct queues;
 
 struct queues_options {
     struct store *store;
-    struct ticker *ticker;
+    struct ticker *ticker;      /* wakes workers */
+    struct ticker *maintenance; /* renews leases, checks records; NULL: nobody does */
     const struct clock *clock;
-    int64_t completed_keep_ms; /* 0: 24 h */
+    int64_t completed_keep_ms; /* 0: 24 h; cancelled jobs likewise */
     int64_t dead_keep_ms;      /* 0: 7 d */
-    unsigned finished_max;     /* completed and dead jobs kept for each queue; 0: 100 000 */
+    /* What each queue keeps of completed, of cancelled and of dead jobs; the oldest go first. */
+    unsigned finished_max;       /* jobs; 0: 100 000 */
+    uint64_t finished_bytes_max; /* of payloads; 0: 256 MiB */
 };
 
 enum err queues_create(const struct queues_options *options, struct queues **out);
@@ -45,7 +55,8 @@ struct queue_options {
     unsigned concurrency;  /* worker threads; 0: 2 */
     unsigned batch;        /* jobs leased at once by a worker; 0: 256 */
     unsigned attempts_max; /* of a job that does not say; 0: 25 */
-    int64_t lease_ms;      /* a batch not acknowledged in this time is given to others; 0: 5 min */
+    int64_t lease_ms;      /* how soon the job of a worker that vanished is another's; 0: 5 min */
+    bool keep_payload;     /* of completed jobs; else it is dropped. Dead ones keep theirs */
 };
 
 /* ERR_VALIDATION: name or numbers out of bounds; ERR_EXISTS. Before the start. */
@@ -62,10 +73,10 @@ struct job {
 };
 
 /* What does a type of job. run() returns ERR_OK when the work is done; any error means again later
- * (the reason is kept in the record). It may block; it must be idempotent by job id. sync(), if
- * given, runs once after a batch and before its acknowledgement, and makes the batch's effects
- * durable; if it fails, so have all jobs of this type in the batch. Threads: the queue's workers,
- * several at once. */
+ * (the reason is kept in the record). It may block; it must be idempotent by job id. Its lease is
+ * renewed while it runs, and those of its batch that have ended do not wait for it. sync(), if
+ * given, runs after some jobs and before they are acknowledged, and makes their effects durable; if
+ * it fails, so have all of them. Threads: the queue's workers and maintenance, several at once. */
 struct job_handler {
     const char *type;
     enum err (*run)(const struct job *job, void *arg, char *why, size_t why_size);
@@ -75,9 +86,9 @@ struct job_handler {
 
 enum err queue_handle(struct queues *queues, const struct job_handler *handler);
 
-/* Gives the jobs that a former process had leased back (dead if their attempts are used up), or
- * leaves them until their leases run out if the store is full, then starts the workers. A job whose
- * type has no handler fails its attempt. */
+/* Gives the jobs that the workers of a former process had leased back (dead if their attempts are
+ * used up), or leaves them until their leases run out if the store is full, then starts the
+ * workers. Leases by hand go on. A job whose type has no handler fails its attempt. */
 enum err queues_start(struct queues *queues);
 
 /* Stops leasing, lets running jobs finish until deadline_ms from now, then returns: true if all
@@ -132,6 +143,8 @@ enum job_state {
     JOB_RETRYING,
     JOB_COMPLETED,
     JOB_DEAD,
+    JOB_WAITING,
+    JOB_CANCELLED,
     JOB_STATES
 };
 const char *job_state_name(enum job_state state);
@@ -142,19 +155,22 @@ struct job_info {
     char type[QUEUE_NAME_MAX + 1];
     enum job_state state;
     unsigned priority, attempt, attempts_max;
-    int64_t enqueued_ms, due_ms, finished_ms;
-    struct slice payload; /* borrowed from the transaction */
+    int64_t enqueued_ms, due_ms, finished_ms; /* wall time; 0: not so */
+    struct slice payload; /* borrowed from the transaction; empty when it was dropped */
     struct slice reason;  /* of the last failure; borrowed */
 };
 
-/* ERR_NOT_FOUND when there is no such job (or no longer). In any transaction. */
+/* ERR_NOT_FOUND when there is no such job (or no longer); ERR_DAMAGED, sticky and logged, when it
+ * cannot be read and is not dead of that yet. In any transaction. */
 enum err queue_job(struct queues *queues, struct txn *txn, const struct id *id,
                    struct job_info *out);
 
 struct queue_stats {
     const char *name;
     uint64_t jobs[JOB_STATES];        /* now; exact as of the last commit */
+    uint64_t finished_bytes;          /* of payloads that finished jobs keep */
     uint64_t completed, failed, died; /* since start */
+    uint64_t damaged;                 /* records and index entries met since start */
     unsigned workers, workers_busy;
 };
 
@@ -164,6 +180,24 @@ void queue_stats(struct queues *queues, unsigned i, struct queue_stats *out);
 
 /* Nanoseconds of each job's run. */
 const struct histogram *queue_run_histogram(const struct queues *queues);
+
+/* ---- Checking. The maintenance thread does it all the time, slowly, and soon after damage. */
+
+/* How far a check has come; all zero to begin. */
+struct queue_check {
+    unsigned table;
+    unsigned char key[STORE_KEY_MAX];
+    size_t key_len;
+    uint64_t checked, damaged; /* records and entries */
+    bool mend;                 /* the caller's choice; in a write transaction only */
+    bool done;                 /* all tables */
+};
+
+/* Compares up to `max` records and index entries with each other, in both directions. To mend is: a
+ * job that cannot be read is dead with the reason, entries are made again from the records, counts
+ * from the entries. */
+enum err queue_check(struct queues *queues, struct txn *txn, struct queue_check *check,
+                     unsigned max);
 
 /* Blocks until no job is ready or running, at most deadline_ms; true if so. For tests and tools. */
 bool queues_wait_idle(struct queues *queues, int64_t deadline_ms);

@@ -1,12 +1,16 @@
 /* What the queue's files share.
  *
  * DESIGN. Three tables. `jobs` holds what never changes of a job, payload included, and is written
- * once. `job_states` holds the small rest: the state of each job that is no longer as it was
- * enqueued (no record: ready, never run), and under a queue's name the number of its jobs in each
- * state. `job_index` has exactly one entry for each job, (queue, state, order, id), with order the
- * priority of a ready job and for all others the time when the state ends or was reached. So all of
- * a job's life is one operation, job_move(), and all that happens by itself (a lease expires, a
- * delay is over, a finished job is forgotten) is found at the front of an index prefix.
+ * once (struct job_body); a job that is completed loses it. `job_states` holds the small rest
+ * (struct job_status): the state of each job that is no longer as it was enqueued (no record:
+ * ready, never run), and under a queue's name the number of its jobs in each state. `job_index` has
+ * exactly one entry for each job, (queue, state, order, id), with order the priority of a ready job
+ * and for all others the time when the state ends or was reached. So all of a job's life is one
+ * operation, job_move(), and all that happens by itself (a lease expires, a delay is over, a
+ * finished job is forgotten) is found at the front of an index prefix.
+ *
+ * Ids are in the order of enqueuing: they are made of the queues' time, which never goes back, not
+ * even over a restart with another wall clock (queues_now_ms).
  *
  * The counts are in the store, changed in the transaction that moves the job, because counting a
  * million index entries at start takes longer than a start may; memory holds a copy that the
@@ -14,7 +18,10 @@
  *
  * Nothing polls: a commit that leaves ready jobs wakes idle workers, and one timer wakes a
  * worker of the queue whose next due time has come. The worker does the due work inside its leasing
- * transaction (change_run_due), in bounded steps. */
+ * transaction (change_do_due), in bounded steps. A second timer, of the maintenance thread, looks
+ * after batches that take long (keeper.c).
+ *
+ * Damage is met where something is read, and ends there (damage.c): no transaction fails of it. */
 #ifndef GALLEY_QUEUE_QUEUE_PRIVATE_H
 #define GALLEY_QUEUE_QUEUE_PRIVATE_H
 
@@ -24,15 +31,19 @@
 
 #define HANDLERS_MAX    64
 #define REASON_MAX      200
+#define PRIORITY_MAX    9
 #define ATTEMPTS_LIMIT  1000 /* keeps attempt^4 seconds far below an int64 of ms */
 #define DELAY_MAX_MS    (10LL * 365 * 86400000)
 #define LEASE_MAX_MS    (7LL * 86400000)
 #define LEASE_BYTES_MAX (4u << 20) /* of payloads in one lease, but for its last job */
 #define DUE_STEP        512        /* jobs that move by themselves in one transaction */
+#define ENTRIES_AT_ONCE 64         /* read from the index before anything is written */
 #define NEVER_MS        INT64_MAX
 
 struct counts {
     uint64_t jobs[JOB_STATES];
+    uint64_t bytes[JOB_STATES]; /* of payloads that finished jobs keep */
+    int64_t time_ms;            /* the queues' time when they last changed */
 };
 
 struct queue {
@@ -40,87 +51,140 @@ struct queue {
     char name[QUEUE_NAME_MAX + 1];
     unsigned concurrency, batch, attempts_max;
     int64_t lease_ms;
+    bool keep_payload;
     struct worker *workers; /* concurrency of them, while started */
 
     /* Guarded by queues->lock. */
     struct counts counts; /* as of the last commit */
-    int64_t due_ms;       /* wall time of the next due work, never later than the truth */
+    int64_t due_ms;       /* the queues' time of the next due work, never later than the truth */
     unsigned idle;        /* workers that sleep, those among them that were woken included */
     unsigned woken;
     unsigned busy; /* workers that run a batch */
-    uint64_t completed, failed, died;
+    uint64_t completed, failed, died, damaged;
     struct lock_cond wake; /* woken > 0, or stopping */
 };
 
 struct queues {
     struct store *store;
-    struct ticker *ticker;
+    struct ticker *ticker, *maintenance;
     const struct clock *clock;
     int64_t completed_keep_ms, dead_keep_ms;
     unsigned finished_max;
+    uint64_t finished_bytes_max;
     struct table jobs, states, index;
     struct histogram *run_ns;
 
     /* Fixed before the start. */
+    int64_t origin_ms; /* the queues' time at the monotonic clock's zero */
     struct queue *queues[QUEUES_MAX];
     unsigned count;
     struct job_handler handlers[HANDLERS_MAX];
     unsigned handlers_count;
     bool started;
 
-    _Atomic bool stopping; /* written under the lock */
+    _Atomic bool stopping;          /* written under the lock */
+    struct timer *keeper, *checker; /* while started, if there is a maintenance thread */
+    struct {                        /* the maintenance thread's */
+        struct queue_check at;
+        uint64_t known; /* damage that it has met or begun anew for */
+        bool hurry;
+    } check;
     struct lock lock;
     /* Guarded by lock. */
     struct timer *timer;   /* NULL unless running */
-    int64_t timer_ms;      /* wall time when it runs next */
+    int64_t timer_ms;      /* the queues' time when it runs next */
     unsigned threads;      /* workers that have not ended */
     struct lock_cond news; /* a queue ran empty, a worker ended, stopping began */
 };
 
 /* NULL when there is none of that name. */
 struct queue *queue_find(const struct queues *queues, const char *name);
+struct queue *queue_find_slice(const struct queues *queues, struct slice name);
+
+/* The queues' time: never before that of any change on the disk, and even while it runs. */
+int64_t queues_now_ms(const struct queues *queues);
 
 /* ---- record.c: what lies in the tables. */
 
 /* A job as enqueued. Pointers are borrowed from the transaction. */
-struct job_record {
+struct job_body {
     const char *queue, *type;
     struct slice payload;
     unsigned priority, attempts_max;
     int64_t enqueued_ms;
 };
 
-/* What changes in a job's life. A copy: it outlives writes to the transaction. */
-struct job_progress {
-    char queue[QUEUE_NAME_MAX + 1];
-    char reason[REASON_MAX + 1]; /* of the last failure, UTF-8 */
-    enum job_state state;
-    bool lost; /* the last attempt ended without a word: killed, or the lease ran out */
-    unsigned priority, attempt, attempts_max;
-    uint64_t token;  /* of the present lease */
-    int64_t when_ms; /* when the state ends (scheduled, running, retrying) or began (finished) */
+/* The numbers are on the disk: never change one. What has no use yet is kept as it is. */
+enum job_field {
+    FIELD_QUEUE = 1,
+    FIELD_REASON,  /* of the last failure, UTF-8 */
+    FIELD_TYPE,    /* from the first lease on */
+    FIELD_DAMAGED, /* the bytes of the state that this one replaces because they were damaged */
+    FIELD_GROUP,
+    FIELD_UNIQUE,
+    FIELD_PARENT,
+    FIELD_PROGRESS,
+    FIELD_RESULT,
+    FIELD_HOLDER,
+    JOB_FIELDS
 };
 
-void job_put(struct queues *queues, struct txn *txn, const struct id *id,
-             const struct job_record *job);
-/* ERR_NOT_FOUND when there is none; every other error is the transaction's. */
-enum err job_get(struct queues *queues, struct txn *txn, const struct id *id,
-                 struct job_record *out);
+/* What changes in a job's life. */
+struct job_status {
+    enum job_state state;
+    bool lost;    /* the last attempt ended without a word: killed, or the lease ran out */
+    bool by_hand; /* leased by a worker outside: it lives on when this process ends */
+    unsigned priority, attempt, attempts_max;
+    uint32_t payload_len; /* of the payload that the job still has; from the first lease on */
+    uint64_t token;       /* of the present lease */
+    int64_t when_ms; /* when the state ends (scheduled, running, retrying) or began (finished) */
+    int64_t enqueued_ms; /* from the first lease on */
+    /* Empty: none. Borrowed from the transaction, valid until its next write. */
+    struct slice fields[JOB_FIELDS];
+    struct slice other_fields; /* of a newer program, encoded */
+};
 
-void progress_put(struct queues *queues, struct txn *txn, const struct id *id,
-                  const struct job_progress *progress);
-enum err progress_get(struct queues *queues, struct txn *txn, const struct id *id,
-                      struct job_progress *out);
+static inline bool state_is_finished(enum job_state state)
+{
+    return state == JOB_COMPLETED || state == JOB_DEAD || state == JOB_CANCELLED;
+}
+
+/* Errors of the two _get: ERR_NOT_FOUND; ERR_DAMAGED, which does not stick and is the caller's to
+ * tell; every other one is the transaction's. */
+void body_put(struct queues *queues, struct txn *txn, const struct id *id,
+              const struct job_body *body);
+enum err body_get(struct queues *queues, struct txn *txn, const struct id *id,
+                  struct job_body *out);
+enum err status_get(struct queues *queues, struct txn *txn, const struct id *id,
+                    struct job_status *out);
+
+/* The record's payload, in the transaction's memory; to be put when what `status` borrows may be
+ * overwritten. */
+struct slice status_encode(struct txn *txn, const struct job_status *status);
+void status_put(struct queues *queues, struct txn *txn, const struct id *id, struct slice encoded);
+
 /* Ready, never run. */
-void progress_init(struct job_progress *progress, const struct job_record *job);
-/* As progress_get; what has no record is as progress_init makes it. */
-enum err progress_load(struct queues *queues, struct txn *txn, const struct id *id,
-                       const struct job_record *job, struct job_progress *out);
+void status_init(struct job_status *status, const struct job_body *body);
 
-void job_erase(struct queues *queues, struct txn *txn, const struct id *id);
+/* Both; a job without a status is as status_init makes it. With `body` NULL only the status, which
+ * then has to be there. */
+enum err job_get(struct queues *queues, struct txn *txn, const struct id *id, struct job_body *body,
+                 struct job_status *status);
 
-void counts_get(struct queue *queue, struct txn *txn, struct counts *out);
+void body_del(struct queues *queues, struct txn *txn, const struct id *id);
+void job_del(struct queues *queues, struct txn *txn, const struct id *id);
+
+struct key id_key(const struct id *id);
+int64_t id_time_ms(const struct id *id); /* the queues' time of its making */
+
+/* ERR_DAMAGED, not sticky: there is none though the queue has jobs, or none that can be read. */
+enum err counts_get(struct queue *queue, struct txn *txn, struct counts *out);
 void counts_put(struct queue *queue, struct txn *txn, const struct counts *counts);
+/* From the index and the records of finished jobs. To mend, in a write transaction only: entries
+ * that are not in order are sorted in. */
+void counts_make(struct queue *queue, struct txn *txn, struct counts *out, bool mend);
+
+/* ---- index.c */
 
 struct index_entry {
     enum job_state state;
@@ -128,30 +192,37 @@ struct index_entry {
     struct id id;
 };
 
-struct index_entry index_entry_of(const struct job_progress *progress, const struct id *id);
+struct index_entry index_entry_of(const struct job_status *status, const struct id *id);
+bool index_entry_eq(const struct index_entry *a, const struct index_entry *b);
+
+/* As the store orders keys: below 0 if a is before b. */
+int key_order(struct slice a, struct slice b);
+
+/* All entries of a queue; of one of its states. */
+struct key job_index_prefix(const char *queue);
+struct key job_index_state_prefix(const struct queue *queue, enum job_state state);
+struct key job_index_key(const struct queue *queue, const struct index_entry *entry);
+
 void index_put(struct queue *queue, struct txn *txn, const struct index_entry *entry);
-void index_del(struct queue *queue, struct txn *txn, const struct index_entry *entry);
+/* False if it is not found. */
+bool index_del(struct queue *queue, struct txn *txn, const struct index_entry *entry);
 bool index_has(struct queue *queue, struct txn *txn, const struct index_entry *entry);
-/* The first entry of a state that has one; the transaction fails if it has none. */
-enum err index_first(struct queue *queue, struct txn *txn, enum job_state state,
-                     struct index_entry *out);
+
+/* Reads what follows (queue) in a key; false if it is not of our making. */
+bool index_take_entry(struct slice rest, struct index_entry *out);
 
 /* ---- change.c: one queue's change by one transaction. */
-
-/* A job whose records cannot be read, if one was met. */
-struct damage {
-    bool found;
-    struct index_entry entry;
-};
 
 struct change {
     struct queue *queue;
     struct txn *txn;
+    int64_t now_ms; /* the queues' time */
     struct counts before, counts;
-    bool ran_due;   /* due_ms replaces the queue's; else it only brings it forward */
+    bool recount;   /* the counts cannot be trusted any more */
+    bool all_due;   /* due_ms replaces the queue's; else it only brings it forward */
     int64_t due_ms; /* the earliest time at which this change has something due */
-    unsigned completed, failed, died;
-    struct damage damage; /* why the transaction failed */
+    unsigned completed, failed, died, damaged;
+    struct damage_note *notes; /* newest first */
 };
 
 /* Between the two, nothing else changes the queue. What is changed becomes visible, and wakes whom
@@ -160,19 +231,18 @@ struct change *change_begin(struct queue *queue, struct txn *txn);
 void change_end(struct change *change);
 
 /* Takes in a new job. */
-void change_add(struct change *change, const struct id *id, const struct job_progress *progress);
+void change_add(struct change *change, const struct id *id, const struct job_status *status);
 
-/* Moves a job from the state that its index entry is in to the one that `progress` says now. */
+/* Moves a job from the state that its index entry is in to the one that `status` says now, whose
+ * fields are not valid afterwards. */
 void job_move(struct change *change, const struct id *id, const struct index_entry *from,
-              const struct job_progress *progress);
+              const struct job_status *status);
 
-/* Fails the transaction because of a job that cannot be read; the next one is to end it, as dead,
- * so that it does not stand in the way of the others. */
-void change_damaged(struct change *change, const struct index_entry *entry);
-void change_end_damaged(struct change *change, const struct damage *damage);
+/* The first ready jobs' entries, as change_entries. */
+unsigned change_ready(struct change *change, struct index_entry *out, unsigned max);
 
-/* Does what is due, of at most so many jobs. */
-void change_run_due(struct change *change, unsigned budget);
+/* Does what is due, at most `budget` jobs of it. */
+void change_do_due(struct change *change, unsigned budget);
 
 /* More than a turn can finish, so that retention keeps up with any load. */
 static inline unsigned due_most(const struct queue *queue)
@@ -180,32 +250,154 @@ static inline unsigned due_most(const struct queue *queue)
     return queue->batch + DUE_STEP;
 }
 
-/* Every lease's job gets ready again or dies, at most DUE_STEP of them. */
-void change_recover(struct change *change);
+/* The first entries of a state, behind `after` if it is not NULL, in order; how many. Nothing is
+ * borrowed. Keys that are damaged are mended on the way. */
+unsigned change_entries(struct change *change, enum job_state state,
+                        const struct index_entry *after, struct index_entry *out, unsigned max);
+
+/* ---- damage.c */
+
+/* What an index entry stands for; `body` may be NULL if its state is not ready. ERR_DAMAGED, which
+ * does not stick: job or entry were damaged, and are mended: the job has no such entry now. */
+enum err entry_job(struct change *change, const struct index_entry *entry, struct job_body *body,
+                   struct job_status *status);
+
+/* index_del of what should be there, found by a search or not. */
+void entry_del(struct change *change, const struct index_entry *entry);
+
+/* What keeps the job from being run, NULL if nothing does. *err is ERR_NOT_FOUND if there is no
+ * such job; ERR_OK: *status is filled in. */
+const char *job_fault(struct queues *queues, struct txn *txn, const struct id *id,
+                      struct job_status *status, enum err *err);
+
+/* Puts what a walk sees near `near` but no search finds to where it belongs. */
+void table_sort_in(struct txn *txn, struct table table, struct slice near);
+
+/* Makes a job's one entry the right one, or the job dead if it cannot be read. */
+void job_mend(struct change *change, const struct id *id);
+
+/* A key of the index that cannot be read is taken out, and its job, if it can be guessed, mended.
+ */
+void index_key_mend(struct change *change, struct slice key);
+
+/* A status that should be there and is not found. */
+enum err status_find(struct change *change, const struct id *id, struct job_status *out);
+
+/* Counts it, and names it in the log when the transaction has committed. */
+void damage_note(struct change *change, const struct id *id, const char *what);
+void damage_log(const struct change *change);
 
 /* ---- lease.c */
 
 enum outcome { OUTCOME_DONE, OUTCOME_FAILED, OUTCOME_UNSTARTED };
 
-/* Fills in the leased job, or ERR_STALE. */
-enum err lease_check(struct queues *queues, struct txn *txn, const struct job_lease *lease,
-                     struct job_progress *out);
-/* Ends a lease that lease_check has passed. */
-void lease_settle(struct change *change, const struct job_lease *lease,
-                  struct job_progress *progress, enum outcome outcome, struct slice reason);
+struct lease_terms {
+    unsigned max;
+    int64_t lease_ms;
+    bool by_hand;
+    job_lease_fn each;
+    void *arg;
+};
+
+/* Leases ready jobs; returns how many. */
+unsigned lease_take(struct change *change, const struct lease_terms *terms);
+
+/* Ends a lease with its outcome, if it is still the job's: else ERR_STALE, and nothing changes. */
+enum err lease_end(struct change *change, const struct job_lease *lease, enum outcome outcome,
+                   struct slice reason);
+enum err lease_renew(struct change *change, const struct job_lease *lease, int64_t lease_ms);
+
 /* Ends the lease of a job whose holder is gone. */
 void lease_lose(struct change *change, const struct index_entry *entry);
-unsigned lease_take(struct change *change, unsigned max, int64_t lease_ms, job_lease_fn each,
-                    void *arg);
+
+/* Loses leases of workers of a former process, some of those behind `position` (NULL: from the
+ * first on), which becomes the last one seen. False when there are no more. */
+bool lease_recover(struct change *change, const struct index_entry *after,
+                   struct index_entry *position);
+
 int64_t job_backoff_ms(unsigned attempt);
 
+/* ---- batch.c: what a worker has leased. */
+
+struct leased_job {
+    struct job_lease lease;
+    struct job job; /* its type and payload lie in the batch's bytes */
+    size_t bytes_at, payload_len;
+    const struct job_handler *handler; /* that ran it; NULL if none did */
+    enum outcome outcome;
+    char *why; /* of a failed one; owned */
+};
+
+/* Jobs from `reported` to `end` are the worker's: it runs them in order and reports their outcomes
+ * with its next turn. What the keeper takes away from it while it runs, at either end, is the
+ * keeper's. */
+struct batch {
+    struct leased_job *jobs; /* room for queue->batch */
+    unsigned count;
+    struct buf bytes;
+    unsigned reported, end;
+    unsigned begun; /* jobs[begun - 1] runs, or was the last to */
+};
+
+void batch_init(struct batch *batch, unsigned room);
+void batch_release(struct batch *batch);
+void batch_clear(struct batch *batch);
+/* A job_lease_fn with the batch as its argument. */
+void batch_add(const struct job *job, const struct job_lease *lease, void *batch);
+/* Once all are added. */
+void batch_seal(struct batch *batch, const struct queue *queue);
+/* Runs sync of each handler that jobs in [from, to) had; whose fails, fails. */
+void batch_sync(struct queues *queues, struct batch *batch, unsigned from, unsigned to);
+void batch_end_leases(const struct batch *batch, struct change *change, unsigned from, unsigned to);
+void leased_job_run(struct queues *queues, struct leased_job *leased);
+
 /* ---- worker.c */
+
+struct worker {
+    struct queue *queue;
+    pthread_t thread;
+    struct batch batches[2];
+    struct batch *running; /* whose outcomes the next turn reports */
+    struct batch *next;    /* the one to lease into */
+    unsigned due_max;      /* jobs that may move by themselves in a turn */
+    bool more_due;         /* after the last turn */
+    bool no_room;          /* for leases, in the last turn */
+    bool met_damage;       /* in the last turn */
+    bool outcomes_only;    /* the last turn failed: the leasing may have been the cause */
+
+    struct lock lock;
+    /* Guarded by lock: the running batch's reported, end and begun, and */
+    bool busy;            /* runs the batch */
+    bool kept;            /* the keeper writes: the worker begins no job */
+    int64_t job_began_ns; /* monotonic */
+    int64_t renew_ns;     /* when the batch's leases are half over */
+    struct lock_cond unkept;
+};
+
+void worker_init(struct worker *worker, struct queue *queue);
+void worker_release(struct worker *worker);
+void *worker_main(void *worker);
+
+/* After which a batch gives back what it has not begun. */
+int64_t worker_slow_ns(const struct queue *queue);
 
 /* Wakes at most so many idle workers. Threads: holds queues->lock. */
 void queue_wake(struct queue *queue, uint64_t workers);
 
 /* Wakes a worker of each queue whose due time has come, as the timer does; tests call it after they
- * have moved their clock. Returns the milliseconds until it wants to be called again. */
+ * have moved their clock. Returns the milliseconds until it wants to be called again; 0: when
+ * something is due. */
 int64_t queues_wake(struct queues *queues);
+
+/* ---- keeper.c */
+
+/* Looks after batches that take long: their leases are renewed, what has ended is reported, what
+ * has not begun is given back. The timer does it; tests call it after they have moved their clock.
+ * Returns the milliseconds until it wants to be called again; 0: when a batch begins.
+ * Threads: maintenance. */
+int64_t queues_keep(struct queues *queues);
+
+/* Checks a few records; returns the milliseconds until the next ones. Threads: maintenance. */
+int64_t queues_check_some(struct queues *queues);
 
 #endif

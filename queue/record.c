@@ -1,6 +1,5 @@
-/* The queue's tables: records and index keys (docs/format.md, "Queue"). */
+/* The records of jobs: what was enqueued, and what changes (docs/format.md, "Queue"). */
 #include "base/buf.h"
-#include "base/log.h"
 #include "queue/queue_private.h"
 #include "storage/key.h"
 
@@ -9,20 +8,22 @@
 /* Heads are copied as they are: the store's file is in the machine's byte order as well. */
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "records are little-endian");
 
-/* Raised when the bytes below change their meaning; the number of every format that was ever
- * released stays readable. States keep their numbers for ever. */
-#define QUEUE_FORMAT 1
+/* Raised when the bytes below change their meaning; every number that was ever released stays
+ * readable. A new state or field needs no new number. */
+#define BODY_FORMAT     1
+#define STATUS_FORMAT_1 1
+#define STATUS_FORMAT   2
 
-struct job_head { /* then the queue and its NUL, the type and its NUL, the payload */
+struct body_head { /* then the queue and its NUL, the type and its NUL, the payload */
     uint8_t format;
     uint8_t priority;
     uint16_t attempts_max;
     uint16_t queue_len, type_len;
     int64_t enqueued_ms;
 };
-_Static_assert(sizeof(struct job_head) == 16, "on disk");
+_Static_assert(sizeof(struct body_head) == 16, "on disk");
 
-struct progress_head { /* then the queue, the reason */
+struct status_head_1 { /* then the queue, the reason */
     uint8_t format;
     uint8_t state;
     uint8_t priority;
@@ -33,15 +34,28 @@ struct progress_head { /* then the queue, the reason */
     uint64_t token;
     int64_t when_ms;
 };
-_Static_assert(sizeof(struct progress_head) == 32, "on disk");
+_Static_assert(sizeof(struct status_head_1) == 32, "on disk");
 
-struct counts_body {
-    uint64_t format;
-    uint64_t jobs[JOB_STATES];
+struct status_head { /* then fields: kind and length in a u32, the bytes */
+    uint8_t format;
+    uint8_t state;
+    uint8_t priority;
+    uint8_t flags;
+    uint16_t attempt, attempts_max;
+    uint32_t payload_len;
+    uint32_t zero;
+    uint64_t token;
+    int64_t when_ms;
+    int64_t enqueued_ms;
 };
-_Static_assert(sizeof(struct counts_body) == 56, "on disk");
+_Static_assert(sizeof(struct status_head) == 40, "on disk");
 
-static struct key id_key(const struct id *id)
+enum { FLAG_LOST = 1, FLAG_BY_HAND = 2 };
+
+#define FIELD_HEAD_SIZE sizeof(uint32_t)
+#define FIELD_KIND_BITS 8 /* the rest is the length */
+
+struct key id_key(const struct id *id)
 {
     struct key key;
     key_init(&key);
@@ -49,107 +63,168 @@ static struct key id_key(const struct id *id)
     return key;
 }
 
-/* The checksum was right, and yet: a newer format, or a bug. */
-static enum err damaged(struct txn *txn, const char *what, const struct id *id)
-{
-    char text[ID_TEXT_SIZE];
-    id_format(id, text);
-    log_write(LOG_ERROR, "queue", "The %s of job %s is missing or of an unknown format.", what,
-              text);
-    return txn_fail(txn, ERR_DAMAGED);
-}
+/* ---- Bodies. */
 
-void job_put(struct queues *queues, struct txn *txn, const struct id *id,
-             const struct job_record *job)
+void body_put(struct queues *queues, struct txn *txn, const struct id *id,
+              const struct job_body *body)
 {
-    struct job_head head = {
-        .format = QUEUE_FORMAT,
-        .priority = (uint8_t)job->priority,
-        .attempts_max = (uint16_t)job->attempts_max,
-        .queue_len = (uint16_t)strlen(job->queue),
-        .type_len = (uint16_t)strlen(job->type),
-        .enqueued_ms = job->enqueued_ms,
+    struct body_head head = {
+        .format = BODY_FORMAT,
+        .priority = (uint8_t)body->priority,
+        .attempts_max = (uint16_t)body->attempts_max,
+        .queue_len = (uint16_t)strlen(body->queue),
+        .type_len = (uint16_t)strlen(body->type),
+        .enqueued_ms = body->enqueued_ms,
     };
     struct buf buf = BUF_INIT;
-    buf_reserve(&buf, sizeof head + head.queue_len + head.type_len + 2 + job->payload.len);
+    buf_reserve(&buf, sizeof head + head.queue_len + head.type_len + 2 + body->payload.len);
     buf_append(&buf, &head, sizeof head);
-    buf_append(&buf, job->queue, head.queue_len + 1u);
-    buf_append(&buf, job->type, head.type_len + 1u);
-    buf_append_slice(&buf, job->payload);
+    buf_append(&buf, body->queue, head.queue_len + 1u);
+    buf_append(&buf, body->type, head.type_len + 1u);
+    buf_append_slice(&buf, body->payload);
     struct key key = id_key(id);
     record_put(txn, queues->jobs, key_slice(&key), 1, buf_slice(&buf));
     buf_release(&buf);
 }
 
-enum err job_get(struct queues *queues, struct txn *txn, const struct id *id,
-                 struct job_record *out)
+static bool body_decode(struct slice bytes, struct job_body *out)
 {
-    struct key key = id_key(id);
-    struct record record;
-    enum err err = record_get(txn, queues->jobs, key_slice(&key), &record);
-    if (err != ERR_OK)
-        return err;
-    struct job_head head;
-    if (record.payload.len < sizeof head)
-        return damaged(txn, "record", id);
-    memcpy(&head, record.payload.ptr, sizeof head);
+    struct body_head head;
+    if (bytes.len < sizeof head)
+        return false;
+    memcpy(&head, bytes.ptr, sizeof head);
     size_t fixed = sizeof head + head.queue_len + head.type_len + 2u;
-    if (head.queue_len > QUEUE_NAME_MAX || head.type_len > QUEUE_NAME_MAX ||
-        head.format != QUEUE_FORMAT || record.payload.len < fixed)
-        return damaged(txn, "record", id);
-    const char *queue = record.payload.ptr + sizeof head;
-    *out = (struct job_record){
+    if (head.format != BODY_FORMAT || head.queue_len > QUEUE_NAME_MAX ||
+        head.type_len > QUEUE_NAME_MAX || bytes.len < fixed)
+        return false;
+    const char *queue = bytes.ptr + sizeof head;
+    *out = (struct job_body){
         .queue = queue,
         .type = queue + head.queue_len + 1,
-        .payload = slice_of(record.payload.ptr + fixed, record.payload.len - fixed),
+        .payload = slice_of(bytes.ptr + fixed, bytes.len - fixed),
         .priority = head.priority,
         .attempts_max = head.attempts_max,
         .enqueued_ms = head.enqueued_ms,
     };
-    return ERR_OK;
+    return true;
 }
 
-void progress_put(struct queues *queues, struct txn *txn, const struct id *id,
-                  const struct job_progress *progress)
-{
-    struct progress_head head = {
-        .format = QUEUE_FORMAT,
-        .state = (uint8_t)progress->state,
-        .priority = (uint8_t)progress->priority,
-        .lost = progress->lost,
-        .attempt = (uint16_t)progress->attempt,
-        .attempts_max = (uint16_t)progress->attempts_max,
-        .queue_len = (uint16_t)strlen(progress->queue),
-        .reason_len = (uint16_t)strlen(progress->reason),
-        .token = progress->token,
-        .when_ms = progress->when_ms,
-    };
-    char bytes[sizeof head + QUEUE_NAME_MAX + REASON_MAX];
-    memcpy(bytes, &head, sizeof head);
-    memcpy(bytes + sizeof head, progress->queue, head.queue_len);
-    memcpy(bytes + sizeof head + head.queue_len, progress->reason, head.reason_len);
-    struct key key = id_key(id);
-    record_put(txn, queues->states, key_slice(&key), 1,
-               slice_of(bytes, sizeof head + head.queue_len + head.reason_len));
-}
-
-enum err progress_get(struct queues *queues, struct txn *txn, const struct id *id,
-                      struct job_progress *out)
+enum err body_get(struct queues *queues, struct txn *txn, const struct id *id, struct job_body *out)
 {
     struct key key = id_key(id);
     struct record record;
-    enum err err = record_get(txn, queues->states, key_slice(&key), &record);
+    enum err err = record_try(txn, queues->jobs, key_slice(&key), &record);
     if (err != ERR_OK)
         return err;
-    struct progress_head head;
-    if (record.payload.len < sizeof head)
-        return damaged(txn, "state", id);
-    memcpy(&head, record.payload.ptr, sizeof head);
-    if (head.format != QUEUE_FORMAT || head.state >= JOB_STATES ||
-        head.queue_len > QUEUE_NAME_MAX || head.reason_len > REASON_MAX ||
-        record.payload.len != sizeof head + head.queue_len + head.reason_len)
-        return damaged(txn, "state", id);
-    *out = (struct job_progress){
+    return body_decode(record.payload, out) ? ERR_OK : ERR_DAMAGED;
+}
+
+void body_del(struct queues *queues, struct txn *txn, const struct id *id)
+{
+    struct key key = id_key(id);
+    txn_del(txn, queues->jobs, key_slice(&key));
+}
+
+void job_del(struct queues *queues, struct txn *txn, const struct id *id)
+{
+    struct key key = id_key(id);
+    txn_del(txn, queues->states, key_slice(&key));
+    txn_del(txn, queues->jobs, key_slice(&key));
+}
+
+/* ---- Statuses. */
+
+static char *add(char *at, const void *bytes, size_t len)
+{
+    memcpy(at, bytes, len);
+    return at + len;
+}
+
+struct slice status_encode(struct txn *txn, const struct job_status *status)
+{
+    struct status_head head = {
+        .format = STATUS_FORMAT,
+        .state = (uint8_t)status->state,
+        .priority = (uint8_t)status->priority,
+        .flags = (status->lost ? FLAG_LOST : 0) | (status->by_hand ? FLAG_BY_HAND : 0),
+        .attempt = (uint16_t)status->attempt,
+        .attempts_max = (uint16_t)status->attempts_max,
+        .payload_len = status->payload_len,
+        .token = status->token,
+        .when_ms = status->when_ms,
+        .enqueued_ms = status->enqueued_ms,
+    };
+    size_t size = sizeof head + status->other_fields.len;
+    for (unsigned kind = 0; kind < JOB_FIELDS; kind++)
+        size += status->fields[kind].len > 0 ? FIELD_HEAD_SIZE + status->fields[kind].len : 0;
+    char *bytes = txn_alloc(txn, size), *at = add(bytes, &head, sizeof head);
+    for (unsigned kind = 0; kind < JOB_FIELDS; kind++) {
+        struct slice field = status->fields[kind];
+        uint32_t field_head = kind | (uint32_t)field.len << FIELD_KIND_BITS;
+        if (field.len > 0)
+            at = add(add(at, &field_head, sizeof field_head), field.ptr, field.len);
+    }
+    if (status->other_fields.len > 0)
+        add(at, status->other_fields.ptr, status->other_fields.len);
+    return slice_of(bytes, size);
+}
+
+void status_put(struct queues *queues, struct txn *txn, const struct id *id, struct slice encoded)
+{
+    struct key key = id_key(id);
+    record_put(txn, queues->states, key_slice(&key), 1, encoded);
+}
+
+static bool decode_fields(struct slice rest, struct job_status *out)
+{
+    while (rest.len > 0) {
+        uint32_t head;
+        if (rest.len < sizeof head)
+            return false;
+        memcpy(&head, rest.ptr, sizeof head);
+        unsigned kind = head & ((1u << FIELD_KIND_BITS) - 1);
+        size_t len = head >> FIELD_KIND_BITS;
+        if (len > rest.len - sizeof head)
+            return false;
+        if (kind >= JOB_FIELDS) { /* they are in order: so are all behind it */
+            out->other_fields = rest;
+            return true;
+        }
+        out->fields[kind] = slice_of(rest.ptr + sizeof head, len);
+        rest = slice_of(rest.ptr + sizeof head + len, rest.len - sizeof head - len);
+    }
+    return true;
+}
+
+static bool decode_2(struct slice bytes, struct job_status *out)
+{
+    struct status_head head;
+    if (bytes.len < sizeof head)
+        return false;
+    memcpy(&head, bytes.ptr, sizeof head);
+    *out = (struct job_status){
+        .state = head.state,
+        .lost = head.flags & FLAG_LOST,
+        .by_hand = head.flags & FLAG_BY_HAND,
+        .priority = head.priority,
+        .attempt = head.attempt,
+        .attempts_max = head.attempts_max,
+        .payload_len = head.payload_len,
+        .token = head.token,
+        .when_ms = head.when_ms,
+        .enqueued_ms = head.enqueued_ms,
+    };
+    return decode_fields(slice_of(bytes.ptr + sizeof head, bytes.len - sizeof head), out);
+}
+
+static bool decode_1(struct slice bytes, struct job_status *out)
+{
+    struct status_head_1 head;
+    if (bytes.len < sizeof head)
+        return false;
+    memcpy(&head, bytes.ptr, sizeof head);
+    const char *queue = bytes.ptr + sizeof head;
+    *out = (struct job_status){
         .state = head.state,
         .lost = head.lost,
         .priority = head.priority,
@@ -157,137 +232,63 @@ enum err progress_get(struct queues *queues, struct txn *txn, const struct id *i
         .attempts_max = head.attempts_max,
         .token = head.token,
         .when_ms = head.when_ms,
+        .fields = {[FIELD_QUEUE] = slice_of(queue, head.queue_len),
+                   [FIELD_REASON] = slice_of(queue + head.queue_len, head.reason_len)},
     };
-    memcpy(out->queue, record.payload.ptr + sizeof head, head.queue_len);
-    memcpy(out->reason, record.payload.ptr + sizeof head + head.queue_len, head.reason_len);
-    return ERR_OK;
+    return bytes.len == sizeof head + head.queue_len + head.reason_len;
 }
 
-void progress_init(struct job_progress *progress, const struct job_record *job)
+/* States beyond ours are a newer program's, whose store format this one would refuse. */
+static bool status_decode(struct slice bytes, struct job_status *out)
 {
-    *progress = (struct job_progress){
-        .state = JOB_READY,
-        .priority = job->priority,
-        .attempts_max = job->attempts_max,
-    };
-    assert(strlen(job->queue) <= QUEUE_NAME_MAX);
-    strcpy(progress->queue, job->queue);
+    bool known = bytes.len > 0 && ((bytes.ptr[0] == STATUS_FORMAT_1 && decode_1(bytes, out)) ||
+                                   (bytes.ptr[0] == STATUS_FORMAT && decode_2(bytes, out)));
+    return known && out->state < JOB_STATES && out->fields[FIELD_QUEUE].len <= QUEUE_NAME_MAX &&
+           out->fields[FIELD_TYPE].len <= QUEUE_NAME_MAX &&
+           out->fields[FIELD_REASON].len <= REASON_MAX;
 }
 
-enum err progress_load(struct queues *queues, struct txn *txn, const struct id *id,
-                       const struct job_record *job, struct job_progress *out)
-{
-    enum err err = progress_get(queues, txn, id, out);
-    if (err != ERR_NOT_FOUND)
-        return err;
-    progress_init(out, job);
-    return ERR_OK;
-}
-
-void job_erase(struct queues *queues, struct txn *txn, const struct id *id)
+enum err status_get(struct queues *queues, struct txn *txn, const struct id *id,
+                    struct job_status *out)
 {
     struct key key = id_key(id);
-    txn_del(txn, queues->states, key_slice(&key));
-    txn_del(txn, queues->jobs, key_slice(&key));
-}
-
-static struct key counts_key(const struct queue *queue)
-{
-    struct key key;
-    key_init(&key);
-    key_add_string(&key, slice_str(queue->name));
-    return key;
-}
-
-void counts_get(struct queue *queue, struct txn *txn, struct counts *out)
-{
-    *out = (struct counts){0};
-    struct key key = counts_key(queue);
     struct record record;
-    if (record_get(txn, queue->queues->states, key_slice(&key), &record) != ERR_OK)
-        return; /* a new queue */
-    struct counts_body body;
-    if (record.payload.len != sizeof body) {
-        log_write(LOG_ERROR, "queue", "The counts of %s are of an unknown format.", queue->name);
-        txn_fail(txn, ERR_DAMAGED);
-        return;
-    }
-    memcpy(&body, record.payload.ptr, sizeof body);
-    memcpy(out->jobs, body.jobs, sizeof body.jobs);
+    enum err err = record_try(txn, queues->states, key_slice(&key), &record);
+    if (err != ERR_OK)
+        return err;
+    return status_decode(record.payload, out) ? ERR_OK : ERR_DAMAGED;
 }
 
-void counts_put(struct queue *queue, struct txn *txn, const struct counts *counts)
+static void status_know_body(struct job_status *status, const struct job_body *body)
 {
-    struct counts_body body = {.format = QUEUE_FORMAT};
-    memcpy(body.jobs, counts->jobs, sizeof body.jobs);
-    struct key key = counts_key(queue);
-    record_put(txn, queue->queues->states, key_slice(&key), 1, slice_of(&body, sizeof body));
+    status->payload_len = (uint32_t)body->payload.len;
+    status->enqueued_ms = body->enqueued_ms;
+    status->fields[FIELD_TYPE] = slice_str(body->type);
 }
 
-static void index_prefix(struct key *key, const struct queue *queue, enum job_state state)
+void status_init(struct job_status *status, const struct job_body *body)
 {
-    key_init(key);
-    key_add_string(key, slice_str(queue->name));
-    key_add_i64(key, state);
-}
-
-static struct key index_key(const struct queue *queue, const struct index_entry *entry)
-{
-    struct key key;
-    index_prefix(&key, queue, entry->state);
-    key_add_i64(&key, entry->order);
-    key_add_id(&key, &entry->id);
-    return key;
-}
-
-struct index_entry index_entry_of(const struct job_progress *progress, const struct id *id)
-{
-    return (struct index_entry){
-        .state = progress->state,
-        .order = progress->state == JOB_READY ? progress->priority : progress->when_ms,
-        .id = *id,
+    *status = (struct job_status){
+        .state = JOB_READY,
+        .priority = body->priority,
+        .attempts_max = body->attempts_max,
+        .fields = {[FIELD_QUEUE] = slice_str(body->queue)},
     };
+    status_know_body(status, body);
 }
 
-void index_put(struct queue *queue, struct txn *txn, const struct index_entry *entry)
+enum err job_get(struct queues *queues, struct txn *txn, const struct id *id, struct job_body *body,
+                 struct job_status *status)
 {
-    struct key key = index_key(queue, entry);
-    txn_put(txn, queue->queues->index, key_slice(&key), slice_of("", 0));
-}
-
-void index_del(struct queue *queue, struct txn *txn, const struct index_entry *entry)
-{
-    struct key key = index_key(queue, entry);
-    if (txn_del(txn, queue->queues->index, key_slice(&key)) == ERR_NOT_FOUND)
-        damaged(txn, "index entry", &entry->id);
-}
-
-bool index_has(struct queue *queue, struct txn *txn, const struct index_entry *entry)
-{
-    struct key key = index_key(queue, entry);
-    struct slice value;
-    return txn_get(txn, queue->queues->index, key_slice(&key), &value) == ERR_OK;
-}
-
-enum err index_first(struct queue *queue, struct txn *txn, enum job_state state,
-                     struct index_entry *out)
-{
-    struct key prefix;
-    index_prefix(&prefix, queue, state);
-    struct cursor cursor;
-    cursor_open(&cursor, txn, queue->queues->index);
-    enum err err = cursor_seek(&cursor, key_slice(&prefix));
-    out->state = state;
-    bool found = err == ERR_OK && key_has_prefix(cursor.key, &prefix);
-    if (found) {
-        struct slice rest = slice_of(cursor.key.ptr + prefix.len, cursor.key.len - prefix.len);
-        found = key_take_i64(&rest, &out->order) && key_take_id(&rest, &out->id);
-    }
-    cursor_close(&cursor);
-    if (found)
-        return ERR_OK;
-    if (txn_error(txn) == ERR_OK)
-        log_write(LOG_ERROR, "queue", "%s has fewer %s jobs in its index than it counts.",
-                  queue->name, job_state_name(state));
-    return txn_fail(txn, ERR_DAMAGED);
+    if (!body)
+        return status_get(queues, txn, id, status);
+    enum err err = body_get(queues, txn, id, body);
+    if (err != ERR_OK)
+        return err;
+    err = status_get(queues, txn, id, status);
+    if (err == ERR_OK)
+        status_know_body(status, body);
+    if (err == ERR_NOT_FOUND)
+        status_init(status, body);
+    return err == ERR_NOT_FOUND ? ERR_OK : err;
 }

@@ -189,14 +189,17 @@ static enum err add_queue(struct galley *galley, const struct config_section *se
                                     .concurrency = (unsigned)config_int(section, "concurrency"),
                                     .batch = (unsigned)config_int(section, "batch"),
                                     .attempts_max = (unsigned)config_int(section, "attempts"),
-                                    .lease_ms = config_int(section, "lease")};
+                                    .lease_ms = config_int(section, "lease"),
+                                    .keep_payload = config_bool(section, "keep_payload")};
     return queue_add(galley->queues, &options);
 }
 
 static enum err open_queues(struct galley *galley, char *why, size_t why_size)
 {
-    struct queues_options options = {
-        .store = galley->store, .ticker = galley->ticker, .clock = &clock_system};
+    struct queues_options options = {.store = galley->store,
+                                     .ticker = galley->ticker,
+                                     .maintenance = galley->maintenance,
+                                     .clock = &clock_system};
     enum err err = queues_create(&options, &galley->queues);
     for (unsigned i = 0; !err && i < config_named_count(galley->config, "queue"); i++)
         err = add_queue(galley, config_named(galley->config, "queue", i));

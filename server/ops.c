@@ -110,6 +110,19 @@ static void write_cache(const struct galley *galley, struct buf *out)
     write_one(out, "galley_cache_entries", "gauge", "Values held.", stats.entries);
 }
 
+static void write_queue_damage(const struct galley *galley, struct buf *out)
+{
+    metrics_write_help(out, "galley_queue_damaged_total", "counter",
+                       "Damaged records and index entries of jobs that were met, and mended.");
+    for (unsigned i = 0; i < queue_count(galley->queues); i++) {
+        struct queue_stats stats;
+        queue_stats(galley->queues, i, &stats);
+        char labels[100];
+        snprintf(labels, sizeof labels, "queue=\"%s\"", stats.name);
+        metrics_write_u64(out, "galley_queue_damaged_total", labels, stats.damaged);
+    }
+}
+
 static void write_queues(const struct galley *galley, struct buf *out)
 {
     metrics_write_help(out, "galley_queue_jobs", "gauge", "Jobs by queue and state.");
@@ -123,6 +136,7 @@ static void write_queues(const struct galley *galley, struct buf *out)
             metrics_write_u64(out, "galley_queue_jobs", labels, stats.jobs[state]);
         }
     }
+    write_queue_damage(galley, out);
     write_histogram(out, "galley_job_duration_seconds", "Time that jobs ran.",
                     queue_run_histogram(galley->queues), SECONDS, 1e-5);
 }

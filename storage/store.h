@@ -99,6 +99,10 @@ enum err txn_fail(struct txn *txn, enum err err); /* sets it, unless one is set;
 enum err txn_damaged(struct txn *txn, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
+/* The same by who goes on without it: nothing fails. Threads: any. */
+void store_damaged(struct store *store, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
 /* This transaction leaves the store smaller, or not larger for long (deletes, settling, sweeps): it
  * may use the reserve that keeps a full store from being a trap. Said before its first put; deletes
  * alone need not say it, nor need what replaces values by others that are not longer. */

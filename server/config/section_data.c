@@ -41,7 +41,9 @@ static const struct config_key queue_keys[] = {
     {"attempts", CONFIG_INT, "25", 1, 1000, CONFIG_RESTART, NULL,
      "How often a job is tried before it is dead."},
     {"lease", CONFIG_DURATION, "5min", CONFIG_SECOND, CONFIG_DAY, CONFIG_RESTART, NULL,
-     "A batch that is not finished in this time is given to others."},
+     "How soon a job whose worker has vanished is given to others."},
+    {"keep_payload", CONFIG_BOOL, "no", 0, 0, CONFIG_RESTART, NULL,
+     "Whether completed jobs keep their payload; dead ones do."},
 };
 
 const struct config_kind config_queue = {

@@ -423,16 +423,29 @@ static bool note_damage(struct damage_notes *damage, const char *what)
     return is_new;
 }
 
+static void tell_damage(struct store *store, const char *format, va_list args)
+{
+    char what[sizeof store->damage.last];
+    vsnprintf(what, sizeof what, format, args);
+    if (note_damage(&store->damage, what))
+        log_write(LOG_ERROR, "store", "Damaged: %s.", what);
+}
+
 enum err txn_damaged(struct txn *txn, const char *format, ...)
 {
-    char what[sizeof txn->store->damage.last];
     va_list args;
     va_start(args, format);
-    vsnprintf(what, sizeof what, format, args);
+    tell_damage(txn->store, format, args);
     va_end(args);
-    if (note_damage(&txn->store->damage, what))
-        log_write(LOG_ERROR, "store", "Damaged: %s.", what);
     return txn_fail(txn, ERR_DAMAGED);
+}
+
+void store_damaged(struct store *store, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    tell_damage(store, format, args);
+    va_end(args);
 }
 
 static void read_damage(struct damage_notes *damage, struct store_stats *out)

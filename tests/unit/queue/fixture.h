@@ -130,6 +130,7 @@ static inline struct id enqueue(struct fixture *f, struct job_spec spec)
 struct hand {
     struct fixture *f;
     unsigned max, count, seen;
+    bool by_worker; /* as a worker thread leases, not by hand */
     int64_t lease_ms;
     struct job_lease leases[LEASES];
     char payloads[LEASES][32];
@@ -150,18 +151,32 @@ static inline enum err lease_fn(struct txn *txn, void *arg)
 {
     struct hand *hand = arg;
     hand->seen = 0;
+    if (hand->by_worker) {
+        struct lease_terms terms = {
+            .max = hand->max, .lease_ms = hand->lease_ms, .each = hand_each, .arg = hand};
+        struct change *change = change_begin(hand->f->queues->queues[0], txn);
+        hand->count = lease_take(change, &terms);
+        change_end(change);
+        return txn_error(txn);
+    }
     return queue_lease(hand->f->queues, txn, "mail", hand->max, hand->lease_ms, hand_each, hand,
                        &hand->count);
 }
 
-static inline unsigned lease(struct hand *hand, struct fixture *f, unsigned max)
+static inline unsigned lease_as(struct hand *hand, struct fixture *f, unsigned max, bool by_worker)
 {
     hand->f = f;
+    hand->by_worker = by_worker;
     hand->max = max;
     hand->lease_ms = LEASE_MS_T;
     assert_int_equal(store_write(f->store, lease_fn, hand), ERR_OK);
     assert_int_equal(hand->count, hand->seen);
     return hand->count;
+}
+
+static inline unsigned lease(struct hand *hand, struct fixture *f, unsigned max)
+{
+    return lease_as(hand, f, max, false);
 }
 
 static inline enum err settle_fn(struct txn *txn, void *arg)

@@ -74,6 +74,82 @@ static void test_dead_job_is_kept_for_its_own_time(void **state)
     assert_int_equal(look_at(&look, f, id), ERR_NOT_FOUND);
 }
 
+/* ---- Payloads. */
+
+static struct slice payload_of(struct look *look, struct fixture *f, struct id id)
+{
+    assert_int_equal(look_at(look, f, id), ERR_OK);
+    return slice_of(NULL, look->info.payload.len);
+}
+
+static void test_completed_job_has_no_payload_any_more(void **state)
+{
+    struct fixture *f = *state;
+    struct id id = enqueue(f, spec_of("send", "{\"a\":1}"));
+    struct hand hand;
+    struct look look;
+    lease(&hand, f, 1);
+    assert_int_equal(payload_of(&look, f, id).len, 7);
+    ack(f, &hand.leases[0]);
+    assert_int_equal(payload_of(&look, f, id).len, 0);
+    assert_string_equal(look.info.type, "send");
+    assert_string_equal(look.info.queue, "mail");
+    assert_int_equal(look.info.enqueued_ms, T0);
+}
+
+static void test_payload_is_kept_on_purpose(void **state)
+{
+    struct fixture *f = *state;
+    fixture_close(f);
+    f->queue.keep_payload = true;
+    fixture_open(f);
+    struct id id = enqueue(f, spec_of("send", "{\"a\":1}"));
+    struct hand hand;
+    struct look look;
+    lease(&hand, f, 1);
+    ack(f, &hand.leases[0]);
+    assert_int_equal(payload_of(&look, f, id).len, 7);
+}
+
+static uint64_t finished_bytes(struct fixture *f)
+{
+    struct queue_stats stats;
+    queue_stats(f->queues, 0, &stats);
+    return stats.finished_bytes;
+}
+
+static void test_dead_jobs_are_bounded_by_their_bytes(void **state)
+{
+    struct fixture *f = *state;
+    fixture_close(f);
+    f->options.finished_max = 1000;
+    f->options.finished_bytes_max = 100000;
+    fixture_open(f);
+    char *payload = calloc(1, 30001);
+    memset(payload, 'x', 30000);
+    struct id ids[5];
+    for (int i = 0; i < 5; i++) {
+        struct job_spec spec = spec_of("t", payload);
+        spec.attempts_max = 1;
+        ids[i] = enqueue(f, spec);
+        struct hand hand;
+        lease(&hand, f, 1);
+        fail_job(f, &hand.leases[0], "no");
+        clock_fake_advance(&f->clock, 1);
+    }
+    free(payload);
+    struct hand hand;
+    lease(&hand, f, 0); /* what is due */
+    struct look look;
+    assert_int_equal(look_at(&look, f, ids[1]), ERR_NOT_FOUND);
+    assert_int_equal(look_at(&look, f, ids[2]), ERR_OK);
+    assert_int_equal(look.info.payload.len, 30000); /* for another try */
+    assert_int_equal(finished_bytes(f), 90000);
+    fixture_close(f);
+    fixture_open(f);
+    assert_int_equal(finished_bytes(f), 90000);
+}
+
 /* ---- A random life. */
 
 #define HANDS  3
@@ -199,6 +275,9 @@ int main(void)
         SMALL(test_oldest_finished_jobs_are_forgotten_above_the_number),
         SMALL(test_completed_job_is_forgotten_at_its_age),
         SMALL(test_dead_job_is_kept_for_its_own_time),
+        SMALL(test_completed_job_has_no_payload_any_more),
+        SMALL(test_payload_is_kept_on_purpose),
+        SMALL(test_dead_jobs_are_bounded_by_their_bytes),
         SMALL(test_counts_equal_a_full_scan_after_a_random_life),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

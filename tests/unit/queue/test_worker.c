@@ -231,7 +231,7 @@ static void test_leases_of_a_former_process_are_ready_again_at_start(void **stat
     for (unsigned i = 0; i < 600; i++)
         enqueue(f, spec_of("note", "{}"));
     struct hand *hand = calloc(1, sizeof *hand);
-    assert_int_equal(lease(hand, f, 600), 600);
+    assert_int_equal(lease_as(hand, f, 600, true), 600);
     free(hand);
     fixture_close(f);
     fixture_open(f);
@@ -410,7 +410,7 @@ static void test_damaged_state_does_not_stop_the_start(void **state)
     enqueue(f, spec_of("note", "{}"));
     enqueue(f, spec_of("note", "{}"));
     struct hand hand;
-    lease(&hand, f, 2);
+    lease_as(&hand, f, 2, true);
     damage_record(f, f->states, hand.leases[0].job);
     start(f);
     wait_idle(f);
@@ -463,7 +463,7 @@ static void test_leases_found_on_a_full_disk_run_out_later(void **state)
     handle(f, "note", run_note, NULL, &scene);
     struct id id = enqueue(f, spec_of("note", "{}"));
     struct hand hand;
-    lease(&hand, f, 1);
+    lease_as(&hand, f, 1, true);
     disk_full = true;
     enum err err = queues_start(f->queues);
     disk_full = false;

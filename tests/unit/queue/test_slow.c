@@ -1,0 +1,172 @@
+/* Jobs that take long: their leases are renewed, and nobody waits for them. */
+#include "tests/unit/queue/fixture.h"
+
+#include <stdatomic.h>
+
+struct scene {
+    struct fixture *f;
+    sem_t began, go_on;
+    atomic_uint runs, slow_runs, syncs;
+};
+
+static enum err run(const struct job *job, void *arg, char *why, size_t why_size)
+{
+    struct scene *scene = arg;
+    (void)why, (void)why_size;
+    scene->runs++;
+    if (!slice_is(job->payload, "slow"))
+        return ERR_OK;
+    scene->slow_runs++;
+    sem_post(&scene->began);
+    wait_for(&scene->go_on);
+    return ERR_OK;
+}
+
+static enum err count_sync(void *arg)
+{
+    struct scene *scene = arg;
+    scene->syncs++;
+    return ERR_OK;
+}
+
+/* One worker that has begun the slow one of nine jobs, the fifth. */
+static void begin(struct scene *scene, struct fixture *f, struct id ids[9])
+{
+    *scene = (struct scene){.f = f};
+    sem_init(&scene->began, 0, 0);
+    sem_init(&scene->go_on, 0, 0);
+    fixture_close(f);
+    f->queue.concurrency = 1;
+    f->queue.lease_ms = LEASE_MS_T;
+    fixture_open(f);
+    handle(f, "t", run, count_sync, scene);
+    for (int i = 0; i < 9; i++)
+        ids[i] = enqueue(f, spec_of("t", i == 4 ? "slow" : "quick"));
+    start(f);
+    wait_for(&scene->began);
+}
+
+static void end(struct scene *scene)
+{
+    sem_post(&scene->go_on);
+    wait_idle(scene->f);
+}
+
+static void test_slow_job_holds_neither_those_before_it_nor_those_behind(void **state)
+{
+    struct fixture *f = *state;
+    struct scene scene;
+    struct id ids[9];
+    begin(&scene, f, ids);
+    assert_int_equal(counted(f, JOB_RUNNING), 9);
+    clock_fake_advance(&f->clock, 1000);
+    queues_keep(f->queues);
+    assert_int_equal(counted(f, JOB_COMPLETED), 4);
+    assert_int_equal(counted(f, JOB_RUNNING), 1);
+    assert_int_equal(counted(f, JOB_READY), 4);
+    assert_int_equal(scene.syncs, 1); /* of those before it */
+    assert_int_equal(state_of(f, ids[3]), JOB_COMPLETED);
+    assert_int_equal(state_of(f, ids[4]), JOB_RUNNING);
+    end(&scene);
+    assert_int_equal(counted(f, JOB_COMPLETED), 9);
+    assert_int_equal(scene.runs, 9);
+}
+
+static void test_lease_of_a_slow_job_is_renewed(void **state)
+{
+    struct fixture *f = *state;
+    struct scene scene;
+    struct id ids[9];
+    begin(&scene, f, ids);
+    for (int i = 0; i < 10; i++) { /* five leases long */
+        clock_fake_advance(&f->clock, LEASE_MS_T / 2);
+        queues_keep(f->queues);
+        struct hand hand;
+        lease(&hand, f, 0); /* what is due: would give a lost job to others */
+    }
+    assert_int_equal(state_of(f, ids[4]), JOB_RUNNING);
+    end(&scene);
+    assert_int_equal(scene.slow_runs, 1);
+    assert_int_equal(state_of(f, ids[4]), JOB_COMPLETED);
+    struct look look;
+    look_at(&look, f, ids[4]);
+    assert_int_equal(look.info.attempt, 1);
+}
+
+static void test_quick_batches_need_no_keeper(void **state)
+{
+    struct fixture *f = *state;
+    struct scene scene;
+    struct id ids[9];
+    begin(&scene, f, ids);
+    clock_fake_advance(&f->clock, 999);
+    assert_true(queues_keep(f->queues) > 0);
+    assert_int_equal(counted(f, JOB_RUNNING), 9);
+    end(&scene);
+    assert_int_equal(queues_keep(f->queues), 0);
+}
+
+static void test_maintenance_thread_keeps_by_itself(void **state)
+{
+    struct fixture *f = *state;
+    struct ticker *maintenance = ticker_create("maintenance");
+    f->options.maintenance = maintenance;
+    f->clock.clock = clock_system;
+    struct scene scene;
+    struct id ids[9];
+    begin(&scene, f, ids);
+    while (counted(f, JOB_COMPLETED) < 4)
+        sched_yield();
+    end(&scene);
+    assert_int_equal(scene.runs, 9);
+    assert_true(queues_stop(f->queues, PATIENCE_S * 1000));
+    ticker_destroy(&maintenance);
+}
+
+/* ---- By hand. */
+
+static void test_lease_by_hand_survives_a_restart(void **state)
+{
+    struct fixture *f = *state;
+    struct id by_hand = enqueue(f, spec_of("t", "1")), by_worker = enqueue(f, spec_of("t", "2"));
+    struct hand hand, worker;
+    assert_int_equal(lease(&hand, f, 1), 1);
+    assert_int_equal(lease_as(&worker, f, 1, true), 1);
+    fixture_close(f);
+    fixture_open(f);
+    f->queues->queues[0]->concurrency = 0; /* nobody takes what is ready */
+    start(f);
+    assert_int_equal(state_of(f, by_hand), JOB_RUNNING);
+    assert_int_equal(state_of(f, by_worker), JOB_READY);
+    assert_int_equal(ack(f, &hand.leases[0]), ERR_OK);
+    assert_int_equal(ack(f, &worker.leases[0]), ERR_STALE);
+    assert_int_equal(state_of(f, by_hand), JOB_COMPLETED);
+}
+
+static void test_lease_by_hand_runs_out_after_a_restart_too(void **state)
+{
+    struct fixture *f = *state;
+    struct id id = enqueue(f, spec_of("t", "1"));
+    struct hand hand;
+    lease(&hand, f, 1);
+    fixture_close(f);
+    fixture_open(f);
+    clock_fake_advance(&f->clock, LEASE_MS_T);
+    struct hand other;
+    assert_int_equal(lease(&other, f, 1), 1);
+    assert_int_equal(ack(f, &hand.leases[0]), ERR_STALE);
+    assert_int_equal(state_of(f, id), JOB_RUNNING);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(test_slow_job_holds_neither_those_before_it_nor_those_behind),
+        TEST(test_lease_of_a_slow_job_is_renewed),
+        TEST(test_quick_batches_need_no_keeper),
+        TEST(test_maintenance_thread_keeps_by_itself),
+        TEST(test_lease_by_hand_survives_a_restart),
+        TEST(test_lease_by_hand_runs_out_after_a_restart_too),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
