@@ -56,12 +56,14 @@ void service_return(struct connection *c)
         service_destroy(&service);
 }
 
+/* The hub lends nothing: what it answers is rare. */
 static struct service *borrow(struct connection *c)
 {
-    struct lending *lending = &c->worker->lending;
+    struct lending *lending = c->worker ? &c->worker->lending : NULL;
     if (!c->service)
-        c->service = lending->service_count > 0 ? lending->services[--lending->service_count]
-                                                : service_create();
+        c->service = lending && lending->service_count > 0
+                         ? lending->services[--lending->service_count]
+                         : service_create();
     c->service->c = c;
     return c->service;
 }
@@ -254,9 +256,7 @@ void serve_turned_away(struct connection *c)
         connection_close(c);
         return;
     }
-    if (!c->service)
-        c->service = service_create();
-    if (!c->service->head_parsed)
+    if (!c->service || !c->service->head_parsed)
         begin_request(c);
     answer_error(c, ERR_OVERLOADED, NULL);
     serve_next(c, send_response(c));
