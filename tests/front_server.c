@@ -8,7 +8,8 @@
  * each answer that the front gave itself, "outcome N" for each that did not arrive.
  *
  * GET /hold      answers when a byte has come on standard input
- * GET /later     has its answer later, when somebody asks for /resume
+ * GET /later     has its answer later, when somebody asks for /resume, or /resume-now, which is
+ *                of critical priority
  * GET /stream    streams an event, then waits for its end
  * GET /tick      streams the time (Unix ms) each second, to all at once
  * GET /big?size=N, /down?size=N    N bytes: from memory, or made as they go
@@ -323,13 +324,15 @@ static void answer_unauthenticated(struct request *request, struct response *res
 static const struct {
     const char *path;
     void (*answer)(struct request *request, struct response *response);
-} answers[] = {
-    {"/pause", answer_pause},    {"/later", answer_later}, {"/resume", answer_resume},
-    {"/small", answer_small},    {"/hold", answer_hold},   {"/big", answer_big},
-    {"/stream", answer_stream},  {"/none", answer_none},   {"/private", answer_unauthenticated},
-    {"/tick", answer_tick},      {"/down", answer_down},   {"/chunks", answer_chunks},
-    {"/up", answer_up},          {"/ignore", answer_none}, {"/low", answer_small},
-    {"/critical", answer_small}, {"/stats", answer_stats}};
+} answers[] = {{"/pause", answer_pause},    {"/later", answer_later},
+               {"/resume", answer_resume},  {"/resume-now", answer_resume},
+               {"/small", answer_small},    {"/hold", answer_hold},
+               {"/big", answer_big},        {"/stream", answer_stream},
+               {"/none", answer_none},      {"/private", answer_unauthenticated},
+               {"/tick", answer_tick},      {"/down", answer_down},
+               {"/chunks", answer_chunks},  {"/up", answer_up},
+               {"/ignore", answer_none},    {"/low", answer_small},
+               {"/critical", answer_small}, {"/stats", answer_stats}};
 
 /* ---- What the front calls */
 
@@ -349,7 +352,8 @@ static void handle(struct request *request, struct response *response, void *arg
 static enum priority priority(const struct request *request, void *arg)
 {
     (void)arg;
-    if (slice_is(request->path, "/critical") || slice_is(request->path, "/stats"))
+    if (slice_is(request->path, "/critical") || slice_is(request->path, "/stats") ||
+        slice_is(request->path, "/resume-now"))
         return PRIORITY_CRITICAL;
     return slice_is(request->path, "/low") ? PRIORITY_LOW : PRIORITY_NORMAL;
 }

@@ -65,8 +65,9 @@ TAILQ_HEAD(connections, connection);
 
 /* What a connection that is ready waits for. */
 enum line {
+    LINE_RESUMED,    /* any worker: its answer stands */
     LINE_READY,      /* a worker, who reads its head */
-    LINE_CLASSIFIED, /* an ordinary worker: its head has been read, or its answer stands */
+    LINE_CLASSIFIED, /* an ordinary worker: its head has been read */
     LINE_HELD_BACK,  /* that fewer handlers of its client run */
     LINES
 };

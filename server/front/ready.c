@@ -11,7 +11,8 @@
  *
  * Some workers are reserved: they take a connection only when all others are busy, read its head,
  * and serve it only if it is critical; what is not goes to a list for the others. So health and
- * administration are answered while every other worker is stuck. */
+ * administration are answered while every other worker is stuck; and so are those whose answer
+ * stands already, as it came later: to send it takes nobody long. */
 #include "server/front/front_private.h"
 
 #include "base/log.h"
@@ -223,7 +224,7 @@ void ready_push_resumed(struct connection *c)
     struct run_queue *queue = &front->queue;
     c->queued_ns = front_now_ns(front);
     lock_acquire(&queue->lock);
-    put(queue, LINE_CLASSIFIED, c->peer, c);
+    put(queue, LINE_RESUMED, c->peer, c);
     if (atomic_fetch_sub(&queue->awaited, 1) == 1 && queue->closed)
         lock_cond_signal(&queue->none_awaited);
     rouse_and_leave(front, false);
@@ -240,9 +241,11 @@ void ready_wait_for_awaited(struct front *front)
 
 static struct connection *take_for(struct run_queue *queue, const struct worker *worker)
 {
-    if (worker->reserved)
-        return is_exhausted(queue) ? take(queue, LINE_READY) : NULL;
-    struct connection *c = take(queue, LINE_CLASSIFIED);
+    if (worker->reserved && !is_exhausted(queue))
+        return NULL;
+    struct connection *c = take(queue, LINE_RESUMED);
+    if (!c && !worker->reserved)
+        c = take(queue, LINE_CLASSIFIED);
     return c ? c : take(queue, LINE_READY);
 }
 
@@ -396,11 +399,14 @@ int64_t ready_take_overdue(struct front *front, int64_t now_ns, struct connectio
 {
     struct run_queue *queue = &front->queue;
     lock_acquire(&queue->lock);
-    int64_t ready_ns = take_overdue(queue, LINE_READY, now_ns, out);
-    int64_t classified_ns = take_overdue(queue, LINE_CLASSIFIED, now_ns, out);
+    int64_t first_ns = INT64_MAX;
+    for (enum line line = 0; line < LINE_HELD_BACK; line++) {
+        int64_t since_ns = take_overdue(queue, line, now_ns, out);
+        first_ns = since_ns < first_ns ? since_ns : first_ns;
+    }
     take_overdue(queue, LINE_HELD_BACK, now_ns, out);
     lock_leave(&queue->lock);
-    return ready_ns < classified_ns ? ready_ns : classified_ns;
+    return first_ns;
 }
 
 void ready_empty(struct front *front)

@@ -363,7 +363,7 @@ static enum next after_handler(struct connection *c)
 static enum next serve_request(struct connection *c)
 {
     struct worker *worker = c->worker;
-    if (worker->reserved && classify(c) != PRIORITY_CRITICAL) {
+    if (worker->reserved && !c->service->in_handler && classify(c) != PRIORITY_CRITICAL) {
         ready_push_classified(c);
         return NEXT_HANDED;
     }

@@ -68,6 +68,17 @@ test('an answer that comes later holds no worker', async (t) => {
     }
 });
 
+test('an answer that has come is sent while all workers are held', async (t) => {
+    const server = await FrontServer.start(t, { workers: 4 });
+    const [waiting] = await later(server, 1);
+    const critical = await server.connect();
+    await holdAll(server, 4);
+    critical.send(get('/resume-now'));
+    assert.equal((await critical.response()).status, 204);
+    assert.equal((await waiting.response()).status, 200);
+    server.release(4);
+});
+
 test('an answer that comes later counts as one of its address, and is not refused for waiting', async (t) => {
     const server = await FrontServer.start(t, { workers: 4, at_once: 3, queue_ms: 300 });
     const connections = await later(server, 3);
