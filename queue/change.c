@@ -141,10 +141,12 @@ void job_move(struct change *change, const struct id *id, const struct index_ent
     note_due(change, entry_due_ms(change, &to));
 }
 
-static void forget(struct change *change, const struct index_entry *entry)
+void change_forget(struct change *change, const struct index_entry *entry)
 {
     struct job_status status = {0};
-    if (status_get(change->queue->queues, change->txn, &entry->id, &status) != ERR_OK) {
+    enum err err = status_get(change->queue->queues, change->txn, &entry->id, &status);
+    bool never_ran = err == ERR_NOT_FOUND && entry->state == JOB_READY;
+    if (err && !never_ran) {
         damage_note(change, &entry->id, "its state was damaged when it was forgotten");
         change->recount = true;
     }
@@ -216,8 +218,8 @@ struct rule {
 };
 
 static const struct rule rules[] = {
-    {JOB_RUNNING, lease_lose}, {JOB_SCHEDULED, become_ready}, {JOB_RETRYING, become_ready},
-    {JOB_COMPLETED, forget},   {JOB_CANCELLED, forget},       {JOB_DEAD, forget},
+    {JOB_RUNNING, lease_lose},      {JOB_SCHEDULED, become_ready},  {JOB_RETRYING, become_ready},
+    {JOB_COMPLETED, change_forget}, {JOB_CANCELLED, change_forget}, {JOB_DEAD, change_forget},
 };
 
 /* The next entries of a state that has some, as it counts. */

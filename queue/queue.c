@@ -276,11 +276,18 @@ static void copy_name(char out[QUEUE_NAME_MAX + 1], struct slice name)
 enum err queue_job(struct queues *queues, struct txn *txn, const struct id *id,
                    struct job_info *out)
 {
+    enum err err = job_describe(queues, txn, id, out);
+    return err == ERR_DAMAGED ? job_unreadable(txn, id) : err;
+}
+
+enum err job_describe(struct queues *queues, struct txn *txn, const struct id *id,
+                      struct job_info *out)
+{
     struct job_body body;
     struct job_status status;
     enum err err = load_job(queues, txn, id, &body, &status);
     if (err != ERR_OK)
-        return err == ERR_DAMAGED ? job_unreadable(txn, id) : err;
+        return err;
     bool waits = status.state == JOB_SCHEDULED || status.state == JOB_RETRYING;
     bool finished = state_is_finished(status.state);
     *out = (struct job_info){

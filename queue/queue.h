@@ -165,6 +165,34 @@ struct job_info {
 enum err queue_job(struct queues *queues, struct txn *txn, const struct id *id,
                    struct job_info *out);
 
+/* A page of the jobs in one state: those that have finished by the time of it, the latest first,
+ * all others in the order in which something happens to them. */
+struct queue_page {
+    const char *queue;
+    enum job_state state;
+    unsigned max;
+    struct job_place { /* where the page before ended; all zero to begin */
+        int64_t order;
+        struct id id;
+    } after;
+};
+
+/* Shows each (valid during the call; of one that cannot be read only the id, with that as reason)
+ * and moves page->after; *more: there are others behind. ERR_NOT_FOUND: no such queue. */
+typedef void (*job_info_fn)(const struct job_info *info, void *arg);
+enum err queue_list(struct queues *queues, struct txn *txn, struct queue_page *page,
+                    job_info_fn each, void *arg, bool *more);
+
+/* Lets a job run now that is dead, cancelled, scheduled or retrying, with all its attempts before
+ * it; ERR_CONFLICT in any other state. In a write transaction; the errors do not stick. */
+enum err queue_retry(struct queues *queues, struct txn *txn, const struct id *id);
+
+/* Forgets a job that is not running; ERR_CONFLICT if it is. As queue_retry. */
+enum err queue_delete(struct queues *queues, struct txn *txn, const struct id *id);
+
+/* ERR_NOT_FOUND if it is the name of none. */
+enum err job_state_parse(struct slice name, enum job_state *out);
+
 struct queue_stats {
     const char *name;
     uint64_t jobs[JOB_STATES];        /* now; exact as of the last commit */

@@ -163,6 +163,10 @@ enum err status_get(struct queues *queues, struct txn *txn, const struct id *id,
 struct slice status_encode(struct txn *txn, const struct job_status *status);
 void status_put(struct queues *queues, struct txn *txn, const struct id *id, struct slice encoded);
 
+/* queue.c: as queue_job, but ERR_DAMAGED does not stick and is the caller's to tell. */
+enum err job_describe(struct queues *queues, struct txn *txn, const struct id *id,
+                      struct job_info *out);
+
 /* Ready, never run. */
 void status_init(struct job_status *status, const struct job_body *body);
 
@@ -237,6 +241,9 @@ void change_add(struct change *change, const struct id *id, const struct job_sta
  * fields are not valid afterwards. */
 void job_move(struct change *change, const struct id *id, const struct index_entry *from,
               const struct job_status *status);
+
+/* Takes a job out that is not running, and all that is known of it. */
+void change_forget(struct change *change, const struct index_entry *entry);
 
 /* The first ready jobs' entries, as change_entries. */
 unsigned change_ready(struct change *change, struct index_entry *out, unsigned max);

@@ -31,6 +31,8 @@ struct admin_route {
 
 static const struct admin_route routes[] = {
     {METHOD_GET, "/_/", ADMINISTRATOR, serve_shell, "no-store"},
+    {METHOD_GET, "/_/jobs", ADMINISTRATOR, serve_shell, "no-store"},
+    {METHOD_GET, "/_/jobs/*", ADMINISTRATOR, serve_shell, "no-store"},
     {METHOD_GET, "/_/login", ANYONE, serve_login_page, "no-store"},
     {METHOD_GET, "/_/setup", ANYONE, serve_setup_page, "no-store"},
     {METHOD_GET, "/_/assets/*", ANYONE, serve_asset, "public, max-age=31536000, immutable"},
@@ -41,6 +43,11 @@ static const struct admin_route routes[] = {
     {METHOD_POST, "/_/api/reload", OPERATOR, serve_reload, "no-store"},
     {METHOD_GET, "/_/api/live", ADMINISTRATOR, serve_live, "no-store"},
     {METHOD_GET, "/_/api/history", ADMINISTRATOR, serve_history, "no-store"},
+    {METHOD_GET, "/_/api/queues", ADMINISTRATOR, serve_queues, "no-store"},
+    {METHOD_GET, "/_/api/jobs", ADMINISTRATOR, serve_jobs, "no-store"},
+    {METHOD_POST, "/_/api/jobs/retry", ADMINISTRATOR, serve_job_retry, "no-store"},
+    {METHOD_POST, "/_/api/jobs/delete", ADMINISTRATOR, serve_job_delete, "no-store"},
+    {METHOD_GET, "/_/api/jobs/*", ADMINISTRATOR, serve_job, "no-store"},
 };
 
 static bool path_matches(struct slice path, const char *pattern)
@@ -162,6 +169,7 @@ enum err admin_open(const struct admin_options *options, struct admin **out, cha
     admin->keeper = history_keeper_create(options->store, admin->history);
     admin->login_schema = own_schema(login_schema_text);
     admin->setup_schema = own_schema(setup_schema_text);
+    admin->job_schema = own_schema(job_schema_text);
 
     enum err err = administrators_open(admin, why, why_size);
     if (err == ERR_OK)
@@ -186,6 +194,7 @@ void admin_close(struct admin **out)
     sessions_destroy(&admin->sessions);
     schema_destroy(&admin->login_schema);
     schema_destroy(&admin->setup_schema);
+    schema_destroy(&admin->job_schema);
     free(admin);
     *out = NULL;
 }

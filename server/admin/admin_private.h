@@ -17,6 +17,7 @@ struct admin {
     struct sessions *sessions;
     struct schema *login_schema;
     struct schema *setup_schema;
+    struct schema *job_schema;
 
     /* The one-time link: "/_/setup?token=..."; the token is its end. */
     char setup_path[16 + SESSION_TOKEN_SIZE];
@@ -70,7 +71,7 @@ bool administrators_name_is_plain(const char *name);
 enum err administrators_password_hash(struct admin *admin, const char *name,
                                       char out[PASSWORD_HASH_SIZE]);
 
-/* ---- setup.c, login.c, pages.c, stream.c, reload.c: what the routes of admin.c serve. */
+/* ---- setup.c, login.c, pages.c, stream.c, reload.c, jobs.c: what the routes of admin.c serve. */
 
 /* Makes the one-time link if there is no administrator. */
 enum err setup_open(struct admin *admin, char *why, size_t why_size);
@@ -94,6 +95,13 @@ void serve_live(struct visit *visit);
 void serve_history(struct visit *visit);
 
 void serve_reload(struct visit *visit);
+
+extern const char job_schema_text[];
+void serve_queues(struct visit *visit);
+void serve_jobs(struct visit *visit);
+void serve_job(struct visit *visit);
+void serve_job_retry(struct visit *visit);
+void serve_job_delete(struct visit *visit);
 
 /* ---- login.c, for setup.c as well. */
 

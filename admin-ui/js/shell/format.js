@@ -62,3 +62,18 @@ export function uptime(ms) {
     if (hours) return `${hours} h ${minutes % 60} min`;
     return minutes ? `${minutes} min` : `${seconds} s`;
 }
+
+/** 2026-01-31 14:03:59 of the viewer's time zone. */
+export function moment(ms) {
+    if (ms == null) return NOTHING[0];
+    const date = new Date(ms);
+    const part = (value) => String(value).padStart(2, '0');
+    const day = [date.getFullYear(), part(date.getMonth() + 1), part(date.getDate())].join('-');
+    return `${day} ${clock(ms / 1000)}`;
+}
+
+/** "in 12 min", "3 s ago" */
+export function fromNow(ms, now = Date.now()) {
+    if (ms == null) return NOTHING[0];
+    return ms > now ? `in ${uptime(ms - now)}` : `${uptime(now - ms)} ago`;
+}

@@ -6,6 +6,7 @@ import { leaveForLogin, openSession } from './api.js';
 import { Boundary } from './boundary.js';
 import { logo, logoAlarmed } from './icon.js';
 import { alarmsOf, openLive, useLive } from './live.js';
+import { setRole } from './roles.js';
 import { findPage, takeLink, useAddress } from './router.js';
 import { Sidebar } from './sidebar.js';
 import { Toasts } from './toast.js';
@@ -65,6 +66,7 @@ function Shell({ session }) {
 async function start() {
     const session = await openSession();
     if (!session.signedIn) return leaveForLogin();
+    setRole(session.role);
     openLive();
     render(html`<${Shell} session=${session} />`, document.getElementById('app'));
 }

@@ -1,0 +1,10 @@
+// What the signed-in one may do. The server decides; the pages only leave out what it would refuse.
+const order = ['viewer', 'operator', 'administrator'];
+
+let role = 'viewer';
+
+export function setRole(present = 'administrator') {
+    role = present;
+}
+
+export const may = (needed) => order.indexOf(role) >= order.indexOf(needed);
