@@ -166,6 +166,33 @@ enum err catalog_register(struct txn *txn, struct collection *c)
     return err;
 }
 
+/* ---- Journals: {"lastJournal":1,"journals":{"feed":{"number":1}}} beside the collections. */
+
+enum err catalog_journal(struct txn *txn, struct table meta, const char *name, unsigned *number,
+                         bool *is_new, bool *is_first)
+{
+    json_t *catalog;
+    enum err err = read_catalog(txn, meta, &catalog);
+    if (err)
+        return err;
+    json_t *journals = json_object_get(catalog, "journals");
+    *is_first = !journals;
+    if (!journals)
+        json_object_set_new(catalog, "journals", journals = json_object());
+    json_t *known = json_object_get(journals, name);
+    *is_new = !known;
+    if (!known) {
+        json_object_set_new(journals, name, known = json_object());
+        take_number(known, catalog, "lastJournal");
+        err = write_catalog(txn, meta, catalog);
+    }
+    *number = (unsigned)json_int(known, "number", 0);
+    json_decref(catalog);
+    if (!err && (*number == 0 || *number > KEY_CATALOG_MAX))
+        err = txn_damaged(txn, "the catalog, what it says of the journal %s", name);
+    return err;
+}
+
 /* ---- For the conversion. */
 
 enum err catalog_add(struct txn *txn, struct table meta, const char *name, json_t *indexes)

@@ -82,7 +82,7 @@ static enum err lost(const struct chain_cursor *c, struct slice key, const char 
 static bool is_before(struct slice a, struct slice b)
 {
     size_t len = a.len < b.len ? a.len : b.len;
-    int order = memcmp(a.ptr, b.ptr, len);
+    int order = len == 0 ? 0 : memcmp(a.ptr, b.ptr, len);
     return order < 0 || (order == 0 && a.len < b.len);
 }
 
@@ -176,7 +176,9 @@ static enum err set_link(struct chain_cursor *c, uint32_t link)
     uint8_t value[LINK_SIZE + CHAIN_BODY_MAX];
     if (c->at.body.len > CHAIN_BODY_MAX)
         return lost(c, c->at.key, "has something too large under");
-    memcpy(write_link(value, link), c->at.body.ptr, c->at.body.len);
+    uint8_t *body = write_link(value, link);
+    if (c->at.body.len > 0)
+        memcpy(body, c->at.body.ptr, c->at.body.len);
     return cursor_put(&c->cursor, slice_of(value, LINK_SIZE + c->at.body.len));
 }
 

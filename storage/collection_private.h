@@ -59,6 +59,10 @@ enum err catalog_create(struct txn *txn, struct table meta);
  * documents; ERR_CONFLICT if it has. */
 enum err catalog_register(struct txn *txn, struct collection *c);
 
+/* The number of a journal, given to it if it is new. *is_first: the catalog has had none yet. */
+enum err catalog_journal(struct txn *txn, struct table meta, const char *name, unsigned *number,
+                         bool *is_new, bool *is_first);
+
 /* A collection with indexes as in the catalog, without their numbers; and a collection as it stands
  * there. ERR_NOT_FOUND if it does not. */
 enum err catalog_add(struct txn *txn, struct table meta, const char *name, json_t *indexes);

@@ -110,6 +110,7 @@ static enum err document_here(struct walk *w, char id[DOC_ID_MAX + 1], struct do
     enum err err;
     struct slice rest =
         slice_of(w->cursor.at.key.ptr + w->c->prefix.len, w->cursor.at.key.len - w->c->prefix.len);
+    *out = (struct doc){0};
     if (w->index)
         err = document_of_entry(w, &rest, out);
     else

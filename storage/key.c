@@ -11,6 +11,7 @@
 enum tag {
     TAG_COLLECTION = 0x08,
     TAG_INDEX = 0x09,
+    TAG_JOURNAL = 0x0a,
     TAG_NULL = 0x10,
     TAG_FALSE = 0x20,
     TAG_TRUE = 0x21,
@@ -132,6 +133,11 @@ void key_add_collection(struct key *key, unsigned number)
 void key_add_index(struct key *key, unsigned number)
 {
     add_catalog_number(key, TAG_INDEX, number);
+}
+
+void key_add_journal(struct key *key, unsigned number)
+{
+    add_catalog_number(key, TAG_JOURNAL, number);
 }
 
 /* ---- Strings. */
@@ -357,6 +363,7 @@ bool key_skip(struct slice *rest)
         [TAG_ID] = ID_SIZE,
         [TAG_COLLECTION] = CATALOG_SIZE,
         [TAG_INDEX] = CATALOG_SIZE,
+        [TAG_JOURNAL] = CATALOG_SIZE,
     };
     if (rest->len == 0)
         return false;
@@ -403,11 +410,12 @@ static void print_id(struct buf *out, struct slice part)
 
 static void print_catalog_number(struct buf *out, struct slice part)
 {
+    static const char *const names[] = {
+        [TAG_COLLECTION] = "collection", [TAG_INDEX] = "index", [TAG_JOURNAL] = "journal"};
     uint32_t bytes;
     memcpy(&bytes, part.ptr, sizeof bytes);
     uint32_t number = be32toh(bytes);
-    buf_printf(out, "%s %u", number >> 24 == TAG_COLLECTION ? "collection" : "index",
-               number & KEY_CATALOG_MAX);
+    buf_printf(out, "%s %u", names[number >> 24], number & KEY_CATALOG_MAX);
 }
 
 static void print_part(struct buf *out, struct slice part)
@@ -430,6 +438,7 @@ static void print_part(struct buf *out, struct slice part)
         break;
     case TAG_COLLECTION:
     case TAG_INDEX:
+    case TAG_JOURNAL:
         print_catalog_number(out, part);
         break;
     case TAG_ID:

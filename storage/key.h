@@ -25,10 +25,11 @@ void key_add_f64(struct key *key, double value);
 void key_add_string(struct key *key, struct slice value);
 void key_add_id(struct key *key, const struct id *id);
 
-/* Which collection or index of the catalog: before all other types. */
+/* Which collection, index or journal of the catalog: before all other types. */
 #define KEY_CATALOG_MAX 0xffffff
 void key_add_collection(struct key *key, unsigned number);
 void key_add_index(struct key *key, unsigned number);
+void key_add_journal(struct key *key, unsigned number);
 
 /* A string may take all the room that is left: a long one belongs at the end, or is given its most
  * bytes (at least 16; escapes and two bytes around included), above which it is cut and hashed. */

@@ -112,8 +112,8 @@ void txn_shrinking(struct txn *txn);
 bool txn_may_grow(const struct txn *txn);
 
 /* Whether this read has lasted as long as one should (half a second): it holds pages back that were
- * freed meanwhile, and the file grows. A walk then remembers where it is, ends the transaction and goes
- * on in another. One that does not is failed with ERR_OVERLOADED after ten seconds. */
+ * freed meanwhile, and the file grows. A walk then remembers where it is, ends the transaction and
+ * goes on in another. One that does not is failed with ERR_OVERLOADED after ten seconds. */
 bool txn_out_of_time(struct txn *txn);
 
 struct store *txn_store(const struct txn *txn);
@@ -197,9 +197,9 @@ struct store_stats {
     uint64_t free_bytes;    /* of the file, that new data can take */
     int64_t oldest_read_ms; /* how long the longest present read has lasted, in any process */
     bool nearly_full;       /* of the map, little more is left than the reserve for deletes */
-    bool read_only;                 /* latched */
-    const char *cause;              /* of the latch, "" before; static or for the store's life */
-    uint64_t damaged;               /* how often something damaged was met since the start */
+    bool read_only;         /* latched */
+    const char *cause;      /* of the latch, "" before; static or for the store's life */
+    uint64_t damaged;       /* how often something damaged was met since the start */
     char damage[STORE_DAMAGE_SIZE]; /* the last such, "" if none */
 };
 

@@ -302,7 +302,7 @@ static void test_index_and_document_change_with_a_text_that_grows_and_shrinks(vo
         replace(s, text);
         struct doc_check check = {s, "a", sizes[i]};
         assert_int_equal(store_read(s->f->store, check_length, &check), ERR_OK);
-        char n[8];
+        char n[16];
         snprintf(n, sizeof n, "%d", i + 1);
         assert_found(s, "n", n, "a ");
         assert_found(s, "n", NULL, "a ");
