@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #define LONG_READ_MS 5000
+#define MODULES_MAX  16
 
 #define SECONDS 1e-9 /* metrics are in base units; we measure nanoseconds */
 
@@ -30,25 +31,28 @@ static const char *why_not_ready(const struct galley *galley, struct store_stats
     return galley->draining ? "the server is stopping" : NULL;
 }
 
-/* What is served all the same, but should be looked at. */
-static void write_alarms(struct json_writer *w, const struct store_stats *store)
+/* What is served all the same, but should be looked at. Returns how many there are; writes them
+ * into an array that is open, if there is one. */
+static unsigned write_alarms(struct json_writer *w, const struct galley *galley,
+                             const struct store_stats *store)
 {
-    char text[100];
-    jw_key(w, "alarms");
-    jw_begin(w, '[');
+    char long_read[100];
+    snprintf(long_read, sizeof long_read, "a read has lasted %d s and makes the store grow",
+             (int)(store->oldest_read_ms / 1000));
+    const char *alarms[MODULES_MAX + 2];
+    unsigned count = 0;
     if (store->nearly_full)
-        jw_str(w, slice_str("the store is nearly full: [storage] map_size"));
-    if (store->oldest_read_ms >= LONG_READ_MS) {
-        snprintf(text, sizeof text, "a read has lasted %d s and makes the store grow",
-                 (int)(store->oldest_read_ms / 1000));
-        jw_str(w, slice_str(text));
+        alarms[count++] = "the store is nearly full: [storage] map_size";
+    if (store->oldest_read_ms >= LONG_READ_MS)
+        alarms[count++] = long_read;
+    for (unsigned i = 0; i < app_module_count(galley->app) && i < MODULES_MAX; i++) {
+        const char *trouble = app_module_trouble(galley->app, i);
+        if (trouble)
+            alarms[count++] = trouble;
     }
-    jw_end(w, ']');
-}
-
-static bool has_alarms(const struct store_stats *store)
-{
-    return store->nearly_full || store->oldest_read_ms >= LONG_READ_MS;
+    for (unsigned i = 0; w && i < count; i++)
+        jw_str(w, slice_str(alarms[i]));
+    return count;
 }
 
 void ops_readyz(struct request *request, struct response *response, void *arg)
@@ -59,7 +63,8 @@ void ops_readyz(struct request *request, struct response *response, void *arg)
     struct json_writer w = {.out = &response->body};
     jw_begin(&w, '{');
     jw_key(&w, "status");
-    bool degraded = store.damaged > 0 || has_alarms(&store);
+    bool alarmed = write_alarms(NULL, arg, &store) > 0;
+    bool degraded = store.damaged > 0 || alarmed;
     jw_str(&w, slice_str(cause ? "unavailable" : degraded ? "degraded" : "ready"));
     if (cause) {
         jw_key(&w, "cause");
@@ -69,8 +74,12 @@ void ops_readyz(struct request *request, struct response *response, void *arg)
         jw_key(&w, "damaged");
         jw_str(&w, slice_str(store.damage));
     }
-    if (has_alarms(&store))
-        write_alarms(&w, &store);
+    if (alarmed) {
+        jw_key(&w, "alarms");
+        jw_begin(&w, '[');
+        write_alarms(&w, arg, &store);
+        jw_end(&w, ']');
+    }
     jw_end(&w, '}');
     response_json(response, cause ? 503 : 200);
     response->quiet = true;
@@ -164,6 +173,18 @@ static void write_store(const struct galley *galley, struct buf *out)
                     store_commit_histogram(galley->store), SECONDS, 1e-4);
     write_histogram(out, "galley_store_batch_size", "Write transactions in a commit.",
                     store_batch_histogram(galley->store), 1, 1);
+}
+
+static void write_modules(const struct galley *galley, struct buf *out)
+{
+    metrics_write_help(out, "galley_module_trouble", "gauge",
+                       "1 while a module is not as it should be; /readyz says how.");
+    for (unsigned i = 0; i < app_module_count(galley->app); i++) {
+        char labels[100];
+        snprintf(labels, sizeof labels, "module=\"%s\"", app_module_name(galley->app, i));
+        metrics_write_u64(out, "galley_module_trouble", labels,
+                          app_module_trouble(galley->app, i) ? 1 : 0);
+    }
 }
 
 static const char *const login_doors[LOGIN_DOORS] = {"users", "administrators"};
@@ -278,6 +299,7 @@ void ops_metrics(struct request *request, struct response *response, void *arg)
     write_cache(galley, out);
     write_queues(galley, out);
     write_store(galley, out);
+    write_modules(galley, out);
     write_logins(galley, out);
     write_logins_waiting(galley, out);
     write_front(galley, out);

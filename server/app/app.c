@@ -235,3 +235,23 @@ struct app_route_info app_route(const struct app *app, unsigned i)
     struct app_entry *entry = &app->entries[i];
     return (struct app_route_info){entry->module, entry->route, entry->schema, entry};
 }
+
+/* ---- For whoever operates the server */
+
+unsigned app_module_count(const struct app *app)
+{
+    return app->module_count;
+}
+
+const char *app_module_name(const struct app *app, unsigned i)
+{
+    assert(i < app->module_count);
+    return app->modules[i].module->name;
+}
+
+const char *app_module_trouble(const struct app *app, unsigned i)
+{
+    assert(i < app->module_count);
+    const struct app_opened *opened = &app->modules[i];
+    return opened->module->trouble ? opened->module->trouble(opened->state) : NULL;
+}

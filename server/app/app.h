@@ -77,6 +77,8 @@ struct app_module {
     unsigned route_count;
     const struct job_handler *jobs; /* .arg is replaced by the module's state */
     unsigned job_count;
+    const char *(*trouble)(const void *state); /* what is not as it should be, a clause for /readyz;
+                                                  NULL: nothing; or NULL */
     const char *queue; /* for them; made with its defaults if config.ini has no [queue] of that
                           name; or NULL */
     /* Opens collections, seeds; settings is the module's section, or NULL if it has no
@@ -190,6 +192,11 @@ struct app_options {
 /* Opens every module and hands its job handlers to the queues. Threads: main. */
 enum err app_open(const struct app_options *options, struct app **out, char *why, size_t why_size);
 void app_close(struct app **app);
+
+/* Of the module that opened as number i, below app_module_count; NULL: nothing. Threads: any. */
+unsigned app_module_count(const struct app *app);
+const char *app_module_name(const struct app *app, unsigned i);
+const char *app_module_trouble(const struct app *app, unsigned i);
 
 struct store *app_store(struct app *app);
 const struct clock *app_clock(const struct app *app);

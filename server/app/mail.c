@@ -165,6 +165,12 @@ static enum err open_mail(struct app *app, const struct config_section *settings
     return mail_box_open(app_data_dir(app), &mail->box, why, why_size);
 }
 
+static const char *mail_trouble(const void *state)
+{
+    const struct mail *mail = state;
+    return mail_box_trouble(mail->box);
+}
+
 static void close_mail(void *state)
 {
     struct mail *mail = state;
@@ -185,4 +191,5 @@ const struct app_module mail_module = {
     .queue = "mail",
     .open = open_mail,
     .close = close_mail,
+    .trouble = mail_trouble,
 };

@@ -6,19 +6,56 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define MESSAGE_MAX (4 << 20) /* bytes; a job's payload is at most 1 MiB */
-
 struct mail_box {
     int fd;
+    int mark_fd;           /* mail/outbox.synced: how much of the file is surely on disk */
+    char rest_path[4160];  /* where what is cut off at the start goes */
     struct lock lock;      /* rank MAIL; guards the end of the file */
-    struct lock sync_lock; /* rank MAIL; the others' syncs wait for the outcome of this one */
+    off_t synced;          /* bytes known to be on disk; guarded by lock */
+    struct lock sync_lock; /* rank MAIL_SYNC; the others' syncs wait for the outcome of this one */
     _Atomic bool lost;     /* a sync has failed; set under sync_lock */
+    _Atomic uint64_t cuts; /* how often what was not synced has been cut off; set under both */
+    _Atomic int trouble;   /* errno of what failed last; 0 since something has worked */
 };
+
+/* What a thread has appended and not yet synced: sound only if nothing was cut off since. */
+static _Thread_local struct {
+    const struct mail_box *box; /* NULL: nothing */
+    uint64_t cuts;
+} unsynced;
+
+static bool is_full(int code)
+{
+    return code == ENOSPC || code == EDQUOT;
+}
+
+/* Says it once, however often it is tried again. */
+static void note_trouble(struct mail_box *box, int code)
+{
+    if (atomic_exchange(&box->trouble, code) == code)
+        return;
+    if (code == 0)
+        log_write(LOG_INFO, "mail", "outbox.mbox takes messages again");
+    else
+        log_write(LOG_ERROR, "mail", "outbox.mbox takes no messages%s: %s",
+                  is_full(code) ? "" : " until a restart", strerror(code));
+}
+
+const char *mail_box_trouble(const struct mail_box *box)
+{
+    int code = atomic_load(&box->trouble);
+    if (code == 0)
+        return NULL;
+    return is_full(code) ? "the mail box takes no messages: the disk is full"
+                         : "the mail box takes no messages until a restart: a write failed";
+}
 
 /* ---- Writing */
 
@@ -35,6 +72,16 @@ static enum err write_all(int fd, struct slice bytes)
     return ERR_OK;
 }
 
+/* A message that is not whole must not stay: what follows it would be taken for a part of it. */
+static void cut_at(struct mail_box *box, off_t end)
+{
+    lock_assert_held(&box->lock);
+    if (end >= 0 && ftruncate(box->fd, end) == 0)
+        return;
+    log_write(LOG_ERROR, "mail", "outbox.mbox holds a cut message: %s", strerror(errno));
+    box->lost = true;
+}
+
 /* Where the file ends is asked each time: people empty their mail boxes. */
 enum err mail_box_append(struct mail_box *box, struct slice message, char *why, size_t why_size)
 {
@@ -45,13 +92,50 @@ enum err mail_box_append(struct mail_box *box, struct slice message, char *why, 
     lock_acquire(&box->lock);
     off_t end = lseek(box->fd, 0, SEEK_END);
     enum err err = end < 0 ? ERR_INTERNAL : write_all(box->fd, message);
+    int code = errno;
     if (err) {
-        snprintf(why, why_size, "outbox.mbox: %s", strerror(errno));
-        if (end >= 0 && ftruncate(box->fd, end) != 0)
-            log_write(LOG_ERROR, "mail", "outbox.mbox holds a cut message: %s", strerror(errno));
+        snprintf(why, why_size, "outbox.mbox: %s", strerror(code));
+        cut_at(box, end);
+    } else if (unsynced.box != box) {
+        unsynced.box = box;
+        unsynced.cuts = atomic_load(&box->cuts);
     }
     lock_leave(&box->lock);
+    if (err)
+        note_trouble(box, code);
     return err;
+}
+
+static off_t length_of(struct mail_box *box)
+{
+    lock_acquire(&box->lock);
+    off_t length = lseek(box->fd, 0, SEEK_END);
+    lock_leave(&box->lock);
+    return length;
+}
+
+/* Not synced itself: one that is older costs a longer look at the start. */
+static void note_synced(struct mail_box *box, off_t length)
+{
+    char text[32];
+    int len = snprintf(text, sizeof text, "%-20lld\n", (long long)length);
+    lock_acquire(&box->lock);
+    box->synced = length;
+    lock_leave(&box->lock);
+    if (pwrite(box->mark_fd, text, (size_t)len, 0) != len)
+        log_write(LOG_WARN, "mail", "outbox.synced: %s", strerror(errno));
+}
+
+/* The disk had no room for what the kernel had taken already, and forgets it. What was synced
+ * before is on disk; the rest is cut off, so that none of its pages is left, and counts for nobody.
+ */
+static void drop_unsynced(struct mail_box *box)
+{
+    lock_acquire(&box->lock);
+    off_t end = lseek(box->fd, 0, SEEK_END);
+    cut_at(box, end < box->synced ? end : box->synced);
+    atomic_fetch_add(&box->cuts, 1);
+    lock_leave(&box->lock);
 }
 
 /* The kernel reports a failed sync once, and forgets what it could not write: so nobody's messages
@@ -59,70 +143,119 @@ enum err mail_box_append(struct mail_box *box, struct slice message, char *why, 
 enum err mail_box_sync(struct mail_box *box)
 {
     lock_acquire(&box->sync_lock);
-    if (!box->lost && fdatasync(box->fd) != 0) {
-        log_write(LOG_ERROR, "mail", "outbox.mbox takes no messages until a restart: %s",
-                  strerror(errno));
+    off_t length = length_of(box);
+    int code = box->lost ? EIO : fdatasync(box->fd) == 0 ? 0 : errno;
+    if (code == 0)
+        note_synced(box, length);
+    else if (is_full(code))
+        drop_unsynced(box);
+    else
         box->lost = true;
-    }
-    enum err err = box->lost ? ERR_INTERNAL : ERR_OK;
+    bool appended = unsynced.box == box;
+    if (code != 0 || appended)
+        note_trouble(box, code);
+    bool cut = appended && unsynced.cuts != atomic_load(&box->cuts);
+    unsynced.box = NULL;
     lock_leave(&box->sync_lock);
-    return err;
+    return code != 0 || cut ? ERR_INTERNAL : ERR_OK;
 }
 
 /* ---- Opening */
 
-/* Where the last line that begins with "From " begins; false if there is none. */
-static bool find_last_message(struct slice text, size_t *start)
-{
-    const struct slice from = slice_str("From ");
-    for (size_t at = text.len; at-- > 0;) {
-        bool line = at == 0 || text.ptr[at - 1] == '\n';
-        if (line && slice_starts(slice_of(text.ptr + at, text.len - at), from)) {
-            *start = at;
-            return true;
-        }
-    }
-    return false;
-}
-
-/* How many bytes the message takes by its own account, 0 if not even its headers are whole. */
-static size_t message_length(struct slice message)
+/* How many bytes the message at the beginning takes, with the empty line behind it; 0 if it is not
+ * whole. One of another program, without Content-Length, goes on to the next. */
+static size_t message_length(struct slice text)
 {
     static const char length_field[] = "\nContent-Length: ";
-    const char *end = memmem(message.ptr, message.len, "\n\n", 2);
-    if (!end)
+    const char *end = memmem(text.ptr, text.len, "\n\n", 2);
+    if (!end || !slice_starts(text, slice_str("From ")))
         return 0;
-    struct slice head = slice_of(message.ptr, (size_t)(end - message.ptr));
+    struct slice head = slice_of(text.ptr, (size_t)(end - text.ptr));
     const char *field = memmem(head.ptr, head.len, length_field, sizeof length_field - 1);
-    if (!field)
-        return message.len; /* not ours: left as it is */
-    return head.len + 2 + strtoul(field + sizeof length_field - 1, NULL, 10) + 1;
-}
-
-/* `tail` is the end of the file: what of it is whole. */
-static size_t whole_part(struct slice tail)
-{
-    size_t start;
-    if (!find_last_message(tail, &start))
-        return tail.len; /* nothing of ours */
-    size_t length = message_length(slice_of(tail.ptr + start, tail.len - start));
-    return length == 0 || length > tail.len - start ? start : start + length;
-}
-
-static enum err cut_off_rest(struct mail_box *box)
-{
-    off_t end = lseek(box->fd, 0, SEEK_END);
-    if (end < 0)
-        return ERR_INTERNAL;
-    size_t len = end < MESSAGE_MAX ? (size_t)end : MESSAGE_MAX;
-    char *tail = mem_alloc(len + 1);
-    enum err err = ERR_INTERNAL;
-    if (pread(box->fd, tail, len, end - (off_t)len) == (ssize_t)len) {
-        tail[len] = '\0'; /* ends the last number, should it be cut there */
-        off_t whole = end - (off_t)len + (off_t)whole_part(slice_of(tail, len));
-        err = whole == end || ftruncate(box->fd, whole) == 0 ? ERR_OK : ERR_INTERNAL;
+    if (!field) {
+        const char *next = memmem(end, text.len - head.len, "\nFrom ", 6);
+        return next ? (size_t)(next + 1 - text.ptr) : text.len;
     }
-    free(tail);
+    unsigned long body = strtoul(field + sizeof length_field - 1, NULL, 10);
+    if (body >= text.len - head.len - 2)
+        return 0;
+    size_t length = head.len + 2 + body + 1;
+    return text.ptr[length - 1] == '\n' ? length : 0;
+}
+
+/* How much of the text is whole messages. */
+static size_t whole_part(struct slice text)
+{
+    size_t at = 0;
+    while (at < text.len) {
+        size_t length = message_length(slice_of(text.ptr + at, text.len - at));
+        if (length == 0)
+            break;
+        at += length;
+    }
+    return at;
+}
+
+/* Where the last line that begins with "From " begins; 0 if there is none. */
+static off_t last_message(const char *text, off_t size)
+{
+    for (off_t at = size - 5; at > 0; at--) {
+        if (text[at - 1] == '\n' && memcmp(text + at, "From ", 5) == 0)
+            return at;
+    }
+    return 0;
+}
+
+/* Where to begin looking: a place that was synced, if a message begins there. Somebody may have
+ * changed the file since; then only the last message is looked at. */
+static off_t first_doubtful(struct mail_box *box, const char *text, off_t size)
+{
+    char mark[32] = "";
+    if (pread(box->mark_fd, mark, sizeof mark - 1, 0) < 0)
+        mark[0] = '\0';
+    off_t at = strtoll(mark, NULL, 10);
+    bool begins = at >= 0 && (at == size || (size - at >= 5 && memcmp(text + at, "From ", 5) == 0 &&
+                                             (at == 0 || text[at - 1] == '\n')));
+    return mark[0] != '\0' && at <= size && begins ? at : last_message(text, size);
+}
+
+static enum err put_aside(struct mail_box *box, struct slice rest)
+{
+    int fd = open(box->rest_path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return ERR_INTERNAL;
+    enum err err = write_all(fd, rest);
+    close(fd);
+    return err;
+}
+
+/* What a kill or a power cut has left half written was not acknowledged; its job writes it again.
+ */
+static enum err check_end(struct mail_box *box)
+{
+    off_t size = lseek(box->fd, 0, SEEK_END);
+    box->synced = size;
+    if (size <= 0)
+        return size == 0 ? ERR_OK : ERR_INTERNAL;
+    char *text = mmap(NULL, (size_t)size, PROT_READ, MAP_PRIVATE, box->fd, 0);
+    if (text == MAP_FAILED)
+        return ERR_INTERNAL;
+    off_t from = first_doubtful(box, text, size);
+    bool ours = size - from >= 5 && memcmp(text + from, "From ", 5) == 0;
+    off_t whole =
+        ours ? from + (off_t)whole_part(slice_of(text + from, (size_t)(size - from))) : size;
+    enum err err = ERR_OK;
+    if (whole < size) {
+        log_write(LOG_WARN, "mail",
+                  "The last %lld bytes of outbox.mbox are no whole message and go "
+                  "to outbox.rest.",
+                  (long long)(size - whole));
+        err = put_aside(box, slice_of(text + whole, (size_t)(size - whole)));
+    }
+    munmap(text, (size_t)size);
+    if (!err && whole < size && ftruncate(box->fd, whole) != 0)
+        err = ERR_INTERNAL;
+    box->synced = whole;
     return err;
 }
 
@@ -142,9 +275,14 @@ static enum err open_file(struct mail_box *box, const char *data_dir, const char
     if (mkdir(dir, 0700) != 0 && errno != EEXIST)
         return ERR_INTERNAL;
     box->fd = open(path, O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
-    if (box->fd < 0 || !sync_dir(dir) || !sync_dir(data_dir))
+    char mark[4170];
+    snprintf(mark, sizeof mark, "%s/outbox.synced", dir);
+    snprintf(box->rest_path, sizeof box->rest_path, "%s/outbox.rest", dir);
+    box->mark_fd = open(mark, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (box->fd < 0 || box->mark_fd < 0 || !sync_dir(dir) || !sync_dir(data_dir))
         return ERR_INTERNAL;
-    return cut_off_rest(box);
+    enum err err = check_end(box);
+    return err || fdatasync(box->fd) == 0 ? err : ERR_INTERNAL;
 }
 
 enum err mail_box_open(const char *data_dir, struct mail_box **out, char *why, size_t why_size)
@@ -153,9 +291,9 @@ enum err mail_box_open(const char *data_dir, struct mail_box **out, char *why, s
     char dir[4128], path[4160];
     snprintf(dir, sizeof dir, "%s/mail", data_dir);
     snprintf(path, sizeof path, "%s/outbox.mbox", dir);
-    box->fd = -1;
+    box->fd = box->mark_fd = -1;
     lock_init(&box->lock, LOCK_RANK_MAIL);
-    lock_init(&box->sync_lock, LOCK_RANK_MAIL);
+    lock_init(&box->sync_lock, LOCK_RANK_MAIL_SYNC);
     enum err err = open_file(box, data_dir, dir, path);
     if (err) {
         snprintf(why, why_size, "%s: %s", path, strerror(errno));
@@ -171,6 +309,8 @@ void mail_box_close(struct mail_box **box)
         return;
     if ((*box)->fd >= 0)
         close((*box)->fd);
+    if ((*box)->mark_fd >= 0)
+        close((*box)->mark_fd);
     lock_release(&(*box)->sync_lock);
     lock_release(&(*box)->lock);
     free(*box);

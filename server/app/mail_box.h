@@ -19,8 +19,12 @@ void mail_box_close(struct mail_box **box);
 /* Adds one whole message; one that does not fit leaves nothing behind. */
 enum err mail_box_append(struct mail_box *box, struct slice message, char *why, size_t why_size);
 
-/* What was appended before is on disk. After a failure nothing counts any more that was not synced,
- * whoever wrote it, and the box takes no messages until a restart. */
+/* What this thread has appended since its last call is on disk. After a failure nothing counts any
+ * more that was not synced, whoever wrote it. If the disk was full the box goes on when there is
+ * room; after any other failure it takes no messages until a restart. */
 enum err mail_box_sync(struct mail_box *box);
+
+/* What keeps it from taking messages, a clause; NULL: nothing. */
+const char *mail_box_trouble(const struct mail_box *box);
 
 #endif

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 
 import { assertError } from '../lib/assertions.mjs';
-import { startGalley } from '../lib/galley.mjs';
+import { eventually, startGalley } from '../lib/galley.mjs';
 import { inject } from '../lib/strace.mjs';
 
 const FEW_THREADS = { config: { server: { workers: 8 } } }; // a tracer follows each of them
@@ -85,4 +85,22 @@ test('a full map is 507 and everything stays readable, also after a restart', as
         assert.equal((await galley.request('GET', '/readyz')).status, 200);
         await galley.restart();
     }
+});
+
+test('a mail box that the disk has no room for is an alarm, and orders go on', async () => {
+    const galley = await startGalley(FEW_THREADS);
+    const token = await galley.login();
+    assert.equal(await galley.metric('galley_module_trouble{module="mail"}'), 0);
+    const mend = await inject(galley, 'write', 'error=ENOSPC'); // the store's are others
+    assert.equal((await order(galley, token)).status, 201);
+    const ready = await eventually('it is an alarm', async () => {
+        const { status, body } = await galley.request('GET', '/readyz');
+        return body.alarms && { status, body };
+    });
+    assert.deepEqual(ready, { status: 200,
+        body: { status: 'degraded', alarms: ['the mail box takes no messages: the disk is full'] } });
+    assert.equal(await galley.metric('galley_module_trouble{module="mail"}'), 1);
+    await mend();
+    assert.equal((await order(galley, token)).status, 201);
+    await eventually('it is over', async () => !(await galley.request('GET', '/readyz')).body.alarms);
 });

@@ -10,9 +10,13 @@
 
 #include <cmocka.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <ftw.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static int fail_sync; /* errno of the next one, 0: none */
@@ -96,9 +100,122 @@ static void test_mail_sync_that_failed_once_fails_every_batch(void **state)
     assert_int_equal(sync_all(f), ERR_OK);
 }
 
+/* ---- A full disk. */
+
+static long box_size(struct fixture *f)
+{
+    char path[300];
+    struct stat st;
+    snprintf(path, sizeof path, "%s/mail/outbox.mbox", f->dir);
+    assert_int_equal(stat(path, &st), 0);
+    return st.st_size;
+}
+
+static void test_mail_goes_on_when_a_full_disk_has_room_again(void **state)
+{
+    struct fixture *f = *state;
+    send(f);
+    sync_all(f);
+    long one = box_size(f);
+    assert_null(mail_module.trouble(f->mail));
+    send(f);
+    fail_sync = ENOSPC;
+    assert_int_equal(sync_all(f), ERR_INTERNAL);
+    assert_non_null(strstr(mail_module.trouble(f->mail), "the disk is full"));
+    assert_int_equal(box_size(f), one); /* what the kernel may have forgotten is gone */
+    assert_int_equal(send(f), ERR_OK);
+    assert_int_equal(sync_all(f), ERR_OK);
+    assert_null(mail_module.trouble(f->mail));
+    assert_int_equal(box_size(f), 2 * one);
+}
+
+static void *send_and_fail(void *arg)
+{
+    struct fixture *f = arg;
+    send(f);
+    fail_sync = EDQUOT;
+    return (void *)(uintptr_t)sync_all(f);
+}
+
+static void test_mail_that_another_batch_wrote_before_a_full_disk_does_not_count(void **state)
+{
+    struct fixture *f = *state;
+    send(f);
+    pthread_t other;
+    pthread_create(&other, NULL, send_and_fail, f);
+    pthread_join(other, NULL);
+    assert_int_equal(box_size(f), 0);
+    assert_int_equal(sync_all(f), ERR_INTERNAL);
+    assert_int_equal(send(f), ERR_OK);
+    assert_int_equal(sync_all(f), ERR_OK);
+}
+
+static void test_mail_box_that_fails_says_so_until_a_restart(void **state)
+{
+    struct fixture *f = *state;
+    send(f);
+    fail_sync = EIO;
+    sync_all(f);
+    assert_non_null(strstr(mail_module.trouble(f->mail), "until a restart"));
+    sync_all(f);
+    assert_non_null(mail_module.trouble(f->mail));
+}
+
+/* ---- The start. */
+
+static void write_at(struct fixture *f, const char *name, long at, const char *bytes, size_t size)
+{
+    char path[300];
+    snprintf(path, sizeof path, "%s/mail/%s", f->dir, name);
+    int fd = open(path, O_WRONLY | O_CREAT, 0600);
+    assert_int_equal(pwrite(fd, bytes, size, at), size);
+    close(fd);
+}
+
+/* A power cut may leave holes before what it left whole. */
+static void test_mail_box_checks_all_that_was_not_synced(void **state)
+{
+    struct fixture *f = *state;
+    send(f);
+    sync_all(f);
+    long one = box_size(f);
+    for (int i = 0; i < 3; i++)
+        send(f);
+    static const char hole[40];
+    write_at(f, "outbox.mbox", 2 * one + 100, hole, sizeof hole);
+    write_at(f, "outbox.mbox", 2 * one, hole, 5);
+    mail_module.close(f->mail);
+    open_mail(f);
+    assert_int_equal(box_size(f), 2 * one);
+}
+
+static void test_mail_box_believes_no_mark_where_no_message_begins(void **state)
+{
+    struct fixture *f = *state;
+    for (int i = 0; i < 3; i++)
+        send(f);
+    sync_all(f);
+    long all = box_size(f);
+    mail_module.close(f->mail);
+    write_at(f, "outbox.synced", 0, "17                  ", 20);
+    open_mail(f);
+    assert_int_equal(box_size(f), all);
+    mail_module.close(f->mail);
+    write_at(f, "outbox.synced", 0, "99999999            ", 20);
+    open_mail(f);
+    assert_int_equal(box_size(f), all);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        TEST(test_mail_goes_on_when_a_full_disk_has_room_again),
+        TEST(test_mail_that_another_batch_wrote_before_a_full_disk_does_not_count),
+        TEST(test_mail_box_that_fails_says_so_until_a_restart),
+        TEST(test_mail_box_checks_all_that_was_not_synced),
+        TEST(test_mail_box_believes_no_mark_where_no_message_begins),
         cmocka_unit_test_setup_teardown(test_mail_is_sent_and_synced, setup, teardown),
         cmocka_unit_test_setup_teardown(test_mail_sync_that_failed_once_fails_every_batch, setup,
                                         teardown),

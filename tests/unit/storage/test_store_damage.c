@@ -247,8 +247,10 @@ int main(void)
         TEST_DAMAGED(test_store_latches_when_a_write_meets_a_damaged_page),
         TEST_DAMAGED(test_store_acknowledges_nothing_beside_a_write_that_meets_damage),
         TEST_DAMAGED(test_store_commits_nothing_once_a_read_has_met_damage),
+#ifndef __SANITIZE_THREAD__ /* it takes the signals */
         TEST(test_store_that_is_cut_while_running_ends_with_a_line_that_names_it),
         TEST(test_store_fault_within_a_transaction_names_the_file),
+#endif
         TEST(test_store_fault_elsewhere_is_not_blamed_on_the_file),
         TEST(test_store_signal_that_was_sent_is_not_blamed_on_the_file),
     };
