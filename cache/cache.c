@@ -11,7 +11,9 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#define SHARDS_MIN       4
 #define SHARDS_MAX       256
+#define SHARD_BYTES      ((size_t)4 << 20) /* a value may take all of a shard, so not too small */
 #define BUDGET_BYTES_MIN ((size_t)1 << 20)
 
 struct cache {
@@ -19,9 +21,18 @@ struct cache {
     struct cache_shard shards[];
 };
 
+/* A power of two, one for each SHARD_BYTES. */
+static unsigned shards_for(size_t budget_bytes)
+{
+    unsigned count = SHARDS_MIN;
+    while (count < SHARDS_MAX && 2 * count * SHARD_BYTES <= budget_bytes)
+        count *= 2;
+    return count;
+}
+
 struct cache *cache_create(const struct cache_options *options)
 {
-    unsigned count = options->shards ? options->shards : SHARDS_MAX;
+    unsigned count = options->shards ? options->shards : shards_for(options->budget_bytes);
     assert(count <= SHARDS_MAX && (count & (count - 1)) == 0);
     assert(options->budget_bytes >= BUDGET_BYTES_MIN);
     struct cache *cache = mem_zalloc(sizeof *cache + count * sizeof cache->shards[0]);

@@ -20,7 +20,7 @@ struct cache_lease; /* the right to fill one key */
 
 struct cache_options {
     size_t budget_bytes; /* of keys, values, headers and tables; at least 1 MiB */
-    unsigned shards;     /* a power of two up to 256; 0: 256 */
+    unsigned shards;     /* a power of two up to 256; 0: one for each 4 MiB, at least 4 */
 };
 
 struct cache *cache_create(const struct cache_options *options);

@@ -196,7 +196,7 @@ static void test_statistics_add_up(void **state)
         sum.bytes += shard.bytes;
     }
     struct cache_stats all = stats_of(cache);
-    assert_int_equal(cache_shards(cache), 256);
+    assert_int_equal(cache_shards(cache), 4);
     assert_int_equal(all.hits, sum.hits);
     assert_int_equal(all.entries, sum.entries);
     assert_int_equal(all.bytes, sum.bytes);
