@@ -269,7 +269,8 @@ static enum err job_unreadable(struct txn *txn, const struct id *id)
 
 static void copy_name(char out[QUEUE_NAME_MAX + 1], struct slice name)
 {
-    memcpy(out, name.ptr, name.len);
+    if (name.len > 0)
+        memcpy(out, name.ptr, name.len);
     out[name.len] = '\0';
 }
 

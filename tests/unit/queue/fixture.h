@@ -27,6 +27,7 @@
 
 struct fixture {
     char dir[256];
+    size_t map_bytes; /* 0: 256 MiB */
     struct clock_fake clock;
     struct store *store;
     struct ticker *ticker;
@@ -38,8 +39,9 @@ struct fixture {
 
 static inline void fixture_open(struct fixture *f)
 {
-    struct store_options store = {
-        .dir = f->dir, .map_size_bytes = 256u << 20, .clock = &f->clock.clock};
+    struct store_options store = {.dir = f->dir,
+                                  .map_size_bytes = f->map_bytes ? f->map_bytes : 256u << 20,
+                                  .clock = &f->clock.clock};
     char why[200];
     assert_int_equal(store_open(&store, &f->store, why, sizeof why), ERR_OK);
     assert_int_equal(store_table(f->store, "jobs", &f->jobs), ERR_OK);
