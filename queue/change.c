@@ -173,7 +173,7 @@ static bool walk(struct change *change, const struct key *prefix, const struct i
                  struct index_entry *out, unsigned max, unsigned *count)
 {
     struct key from = after ? job_index_key(change->queue, after) : *prefix, damaged;
-    bool met = false;
+    bool unreadable = false;
     struct cursor cursor;
     cursor_open(&cursor, change->txn, change->queue->queues->index);
     enum err err = cursor_seek(&cursor, key_slice(&from));
@@ -184,8 +184,8 @@ static bool walk(struct change *change, const struct key *prefix, const struct i
             continue;
         size_t queue_len = job_index_prefix(change->queue->name).len;
         struct slice rest = slice_of(cursor.key.ptr + queue_len, cursor.key.len - queue_len);
-        met = !index_take_entry(rest, &out[*count]);
-        if (met) {
+        unreadable = !index_take_entry(rest, &out[*count]);
+        if (unreadable) {
             memcpy(damaged.bytes, cursor.key.ptr, cursor.key.len);
             damaged.len = (uint16_t)cursor.key.len;
             cursor_del(&cursor);
@@ -194,9 +194,9 @@ static bool walk(struct change *change, const struct key *prefix, const struct i
         ++*count;
     }
     cursor_close(&cursor);
-    if (met)
+    if (unreadable)
         index_key_mend(change, key_slice(&damaged));
-    return met;
+    return unreadable;
 }
 
 unsigned change_entries(struct change *change, enum job_state state,

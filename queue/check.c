@@ -213,7 +213,7 @@ static enum err step_fn(struct txn *txn, void *arg)
     return queue_check(step->queues, txn, &step->to, STEP);
 }
 
-static uint64_t damage_met(struct queues *queues)
+static uint64_t damage_sum(struct queues *queues)
 {
     uint64_t sum = 0;
     lock_acquire(&queues->lock);
@@ -232,7 +232,7 @@ static void check_step(struct queues *queues)
     if (err == ERR_OK && step.to.damaged > step.from.damaged) {
         step.from.mend = true;
         err = store_write(queues->store, step_fn, &step);
-        queues->check.known = damage_met(queues);
+        queues->check.known = damage_sum(queues);
     }
     if (err == ERR_OK)
         queues->check.at = step.to;
@@ -240,7 +240,7 @@ static void check_step(struct queues *queues)
 
 int64_t queues_check_some(struct queues *queues)
 {
-    uint64_t met = damage_met(queues);
+    uint64_t met = damage_sum(queues);
     if (met != queues->check.known) {
         queues->check.known = met;
         queues->check.at = (struct queue_check){0};

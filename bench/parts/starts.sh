@@ -8,9 +8,4 @@ stop "$galley_pid"
 start_galley bench/bench.ini "$work/data"
 row "start to the first 200, data there" "$started_ms" "<=" 20 ms
 stop "$galley_pid"
-mkdir "$work/million"
-"$TOOLS/fill_jobs" "$work/million" 1000000
-start_galley bench/bench.ini "$work/million"
-row "start to the first 200, 1 000 000 jobs waiting" "$started_ms" "" "" ms
-stop "$galley_pid"
 "$TOOLS/cache_bench" | while IFS= read -r line; do row "${line%%: *}" "${line#*: }"; done
