@@ -24,10 +24,11 @@
 #define CACHE_SWEEP_MS   1000
 #define GATEWAY_SWEEP_MS 1000
 #define TELL_REFUSED_MS  1000
+#define USERS_SWEEP_MS   3600000
 #define STEP_STOP_MIN_MS 1000
 
 /* The modules of this build; a new one is a file in app/ and a line here. */
-static const struct app_module *const modules[] = {&shop_module, &mail_module, NULL};
+static const struct app_module *const modules[] = {&auth_module, &shop_module, &mail_module, NULL};
 
 #define MODULES (sizeof modules / sizeof modules[0])
 
@@ -37,7 +38,7 @@ const struct config_kind *galley_sections(void)
     unsigned count = 0;
     for (unsigned i = 0; modules[i]; i++) {
         const struct app_module *module = modules[i];
-        if (module->route_count > 0 || module->settings)
+        if (!module->always && (module->route_count > 0 || module->settings))
             kinds[count++] = (struct config_kind){
                 .name = module->name,
                 .flags = module->route_count > 0 ? CONFIG_MODULE : 0,
@@ -244,6 +245,31 @@ static enum err open_logins(struct galley *galley, char *why, size_t why_size)
     return ERR_OK;
 }
 
+static int64_t sweep_users(void *arg, int64_t mono_ns)
+{
+    (void)mono_ns;
+    enum err err = users_sweep(arg, clock_wall_ms(&clock_system));
+    if (err)
+        log_write(LOG_WARN, "users", "cannot forget barred tokens: %s", err_text(err));
+    return USERS_SWEEP_MS;
+}
+
+static enum err open_users(struct galley *galley, char *why, size_t why_size)
+{
+    enum err err = users_open(galley->store, &galley->users, why, why_size);
+    if (!err)
+        galley->users_timer =
+            ticker_add(galley->maintenance, sweep_users, galley->users, USERS_SWEEP_MS);
+    return err;
+}
+
+static void close_users(struct galley *galley)
+{
+    if (galley->users_timer)
+        timer_cancel(galley->users_timer);
+    users_close(&galley->users);
+}
+
 static enum err issue_token(void *arg, const struct principal *user, struct buf *out,
                             int64_t *expires_in_s)
 {
@@ -264,6 +290,7 @@ static enum err open_app(struct galley *galley, char *why, size_t why_size)
                                   .config = galley->config,
                                   .data_dir = galley->data_dir,
                                   .logins = galley->logins,
+                                  .users = galley->users,
                                   .modules = modules,
                                   .issue_token = issue_token,
                                   .issue_token_arg = galley};
@@ -312,6 +339,7 @@ static enum err open_gateway(struct galley *galley, char *why, size_t why_size)
     struct gateway_options options = {
         .store = galley->store,
         .jwt = galley->jwt,
+        .users = galley->users,
         .clock = &clock_system,
         .answers_keep_ms = setting(galley, "storage", "idempotency_keep"),
         .answers_bytes_max = (uint64_t)setting(galley, "storage", "idempotency_size")};
@@ -408,21 +436,14 @@ static const struct step {
     enum err (*start)(struct galley *galley, char *why, size_t why_size);
     void (*stop)(struct galley *galley); /* or NULL */
 } steps[] = {
-    {open_data_dir, close_data_dir},
-    {serving_load, serving_unload},
-    {serving_open, serving_close},
-    {become_user, NULL},
-    {open_store, close_store},
-    {open_cache, close_cache},
-    {open_queues, close_queues},
-    {open_jwt, close_jwt},
-    {open_logins, close_logins},
-    {open_app, close_app},
-    {open_gateway, close_gateway},
-    {open_admin, close_admin},
-    {open_plan, NULL},
-    {start_workers, stop_workers},
-    {serving_begin, serving_end},
+    {open_data_dir, close_data_dir}, {serving_load, serving_unload},
+    {serving_open, serving_close},   {become_user, NULL},
+    {open_store, close_store},       {open_cache, close_cache},
+    {open_queues, close_queues},     {open_jwt, close_jwt},
+    {open_logins, close_logins},     {open_users, close_users},
+    {open_app, close_app},           {open_gateway, close_gateway},
+    {open_admin, close_admin},       {open_plan, NULL},
+    {start_workers, stop_workers},   {serving_begin, serving_end},
 };
 
 #define STEPS (sizeof steps / sizeof steps[0])

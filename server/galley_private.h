@@ -12,6 +12,7 @@
 #include "server/galley.h"
 #include "server/gateway/gateway.h"
 #include "server/identity/logins.h"
+#include "server/identity/users.h"
 #include "storage/store.h"
 
 struct admin;
@@ -32,6 +33,8 @@ struct galley {
     struct queues *queues;
     struct jwt *jwt;
     struct logins *logins;
+    struct users *users;
+    struct timer *users_timer;
     struct app *app;
     struct admin *admin;
     struct gateway *gateway;

@@ -125,7 +125,7 @@ bool routes_check(const struct config *config, const struct app_module *const *m
 
 static int64_t body_max(const struct config *config, const struct config_section *route)
 {
-    int64_t own = config_int(route, "body_max");
+    int64_t own = route ? config_int(route, "body_max") : 0;
     return own > 0 ? own : config_int(config_section(config, "server"), "body_max");
 }
 
@@ -139,23 +139,27 @@ static struct rate_limit rate_of(const struct config_section *section, const cha
     return limit;
 }
 
-/* Routes that one section mounts share its limit. */
+/* Routes that one section mounts share its limit; `section` is NULL for one that is served without.
+ */
 static struct route_spec app_spec(const struct config *config, const struct app_route_info *info,
-                                  const struct mount *mount)
+                                  const struct config_section *section)
 {
     struct route_spec spec = {.method = info->route->method,
                               .pattern = info->route->pattern,
                               .signed_in = info->route->who != APP_ANYONE,
                               .idempotent_key = info->route->access == APP_WRITE,
                               .schema = info->schema,
-                              .limit = rate_of(mount->section, "rate_limit"),
-                              .limit_name = config_name(mount->section),
-                              .priority = (enum priority)config_choice(mount->section, "priority"),
+                              .priority = PRIORITY_NORMAL,
                               .reach = REACH_PUBLIC,
                               .target = app_target,
                               .arg = info->arg};
+    if (section) {
+        spec.limit = rate_of(section, "rate_limit");
+        spec.limit_name = config_name(section);
+        spec.priority = (enum priority)config_choice(section, "priority");
+    }
     if (spec.schema)
-        spec.body_max = (size_t)body_max(config, mount->section);
+        spec.body_max = (size_t)body_max(config, section);
     return spec;
 }
 
@@ -233,8 +237,8 @@ static void add_modules(struct route_list *list, struct galley *galley, const st
     for (unsigned i = 0; i < app_route_count(galley->app); i++) {
         struct app_route_info info = app_route(galley->app, i);
         const struct mount *mount = find_mount(&mounts, &info);
-        if (mount) /* else not reachable, by choice of the configuration */
-            add(list, app_spec(config, &info, mount));
+        if (mount || info.module->always) /* else not reachable, by choice of the configuration */
+            add(list, app_spec(config, &info, mount ? mount->section : NULL));
     }
     free(mounts.list);
 }

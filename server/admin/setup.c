@@ -56,7 +56,7 @@ static enum err add_administrator(struct visit *visit, const json_t *body, uint3
     if (!administrators_name_is_plain(name))
         return ERR_VALIDATION;
     char hash[PASSWORD_HASH_SIZE];
-    enum err err = logins_hash(admin->options.logins, visit->request->network,
+    enum err err = logins_hash(admin->options.logins, LOGIN_ADMINISTRATORS, visit->request->network,
                                slice_str(json_str(body, "password", "")), hash, retry_after_s);
     if (!err)
         err = administrators_add_first(admin, name, hash);

@@ -3,6 +3,7 @@
 
 #include "base/mem.h"
 #include "base/schema.h"
+#include "server/identity/users.h"
 
 #include <assert.h>
 #include <stddef.h>
@@ -179,6 +180,8 @@ enum err app_open(const struct app_options *options, struct app **out, char *why
         routes += options->modules[modules]->route_count;
     struct app *app = mem_zalloc(sizeof *app);
     app->options = *options;
+    if (options->users)
+        users_watch(options->users, app_forget_profile, app);
     app->modules = mem_zalloc(modules * sizeof *app->modules);
     app->entries = mem_zalloc(routes * sizeof *app->entries);
     enum err err = ERR_OK;
@@ -195,6 +198,8 @@ void app_close(struct app **app_ptr)
     struct app *app = *app_ptr;
     if (!app)
         return;
+    if (app->options.users)
+        users_watch(app->options.users, NULL, NULL);
     for (unsigned i = 0; i < app->entry_count; i++)
         schema_destroy(&app->entries[i].schema);
     for (unsigned i = app->module_count; i-- > 0;) {
@@ -212,6 +217,11 @@ void app_close(struct app **app_ptr)
 struct store *app_store(struct app *app)
 {
     return app->options.store;
+}
+
+struct users *app_users(struct app *app)
+{
+    return app->options.users;
 }
 
 const struct clock *app_clock(const struct app *app)

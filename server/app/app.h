@@ -17,6 +17,7 @@
 #include "storage/store.h"
 
 struct app;
+struct users;
 struct app_entry; /* app_private.h */
 
 #define CALL_ROOM 512 /* bytes */
@@ -73,6 +74,7 @@ struct app_module {
     const char *help;                  /* what it is, a sentence */
     const struct config_key *settings; /* the keys of its section; NULL: none */
     unsigned setting_count;
+    bool always; /* served also where no [route] section mounts it */
     const struct app_route *routes;
     unsigned route_count;
     const struct job_handler *jobs; /* .arg is replaced by the module's state */
@@ -162,11 +164,26 @@ enum err call_enqueue(struct call *call, const char *queue, const char *type, co
 
 /* ---- Identity. */
 
+/* What the cache has of who is signed in, released as call_cached's: {"id", "username", "name",
+ * "email", "roles", "createdAt"}. Answers 401 if there is no such user, as a token may be of
+ * somebody else's making. For APP_PLAIN and before(). */
+enum err call_profile(struct call *call, struct cached *out);
+enum err call_user_is_gone(struct call *call); /* that 401 */
+
+/* In a write outside any call, such as a module's seed: a user with this id, name and role, unless
+ * there is one of the name. The hash is of password.h. */
+enum err app_seed_user(struct app *app, struct txn *txn, const char *id, const char *name,
+                       const char *email, const char *role, const char *password_hash);
+
 /* Whether `password` made `hash` (password.h), which is NULL if nobody is called `name`: the same
  * answer after the same time. ERR_OK, or it has answered: 401, or 429 and 503 with Retry-After to
  * who has been wrong too often or when too many wait. Blocks (logins.h): for APP_PLAIN. */
 enum err call_check_password(struct call *call, const char *name, const char *password,
                              const char *hash);
+
+/* Hashes a new password; errors as call_check_password's. Blocks. `out` has PASSWORD_HASH_SIZE
+ * bytes. */
+enum err call_hash_password(struct call *call, const char *password, char *out);
 
 /* A token for the user, valid for the time of [auth] token_ttl, whose seconds go to *expires_in_s.
  */
@@ -183,6 +200,7 @@ struct app_options {
     const struct config *config;
     const char *data_dir;
     struct logins *logins;
+    struct users *users;                     /* watched by the app while it is open */
     const struct app_module *const *modules; /* NULL-terminated */
     enum err (*issue_token)(void *arg, const struct principal *user, struct buf *out,
                             int64_t *expires_in_s);
@@ -199,6 +217,7 @@ const char *app_module_name(const struct app *app, unsigned i);
 const char *app_module_trouble(const struct app *app, unsigned i);
 
 struct store *app_store(struct app *app);
+struct users *app_users(struct app *app);
 const struct clock *app_clock(const struct app *app);
 const char *app_data_dir(const struct app *app);
 

@@ -29,4 +29,7 @@ struct app {
 /* Frees what call_alloc handed out. */
 void call_release(struct call *call);
 
+/* profile.c: users_watch's; arg is the app. */
+void app_forget_profile(void *arg, const char *user_id);
+
 #endif

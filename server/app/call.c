@@ -357,6 +357,18 @@ enum err call_check_password(struct call *call, const char *name, const char *pa
     return err;
 }
 
+enum err call_hash_password(struct call *call, const char *password, char *out)
+{
+    uint32_t retry_after_s;
+    enum err err = logins_hash(call->app->options.logins, LOGIN_USERS, call->request->network,
+                               slice_str(password), out, &retry_after_s);
+    if (err) {
+        call_fail(call, err, NULL, "Too many want to sign in or to register.");
+        response_retry_after(call->response, retry_after_s);
+    }
+    return err;
+}
+
 enum err call_issue_token(struct call *call, const struct principal *user, struct buf *out,
                           int64_t *expires_in_s)
 {

@@ -5,6 +5,7 @@
 
 #include "server/app/app.h"
 
+extern const struct app_module auth_module;
 extern const struct app_module shop_module;
 extern const struct app_module mail_module;
 

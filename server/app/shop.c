@@ -1,4 +1,4 @@
-/* The shop: users, products with stock, orders. The reference module: copy from here.
+/* The shop: products with stock, and orders. The reference module: copy from here.
  *
  * Read the table of routes at the end first. A product is read through the cache and sold in a
  * transaction: the stock, the order and the confirmation e-mail commit together, and the cached
@@ -16,7 +16,6 @@
 #define PRODUCT_NUMBER_MAX 9999999999 /* ten digits */
 #define PAGE_DEFAULT       30
 #define PAGE_MAX           1000
-#define KEY_SIZE           (CACHE_KEY_MAX + 1)
 
 struct product_ref {
     char id[SHOP_PRODUCT_ID_SIZE];
@@ -33,147 +32,6 @@ void shop_product_id(int64_t number, char out[SHOP_PRODUCT_ID_SIZE])
     out[SHOP_PRODUCT_ID_SIZE - 1] = '\0';
     for (int i = SHOP_PRODUCT_ID_SIZE - 2; i >= 0; i--, number /= 10)
         out[i] = (char)('0' + number % 10);
-}
-
-/* ---- Logging in */
-
-struct login {
-    const struct shop *shop;
-    const char *username;
-    json_t *user; /* or NULL */
-};
-
-static bool take_user(struct slice id, const struct doc *doc, void *arg)
-{
-    (void)id;
-    struct login *login = arg;
-    json_read_trusted(doc->json, &login->user);
-    return false;
-}
-
-static enum err find_user(struct txn *txn, void *arg)
-{
-    struct login *login = arg;
-    json_t *username = json_string(login->username);
-    struct doc_scan scan = {.index = "username", .equal = username, .limit = 1};
-    enum err err = doc_walk(txn, login->shop->users, &scan, take_user, login);
-    json_decref(username);
-    return err;
-}
-
-static enum err answer_token(struct call *call, const json_t *user)
-{
-    struct principal principal = {.role_count = 1};
-    snprintf(principal.id, sizeof principal.id, "%s", json_str(user, "id", ""));
-    snprintf(principal.roles[0], sizeof principal.roles[0], "%s", json_str(user, "role", ""));
-    struct buf token = BUF_INIT;
-    int64_t expires_in_s;
-    enum err err = call_issue_token(call, &principal, &token, &expires_in_s);
-    if (!err)
-        err = call_answer(call, 200,
-                          json_pack("{s:s%, s:I}", "token", token.data, token.len, "expiresIn",
-                                    (json_int_t)expires_in_s));
-    buf_release(&token);
-    return err;
-}
-
-static enum err login(struct call *call)
-{
-    struct login login = {.shop = shop_of(call), .username = call_str(call, "username")};
-    enum err err = store_read(app_store(call->app), find_user, &login);
-    if (err)
-        return err;
-    const char *hash = login.user ? json_str(login.user, "passwordHash", NULL) : NULL;
-    err = call_check_password(call, login.username, call_str(call, "password"), hash);
-    if (!err)
-        err = answer_token(call, login.user);
-    json_decref(login.user);
-    return err;
-}
-
-/* ---- Users */
-
-static void user_key(const struct call *call, char out[KEY_SIZE])
-{
-    static const char prefix[] = "shop:user:";
-    memcpy(out, prefix, sizeof prefix - 1);
-    strcpy(out + sizeof prefix - 1, call_user(call));
-}
-
-static enum err load_user(struct txn *txn, struct call *call, const void *arg, struct buf *out)
-{
-    (void)arg;
-    struct doc user;
-    enum err err = doc_get(txn, shop_of(call)->users, slice_str(call_user(call)), &user);
-    if (err)
-        return err;
-    json_append_without(out, user.json, "passwordHash");
-    return ERR_OK;
-}
-
-/* A token may outlive its user. */
-static enum err user_is_gone(struct call *call)
-{
-    return call_fail(call, ERR_UNAUTHENTICATED, NULL, "The user of this token does not exist.");
-}
-
-static enum err cached_user(struct call *call, struct cached *out)
-{
-    char key[KEY_SIZE];
-    user_key(call, key);
-    enum err err = call_cached(call, key, HOUR_MS, load_user, NULL, out);
-    return err == ERR_NOT_FOUND ? user_is_gone(call) : err;
-}
-
-static enum err get_me(struct call *call)
-{
-    struct cached user;
-    enum err err = cached_user(call, &user);
-    return err ? err : call_answer_cached(call, 200, &user);
-}
-
-/* One '@' between two non-empty parts, and nothing that could end a mail header. */
-static bool is_email(const char *text)
-{
-    const char *at = strchr(text, '@');
-    if (!at || at == text || !at[1] || strchr(at + 1, '@'))
-        return false;
-    for (const char *c = text; *c; c++) {
-        if ((unsigned char)*c <= ' ' || *c == 0x7f || strchr("<>,;:\"()[]\\", *c))
-            return false;
-    }
-    return true;
-}
-
-static enum err check_me(struct call *call)
-{
-    const char *email = call_str(call, "email");
-    if (!email || is_email(email))
-        return ERR_OK;
-    return call_fail_field(call, "email", "format", "This is not an e-mail address.");
-}
-
-static enum err patch_me(struct call *call)
-{
-    const char *name = call_str(call, "name");
-    const char *email = call_str(call, "email");
-    json_t *user;
-    struct collection *users = shop_of(call)->users;
-    enum err err = doc_load(call->txn, users, slice_str(call_user(call)), &user, NULL);
-    if (err)
-        return err == ERR_NOT_FOUND ? user_is_gone(call) : err;
-    if (name)
-        json_object_set_new(user, "name", json_string(name));
-    if (email)
-        json_object_set_new(user, "email", json_string(email));
-    err = doc_replace(call->txn, users, user, 0);
-    char key[KEY_SIZE];
-    user_key(call, key);
-    call_invalidate(call, key);
-    json_object_del(user, "passwordHash");
-    if (err)
-        json_decref(user);
-    return err ? err : call_answer(call, 200, user);
 }
 
 /* ---- Products */
@@ -273,7 +131,7 @@ static enum err check_stock(struct call *call, const struct product_ref *ref)
 static enum err note_buyer(struct call *call, struct order_plan *plan)
 {
     struct cached user;
-    enum err err = cached_user(call, &user);
+    enum err err = call_profile(call, &user);
     if (err)
         return err;
     plan->email = call_text(call, user.bytes, "email");
@@ -407,15 +265,12 @@ static enum err open_shop(struct app *app, const struct config_section *section,
     struct shop *shop = mem_zalloc(sizeof *shop);
     *state = shop;
     struct store *store = app_store(app);
-    struct index_spec by_name = {.fields = "username", .unique = true, .sparse = true};
     struct index_spec by_owner = {.fields = "userId", .sparse = true};
-    enum err err = collection_open(store, "users", &by_name, 1, &shop->users);
-    if (!err)
-        err = collection_open(store, "products", NULL, 0, &shop->products);
+    enum err err = collection_open(store, "products", NULL, 0, &shop->products);
     if (!err)
         err = collection_open(store, "orders", &by_owner, 1, &shop->orders);
     if (!err && config_bool(section, "seed"))
-        err = shop_seed(store, shop);
+        err = shop_seed(app, shop);
     if (err)
         snprintf(why, why_size, "the shop's collections cannot be opened (%s)", err_code(err));
     return err;
@@ -428,31 +283,10 @@ static void close_shop(void *state)
         return;
     collection_close(&shop->orders);
     collection_close(&shop->products);
-    collection_close(&shop->users);
     free(shop);
 }
 
 /* clang-format off */
-static const char login_schema[] = APP_JSON({
-    "type": "object",
-    "additionalProperties": false,
-    "required": ["username", "password"],
-    "properties": {
-        "username": {"type": "string", "minLength": 1, "maxLength": 64},
-        "password": {"type": "string", "minLength": 1, "maxLength": 256}
-    }
-});
-
-static const char me_schema[] = APP_JSON({
-    "type": "object",
-    "additionalProperties": false,
-    "minProperties": 1,
-    "properties": {
-        "name": {"type": "string", "minLength": 1, "maxLength": 100},
-        "email": {"type": "string", "minLength": 3, "maxLength": 200}
-    }
-});
-
 static const char order_schema[] = APP_JSON({
     "type": "object",
     "additionalProperties": false,
@@ -469,9 +303,6 @@ static const struct config_key settings[] = {
 };
 
 static const struct app_route routes[] = {
-    {METHOD_POST, "/auth/login", APP_ANYONE, APP_PLAIN, login_schema, login, NULL},
-    {METHOD_GET, "/users/me", APP_PERSONAL, APP_PLAIN, NULL, get_me, NULL},
-    {METHOD_PATCH, "/users/me", APP_PERSONAL, APP_WRITE, me_schema, patch_me, check_me},
     {METHOD_GET, "/products", APP_ANYONE, APP_READ, NULL, list_products, NULL},
     {METHOD_GET, "/products/{id}", APP_SIGNED_IN, APP_PLAIN, NULL, get_product, NULL},
     {METHOD_POST, "/place-order", APP_SIGNED_IN, APP_WRITE, order_schema, place_order, prepare_order},

@@ -5,7 +5,6 @@
 #include "server/app/app.h"
 
 struct shop {
-    struct collection *users;    /* id, username, name, email, role, passwordHash */
     struct collection *products; /* id (ten digits), name, price (cents), stock */
     struct collection
         *orders; /* id (UUID), userId, productId, qty, total (cents), status, createdAt */
@@ -17,6 +16,6 @@ struct shop {
 void shop_product_id(int64_t number, char out[SHOP_PRODUCT_ID_SIZE]);
 
 /* The development data: user alice/secret and products 1 to 1000, if there are no products yet. */
-enum err shop_seed(struct store *store, const struct shop *shop);
+enum err shop_seed(struct app *app, const struct shop *shop);
 
 #endif

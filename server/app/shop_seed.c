@@ -19,15 +19,6 @@ static bool stop_at_first(struct slice id, const struct doc *doc, void *arg)
     return false;
 }
 
-static void insert_alice(struct txn *txn, const struct shop *shop)
-{
-    json_t *alice = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s}", "id", "alice", "username", "alice",
-                              "name", "Alice", "email", "alice@example.com", "role", "customer",
-                              "passwordHash", SECRET_HASH);
-    doc_insert(txn, shop->users, alice);
-    json_decref(alice);
-}
-
 static void insert_product(struct txn *txn, const struct shop *shop, int number)
 {
     char id[SHOP_PRODUCT_ID_SIZE], name[32];
@@ -39,21 +30,28 @@ static void insert_product(struct txn *txn, const struct shop *shop, int number)
     json_decref(product);
 }
 
+struct seeding {
+    struct app *app;
+    const struct shop *shop;
+};
+
 static enum err seed(struct txn *txn, void *arg)
 {
-    const struct shop *shop = arg;
+    const struct seeding *seeding = arg;
     bool seeded = false;
     struct doc_scan scan = {.limit = 1};
-    enum err err = doc_walk(txn, shop->products, &scan, stop_at_first, &seeded);
+    enum err err = doc_walk(txn, seeding->shop->products, &scan, stop_at_first, &seeded);
     if (err || seeded)
         return err;
-    insert_alice(txn, shop);
+    app_seed_user(seeding->app, txn, "alice", "Alice", "alice@example.com", "customer",
+                  SECRET_HASH);
     for (int number = 1; number <= PRODUCTS; number++)
-        insert_product(txn, shop, number);
+        insert_product(txn, seeding->shop, number);
     return txn_error(txn);
 }
 
-enum err shop_seed(struct store *store, const struct shop *shop)
+enum err shop_seed(struct app *app, const struct shop *shop)
 {
-    return store_write(store, seed, (void *)shop);
+    struct seeding seeding = {app, shop};
+    return store_write(app_store(app), seed, &seeding);
 }

@@ -11,12 +11,17 @@ static const struct config_key auth_keys[] = {
     {"audience", CONFIG_TEXT, "galley", 1, 200, CONFIG_RESTART, NULL, "The claim aud of a token."},
     {"token_ttl", CONFIG_DURATION, "1h", CONFIG_SECOND, 30 * CONFIG_DAY, CONFIG_RELOADS, NULL,
      "How long a token is valid."},
+    {"register", CONFIG_BOOL, "no", 0, 0, CONFIG_RESTART, NULL,
+     "Whether anybody may become a user: POST /auth/register."},
+    {"register_roles", CONFIG_TEXT, "", 1, 32, CONFIG_RESTART | CONFIG_LIST | CONFIG_COMMAS, NULL,
+     "The roles of those who register."},
 };
 
 const struct config_kind config_auth = {
     "auth",
-    0,
-    "The tokens that users sign in with.",
+    CONFIG_MODULE,
+    "Users, and the tokens that they sign in with. It is served without a [route] too: "
+    "/auth/login, /auth/logout, /auth/register, /users/me.",
     CONFIG_KEYS(auth_keys),
 };
 

@@ -19,6 +19,13 @@ static bool bearer_token(struct slice authorization, struct slice *token)
     return slice_eq_nocase(scheme, slice_str("Bearer"));
 }
 
+static bool token_passes(struct gateway *gateway, struct slice token, struct request *request)
+{
+    struct principal *user = &request->user;
+    return jwt_check(gateway->jwt, token, request->received_ms, user) == ERR_OK &&
+           (!gateway->users || users_admit(gateway->users, user));
+}
+
 /* Looks at credentials only where a route asks for them (RFC 6750 says what it answers). */
 enum stage_result stage_authenticate(struct exchange *exchange)
 {
@@ -29,8 +36,7 @@ enum stage_result stage_authenticate(struct exchange *exchange)
     unsigned count = request_header_count(request, "Authorization");
     if (count == 0 || !bearer_token(request_header(request, "Authorization"), &token))
         return challenge(exchange, "A bearer token is required.", "Bearer realm=\"galley\"");
-    if (count > 1 ||
-        jwt_check(exchange->gateway->jwt, token, request->received_ms, &request->user) != ERR_OK)
+    if (count > 1 || !token_passes(exchange->gateway, token, request))
         return challenge(exchange, "The token is not valid, or not any more.",
                          "Bearer realm=\"galley\", error=\"invalid_token\"");
     return STAGE_NEXT;

@@ -33,6 +33,7 @@ enum err gateway_create(const struct gateway_options *options, struct gateway **
     struct gateway *gateway = mem_zalloc(sizeof *gateway);
     gateway->clock = options->clock;
     gateway->jwt = options->jwt;
+    gateway->users = options->users;
     lock_init(&gateway->lock, LOCK_RANK_PLANS);
     gateway->rates = rate_table_create();
     gateway->address_scope =

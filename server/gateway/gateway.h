@@ -15,6 +15,7 @@
 #include "base/schema.h"
 #include "server/http/message.h"
 #include "server/identity/jwt.h"
+#include "server/identity/users.h"
 #include "storage/store.h"
 
 struct gateway;
@@ -24,6 +25,7 @@ struct gateway;
 struct gateway_options {
     struct store *store;
     struct jwt *jwt;
+    struct users *users; /* who may stop a token; NULL: nobody */
     const struct clock *clock;
     int64_t answers_keep_ms;    /* of requests with an Idempotency-Key; 0: 6 h */
     uint64_t answers_bytes_max; /* of the file, for all of them; 0: 1 GiB */

@@ -10,6 +10,7 @@
 struct gateway {
     const struct clock *clock;
     struct jwt *jwt;
+    struct users *users; /* or NULL */
     struct rate_table *rates;
     uint64_t address_scope; /* of the address limit's buckets among all */
     struct keys_in_flight *in_flight;

@@ -44,6 +44,10 @@ struct principal {
     char id[PRINCIPAL_ID_MAX + 1];
     char roles[PRINCIPAL_ROLES_MAX][33];
     unsigned role_count;
+    /* Of the token: what identity/users.h needs to stop it. */
+    int64_t generation; /* 0 at first */
+    struct id token;    /* names it */
+    int64_t until_ms;   /* it ends, wall clock */
 };
 
 bool principal_has_role(const struct principal *principal, const char *role);

@@ -101,6 +101,10 @@ enum err jwt_issue(struct jwt *jwt, const struct principal *user, int64_t now_ms
     jw_i64(&w, (now_ms + ttl_ms) / 1000);
     jw_key(&w, "jti");
     jw_str(&w, slice_str(id_text));
+    if (user->generation > 0) {
+        jw_key(&w, "gen");
+        jw_i64(&w, user->generation);
+    }
     jw_end(&w, '}');
     buf_append_char(&claims, '\0');
     jws_sign(jwt_key(jwt), jwt->key_id, claims.data, out);
@@ -182,9 +186,31 @@ static bool read_text(const json_t *value, char *out, size_t out_size)
     return true;
 }
 
+/* Ours name themselves. */
+static struct id read_token_id(const json_t *claims, struct slice token)
+{
+    struct id id;
+    if (id_parse(slice_str(json_str(claims, "jti", "")), &id))
+        return id;
+    unsigned char digest[EVP_MAX_MD_SIZE];
+    int done = EVP_Digest(token.ptr, token.len, digest, NULL, EVP_sha256(), NULL);
+    assert(done == 1);
+    memcpy(id.bytes, digest, sizeof id.bytes);
+    return id;
+}
+
+static bool read_generation(const json_t *claims, int64_t *out)
+{
+    const json_t *value = json_object_get(claims, "gen");
+    *out = json_integer_value(value);
+    return !value || (json_is_integer(value) && *out >= 0);
+}
+
 static bool read_user(const json_t *claims, struct principal *user)
 {
     const json_t *roles = json_object_get(claims, "roles");
+    if (!read_generation(claims, &user->generation))
+        return false;
     if (!read_text(json_object_get(claims, "sub"), user->id, sizeof user->id))
         return false;
     if (roles && (!json_is_array(roles) || json_array_size(roles) > PRINCIPAL_ROLES_MAX))
@@ -227,6 +253,10 @@ static bool token_passes(const struct jwt *jwt, struct slice token, int64_t now_
     if (passes) {
         claims = read_part(claims_part);
         passes = claims && claims_pass(jwt, claims, now_ms, facts);
+    }
+    if (passes) {
+        facts->user.until_ms = facts->until_ms;
+        facts->user.token = read_token_id(claims, token);
     }
     json_decref(header);
     json_decref(claims);

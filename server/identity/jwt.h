@@ -22,13 +22,15 @@ struct jwt_options {
 struct jwt *jwt_create(const struct jwt_options *options);
 void jwt_destroy(struct jwt **jwt);
 
-/* A token for a user: sub, roles, iss, aud, iat, exp, jti. Appends to out. */
+/* A token for a user: sub, roles, iss, aud, iat, exp, jti, and gen if it is not 0. Appends to out.
+ */
 enum err jwt_issue(struct jwt *jwt, const struct principal *user, int64_t now_ms, int64_t ttl_ms,
                    struct buf *out);
 
 /* ERR_UNAUTHENTICATED unless everything holds: three parts; header exactly alg HS256, typ absent or
  * JWT, known kid, no crit, jku, jwk, x5u, x5c, b64; signature; exp present and nbf within 60 s;
- * iss, aud; sub a string of 1 to 128 bytes; roles absent or strings. Fills *user. */
+ * iss, aud; sub a string of 1 to 128 bytes; roles absent or strings; gen absent or a whole number.
+ * Fills *user. */
 enum err jwt_check(struct jwt *jwt, struct slice token, int64_t now_ms, struct principal *user);
 
 #endif

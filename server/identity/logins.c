@@ -189,10 +189,10 @@ enum err logins_check(struct logins *logins, const struct login *login, uint32_t
     return err;
 }
 
-enum err logins_hash(struct logins *logins, struct slice network, struct slice password,
-                     char out[PASSWORD_HASH_SIZE], uint32_t *retry_after_s)
+enum err logins_hash(struct logins *logins, enum login_door door, struct slice network,
+                     struct slice password, char out[PASSWORD_HASH_SIZE], uint32_t *retry_after_s)
 {
-    struct turns *turns = logins->doors[LOGIN_ADMINISTRATORS].turns;
+    struct turns *turns = logins->doors[door].turns;
     struct turn turn;
     *retry_after_s = BUSY_S;
     enum err err = turns_wait(turns, &(struct turn_asker){.network = network}, &turn);

@@ -40,9 +40,9 @@ struct login {
  */
 enum err logins_check(struct logins *logins, const struct login *login, uint32_t *retry_after_s);
 
-/* Hashes a new password, at the door of administrators. Errors as above. */
-enum err logins_hash(struct logins *logins, struct slice network, struct slice password,
-                     char out[PASSWORD_HASH_SIZE], uint32_t *retry_after_s);
+/* Hashes a new password, in turn with those who sign in at the door. Errors as above. */
+enum err logins_hash(struct logins *logins, enum login_door door, struct slice network,
+                     struct slice password, char out[PASSWORD_HASH_SIZE], uint32_t *retry_after_s);
 
 /* What came of those who asked, since the start. */
 struct logins_stats {

@@ -16,19 +16,6 @@ test('a configuration without [queue mail] has that queue with its defaults', as
     assert.equal((await galley.mails()).length, 1);
 });
 
-test('a text that looks like the beginning of a message stays within its own', async () => {
-    const galley = await startGalley();
-    const token = await galley.login();
-    const name = 'Eve\nFrom eve@example.com Thu Jan  1 00:00:00 1970\n>From Adam\n\nTo: everybody';
-    assert.equal((await galley.request('PATCH', '/users/me', { token, json: { name } })).status, 200);
-    assert.equal((await order(galley, token)).status, 201);
-    const mails = await galley.mails();
-    assert.equal(mails.length, 1);
-    assert.ok(mails[0].includes('\n>From eve@example.com'));
-    assert.ok(mails[0].includes('\n>>From Adam\n'));
-    assert.equal(mails[0].match(/^To: .*$/m)[0], 'To: alice@example.com');
-});
-
 test('a message that a crash has cut is gone after the next start', async () => {
     const galley = await startGalley();
     const token = await galley.login();

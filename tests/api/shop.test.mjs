@@ -116,8 +116,10 @@ test('limits and cursors that are none are refused', async () => {
 test('a user sees and changes their own profile', async () => {
     const before = await galley.request('GET', '/users/me', { token });
     assert.equal(before.status, 200);
-    assert.deepEqual(before.body, {
-        id: 'alice', username: 'alice', name: 'Alice', email: 'alice@example.com', role: 'customer',
+    const { createdAt, ...profile } = before.body;
+    assert.match(createdAt, /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/);
+    assert.deepEqual(profile, {
+        id: 'alice', username: 'alice', name: 'Alice', email: 'alice@example.com', roles: ['customer'],
     });
 
     const changed = await galley.request('PATCH', '/users/me', { token, json: { name: 'Älice 🚢' } });
@@ -136,9 +138,12 @@ test('a profile takes only what it knows, and no broken address', async () => {
     await refused({}, [{ field: '', reason: 'minProperties', limit: 1 }]);
     await refused({ role: 'admin' }, [{ field: 'role', reason: 'additionalProperties' }]);
     await refused({ name: '' }, [{ field: 'name', reason: 'minLength', limit: 1 }]);
+    for (const name of ['two\nlines', 'a\u202eb', 'a\u200bb', ' a']) {
+        await refused({ name }, [{ field: 'name', reason: 'format' }]);
+    }
     await refused({ name: 'x'.repeat(101) }, [{ field: 'name', reason: 'maxLength', limit: 100 }]);
     for (const email of ['nowhere', '@example.com', 'alice@', 'a@b@c', 'a b@example.com', '<a@example.com>',
-        'a@example.com\r\nBcc: x@example.com']) {
+        'a@example.com\r\nBcc: x@example.com', 'jörg@example.com']) {
         await refused({ name: 'Mallory', email }, [{ field: 'email', reason: 'format' }]);
     }
     const number = await galley.request('PATCH', '/users/me', { token, json: { name: 5 } });
@@ -249,7 +254,7 @@ test('each order is confirmed by one message that names its job', async () => {
 
 test('the longest name and address that a profile takes can order', async () => {
     const name = `x${'🚢'.repeat(99)}`;
-    const email = `x${'🚢'.repeat(187)}@example.com`;
+    const email = `${'x'.repeat(188)}@example.com`;
     assert.equal((await galley.request('PATCH', '/users/me', { token, json: { name, email } })).status, 200);
     const { status, body } = await order(26, 1);
     assert.equal(status, 201);

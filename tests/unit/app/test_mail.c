@@ -67,11 +67,26 @@ static int teardown(void **state)
     return 0;
 }
 
-static enum err send(struct fixture *f)
+static enum err send_text(struct fixture *f, const char *payload)
 {
     char why[200];
-    struct job job = {.payload = slice_str("{\"to\":\"a@x\",\"subject\":\"s\",\"text\":\"t\"}")};
+    struct job job = {.payload = slice_str(payload)};
     return mail_module.jobs[0].run(&job, f->mail, why, sizeof why);
+}
+
+static enum err send(struct fixture *f)
+{
+    return send_text(f, "{\"to\":\"a@x\",\"subject\":\"s\",\"text\":\"t\"}");
+}
+
+static void read_box(struct fixture *f, char *out, size_t size)
+{
+    char path[300];
+    snprintf(path, sizeof path, "%s/mail/outbox.mbox", f->dir);
+    FILE *file = fopen(path, "r");
+    assert_non_null(file);
+    out[fread(out, 1, size - 1, file)] = '\0';
+    fclose(file);
 }
 
 static enum err sync_all(struct fixture *f)
@@ -83,6 +98,18 @@ static void test_mail_is_sent_and_synced(void **state)
 {
     assert_int_equal(send(*state), ERR_OK);
     assert_int_equal(sync_all(*state), ERR_OK);
+}
+
+static void test_mail_text_like_the_beginning_of_a_message_stays_within_its_own(void **state)
+{
+    char box[4096];
+    assert_int_equal(send_text(*state, "{\"to\":\"a@x\",\"subject\":\"s\",\"text\":"
+                                       "\"Eve\\nFrom eve@x\\n>From Adam\\n\\nTo: b@x\"}"),
+                     ERR_OK);
+    read_box(*state, box, sizeof box);
+    assert_non_null(strstr(box, "\n>From eve@x"));
+    assert_non_null(strstr(box, "\n>>From Adam"));
+    assert_memory_equal(strstr(box, "\nTo:"), "\nTo: a@x\n", 9);
 }
 
 static void test_mail_sync_that_failed_once_fails_every_batch(void **state)
@@ -217,6 +244,8 @@ int main(void)
         TEST(test_mail_box_checks_all_that_was_not_synced),
         TEST(test_mail_box_believes_no_mark_where_no_message_begins),
         cmocka_unit_test_setup_teardown(test_mail_is_sent_and_synced, setup, teardown),
+        cmocka_unit_test_setup_teardown(
+            test_mail_text_like_the_beginning_of_a_message_stays_within_its_own, setup, teardown),
         cmocka_unit_test_setup_teardown(test_mail_sync_that_failed_once_fails_every_batch, setup,
                                         teardown),
     };

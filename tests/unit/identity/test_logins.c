@@ -165,8 +165,9 @@ static void test_logins_are_counted_by_what_came_of_them(void **state)
 static void test_logins_hash_what_they_then_check(void **state)
 {
     char hash[PASSWORD_HASH_SIZE];
-    assert_int_equal(
-        logins_hash(*state, slice_str("here"), slice_str("secret"), hash, &retry_after_s), ERR_OK);
+    assert_int_equal(logins_hash(*state, LOGIN_USERS, slice_str("here"), slice_str("secret"), hash,
+                                 &retry_after_s),
+                     ERR_OK);
     assert_int_equal(password_verify(slice_str("secret"), hash), ERR_OK);
 }
 

@@ -1,0 +1,20 @@
+/* Text that strangers choose and others see: names, addresses. Threads: any. */
+#ifndef GALLEY_BASE_TEXT_H
+#define GALLEY_BASE_TEXT_H
+
+#include "base/slice.h"
+
+/* One line of well-formed UTF-8 that shows what it is: no control characters, no line or paragraph
+ * separators, nothing invisible, nothing that changes the direction of what is around it, and no
+ * space at its ends. */
+bool text_is_line(struct slice text);
+
+/* A line of letters and digits, of any language, and . _ @ + - alone: what people sign in as.
+ * Beyond ASCII everything that a line may hold counts as a letter. */
+bool text_is_name(struct slice text);
+
+/* An e-mail address that any server takes: ASCII, one '@' between two parts, nothing that could end
+ * a header or begin another address. */
+bool text_is_email(struct slice text);
+
+#endif
