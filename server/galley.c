@@ -270,6 +270,17 @@ static void close_users(struct galley *galley)
     users_close(&galley->users);
 }
 
+static enum err open_administrators(struct galley *galley, char *why, size_t why_size)
+{
+    return administrators_open(galley->store, galley->started_ms, &galley->administrators, why,
+                               why_size);
+}
+
+static void close_administrators(struct galley *galley)
+{
+    administrators_close(&galley->administrators);
+}
+
 static enum err issue_token(void *arg, const struct principal *user, struct buf *out,
                             int64_t *expires_in_s)
 {
@@ -304,12 +315,16 @@ static enum err reload_for_admin(void *arg, struct buf *report)
 
 static enum err open_admin(struct galley *galley, char *why, size_t why_size)
 {
+    (void)why;
+    (void)why_size;
     struct admin_options options = {.ticker = galley->ticker,
                                     .maintenance = galley->maintenance,
                                     .store = galley->store,
                                     .cache = galley->cache,
                                     .queues = galley->queues,
                                     .logins = galley->logins,
+                                    .users = galley->users,
+                                    .administrators = galley->administrators,
                                     .gateway = galley->gateway,
                                     .listeners = galley->listeners,
                                     .front = galley->front,
@@ -318,7 +333,8 @@ static enum err open_admin(struct galley *galley, char *why, size_t why_size)
                                     .draining = &galley->draining,
                                     .reload = reload_for_admin,
                                     .reload_arg = galley};
-    return admin_open(&options, &galley->admin, why, why_size);
+    galley->admin = admin_create(&options);
+    return ERR_OK;
 }
 
 static int64_t sweep_gateway(void *arg, int64_t mono_ns)
@@ -412,7 +428,7 @@ static void close_app(struct galley *galley)
 
 static void close_admin(struct galley *galley)
 {
-    admin_close(&galley->admin);
+    admin_destroy(&galley->admin);
 }
 
 int64_t galley_remaining_ms(const struct galley *galley)
@@ -436,14 +452,23 @@ static const struct step {
     enum err (*start)(struct galley *galley, char *why, size_t why_size);
     void (*stop)(struct galley *galley); /* or NULL */
 } steps[] = {
-    {open_data_dir, close_data_dir}, {serving_load, serving_unload},
-    {serving_open, serving_close},   {become_user, NULL},
-    {open_store, close_store},       {open_cache, close_cache},
-    {open_queues, close_queues},     {open_jwt, close_jwt},
-    {open_logins, close_logins},     {open_users, close_users},
-    {open_app, close_app},           {open_gateway, close_gateway},
-    {open_admin, close_admin},       {open_plan, NULL},
-    {start_workers, stop_workers},   {serving_begin, serving_end},
+    {open_data_dir, close_data_dir},
+    {serving_load, serving_unload},
+    {serving_open, serving_close},
+    {become_user, NULL},
+    {open_store, close_store},
+    {open_cache, close_cache},
+    {open_queues, close_queues},
+    {open_jwt, close_jwt},
+    {open_logins, close_logins},
+    {open_users, close_users},
+    {open_administrators, close_administrators},
+    {open_app, close_app},
+    {open_gateway, close_gateway},
+    {open_admin, close_admin},
+    {open_plan, NULL},
+    {start_workers, stop_workers},
+    {serving_begin, serving_end},
 };
 
 #define STEPS (sizeof steps / sizeof steps[0])

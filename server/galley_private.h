@@ -11,6 +11,7 @@
 #include "server/front/front.h"
 #include "server/galley.h"
 #include "server/gateway/gateway.h"
+#include "server/identity/administrators.h"
 #include "server/identity/logins.h"
 #include "server/identity/users.h"
 #include "storage/store.h"
@@ -35,6 +36,7 @@ struct galley {
     struct logins *logins;
     struct users *users;
     struct timer *users_timer;
+    struct administrators *administrators;
     struct app *app;
     struct admin *admin;
     struct gateway *gateway;

@@ -4,10 +4,16 @@
  * could read. A client that is no browser sends none of these headers and has no ambient cookie. */
 #include "server/admin/admin_private.h"
 
-/* Under TLS browsers hold the name to what it says: Secure, of this host alone, for all paths. */
-static const char *cookie_name(const struct request *request)
+#include <stdio.h>
+
+#define COOKIE_NAME_SIZE 40
+
+/* Under TLS browsers hold the name to what it says: Secure, of this host alone, for all paths.
+ * Cookies are those of a host, whatever the port: two servers on one machine need two names. */
+static void cookie_name(const struct request *request, char out[COOKIE_NAME_SIZE])
 {
-    return request->secure ? "__Host-galley_admin" : "galley_admin";
+    snprintf(out, COOKIE_NAME_SIZE, "%sgalley_admin_%u", request->secure ? "__Host-" : "",
+             request->local_port);
 }
 
 static struct slice cookie_value(const struct request *request, const char *name)
@@ -24,10 +30,15 @@ static struct slice cookie_value(const struct request *request, const char *name
 
 void access_identify(struct visit *visit)
 {
-    int64_t now_ms = visit->request->started_ns / 1000000;
-    visit->token = cookie_value(visit->request, cookie_name(visit->request));
-    visit->signed_in = visit->token.ptr &&
-                       sessions_use(visit->admin->sessions, visit->token, now_ms, &visit->session);
+    char name[COOKIE_NAME_SIZE];
+    cookie_name(visit->request, name);
+    visit->token = cookie_value(visit->request, name);
+    visit->signed_in =
+        visit->token.ptr && sessions_use(visit->admin->sessions, visit->token,
+                                         visit->request->received_ms, &visit->session);
+    visit->role = visit->request->local ? ADMIN_ADMINISTRATOR
+                  : visit->signed_in    ? visit->session.role
+                                        : ADMIN_NOBODY;
 }
 
 /* Origin is "scheme://host[:port]", or "null"; the part behind "//" must be our Host. */
@@ -59,8 +70,10 @@ static void set_cookie(struct visit *visit, const char *token, const char *attri
 {
     struct buf line = BUF_INIT;
     bool secure = visit->request->secure;
-    buf_printf(&line, "%s=%s; Path=%s; HttpOnly; SameSite=Strict%s%s", cookie_name(visit->request),
-               token, secure ? "/" : "/_/", secure ? "; Secure" : "", attributes);
+    char name[COOKIE_NAME_SIZE];
+    cookie_name(visit->request, name);
+    buf_printf(&line, "%s=%s; Path=%s; HttpOnly; SameSite=Strict%s%s", name, token,
+               secure ? "/" : "/_/", secure ? "; Secure" : "", attributes);
     response_header(visit->response, "Set-Cookie", buf_slice(&line));
     buf_release(&line);
 }

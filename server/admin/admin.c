@@ -15,39 +15,39 @@
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "                \
     "img-src 'self' data:; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 
-enum audience {
-    ANYONE,
-    ADMINISTRATOR,
-    OPERATOR, /* an administrator, or who can open the control socket */
-};
+#define ANYONE ADMIN_NOBODY
 
 struct admin_route {
     enum method method;
-    const char *path; /* a final '*' stands for any rest */
-    enum audience audience;
+    const char *path;     /* a final '*' stands for any rest */
+    enum admin_role role; /* that it takes at least; the control socket has all */
     void (*serve)(struct visit *visit);
     const char *cache_control;
 };
 
 static const struct admin_route routes[] = {
-    {METHOD_GET, "/_/", ADMINISTRATOR, serve_shell, "no-store"},
-    {METHOD_GET, "/_/jobs", ADMINISTRATOR, serve_shell, "no-store"},
-    {METHOD_GET, "/_/jobs/*", ADMINISTRATOR, serve_shell, "no-store"},
+    {METHOD_GET, "/_/", ADMIN_VIEWER, serve_shell, "no-store"},
+    {METHOD_GET, "/_/jobs", ADMIN_VIEWER, serve_shell, "no-store"},
+    {METHOD_GET, "/_/jobs/*", ADMIN_VIEWER, serve_shell, "no-store"},
     {METHOD_GET, "/_/login", ANYONE, serve_login_page, "no-store"},
     {METHOD_GET, "/_/setup", ANYONE, serve_setup_page, "no-store"},
     {METHOD_GET, "/_/assets/*", ANYONE, serve_asset, "public, max-age=31536000, immutable"},
     {METHOD_GET, "/_/api/session", ANYONE, serve_session, "no-store"},
     {METHOD_POST, "/_/api/setup", ANYONE, serve_setup, "no-store"},
     {METHOD_POST, "/_/api/login", ANYONE, serve_login, "no-store"},
-    {METHOD_POST, "/_/api/logout", ADMINISTRATOR, serve_logout, "no-store"},
-    {METHOD_POST, "/_/api/reload", OPERATOR, serve_reload, "no-store"},
-    {METHOD_GET, "/_/api/live", ADMINISTRATOR, serve_live, "no-store"},
-    {METHOD_GET, "/_/api/history", ADMINISTRATOR, serve_history, "no-store"},
-    {METHOD_GET, "/_/api/queues", ADMINISTRATOR, serve_queues, "no-store"},
-    {METHOD_GET, "/_/api/jobs", ADMINISTRATOR, serve_jobs, "no-store"},
-    {METHOD_POST, "/_/api/jobs/retry", ADMINISTRATOR, serve_job_retry, "no-store"},
-    {METHOD_POST, "/_/api/jobs/delete", ADMINISTRATOR, serve_job_delete, "no-store"},
-    {METHOD_GET, "/_/api/jobs/*", ADMINISTRATOR, serve_job, "no-store"},
+    {METHOD_POST, "/_/api/logout", ADMIN_VIEWER, serve_logout, "no-store"},
+    {METHOD_POST, "/_/api/reload", ADMIN_OPERATOR, serve_reload, "no-store"},
+    {METHOD_GET, "/_/api/users", ADMIN_VIEWER, serve_users, "no-store"},
+    {METHOD_POST, "/_/api/users/*", ADMIN_VIEWER, serve_people, "no-store"},
+    {METHOD_GET, "/_/api/administrators", ADMIN_ADMINISTRATOR, serve_administrators, "no-store"},
+    {METHOD_POST, "/_/api/administrators/*", ADMIN_VIEWER, serve_people, "no-store"},
+    {METHOD_GET, "/_/api/live", ADMIN_VIEWER, serve_live, "no-store"},
+    {METHOD_GET, "/_/api/history", ADMIN_VIEWER, serve_history, "no-store"},
+    {METHOD_GET, "/_/api/queues", ADMIN_VIEWER, serve_queues, "no-store"},
+    {METHOD_GET, "/_/api/jobs", ADMIN_VIEWER, serve_jobs, "no-store"},
+    {METHOD_POST, "/_/api/jobs/retry", ADMIN_OPERATOR, serve_job_retry, "no-store"},
+    {METHOD_POST, "/_/api/jobs/delete", ADMIN_OPERATOR, serve_job_delete, "no-store"},
+    {METHOD_GET, "/_/api/jobs/*", ADMIN_VIEWER, serve_job, "no-store"},
 };
 
 static bool path_matches(struct slice path, const char *pattern)
@@ -81,14 +81,16 @@ static void refuse(struct visit *visit, enum err err)
 static enum err check_access(const struct visit *visit, const struct admin_route *route)
 {
     bool post = route->method == METHOD_POST;
-    if (route->audience == OPERATOR && visit->request->local)
+    if (route->role != ANYONE && visit->request->local)
         return ERR_OK;
     if (post && !access_from_our_page(visit->request))
         return ERR_FORBIDDEN;
-    if (route->audience == ANYONE)
+    if (route->role == ANYONE)
         return ERR_OK;
     if (!visit->signed_in)
         return ERR_UNAUTHENTICATED;
+    if (visit->role < route->role)
+        return ERR_FORBIDDEN;
     return post && !access_has_csrf_token(visit) ? ERR_FORBIDDEN : ERR_OK;
 }
 
@@ -158,12 +160,13 @@ static struct schema *own_schema(const char *text)
     return schema;
 }
 
-enum err admin_open(const struct admin_options *options, struct admin **out, char *why,
-                    size_t why_size)
+struct admin *admin_create(const struct admin_options *options)
 {
     struct admin *admin = mem_zalloc(sizeof *admin);
     admin->options = *options;
-    admin->sessions = sessions_create();
+    admin->manage = (struct manage){options->store, options->users, options->administrators};
+    admin->sessions = administrators_sessions(options->administrators);
+    manage_init();
     admin->history = history_create();
     admin->news = event_create();
     admin->keeper = history_keeper_create(options->store, admin->history);
@@ -171,27 +174,21 @@ enum err admin_open(const struct admin_options *options, struct admin **out, cha
     admin->setup_schema = own_schema(setup_schema_text);
     admin->job_schema = own_schema(job_schema_text);
 
-    enum err err = administrators_open(admin, why, why_size);
-    if (err == ERR_OK)
-        err = setup_open(admin, why, why_size);
-    if (err != ERR_OK)
-        admin_close(&admin);
-    *out = admin;
-    return err;
+    if (!administrators_exist(options->administrators))
+        setup_open(admin);
+    return admin;
 }
 
-void admin_close(struct admin **out)
+void admin_destroy(struct admin **out)
 {
     struct admin *admin = *out;
     if (!admin)
         return;
     assert(!admin->timer);
-    if (admin->administrators)
-        collection_close(&admin->administrators);
     event_destroy(&admin->news);
     history_keeper_destroy(&admin->keeper);
     history_destroy(&admin->history);
-    sessions_destroy(&admin->sessions);
+    manage_release();
     schema_destroy(&admin->login_schema);
     schema_destroy(&admin->setup_schema);
     schema_destroy(&admin->job_schema);
@@ -239,5 +236,5 @@ void admin_stopping(struct admin *admin)
 
 const char *admin_setup_path(const struct admin *admin)
 {
-    return admin->setup_open ? admin->setup_path : NULL;
+    return setup_is_open(admin) ? admin->setup_path : NULL;
 }

@@ -7,7 +7,9 @@
 #include "queue/queue.h"
 #include "server/front/front.h"
 #include "server/gateway/gateway.h"
+#include "server/identity/administrators.h"
 #include "server/identity/logins.h"
+#include "server/identity/users.h"
 #include "server/listeners.h"
 #include "storage/store.h"
 
@@ -21,6 +23,8 @@ struct admin_options {
     struct cache *cache;
     struct queues *queues;
     struct logins *logins;
+    struct users *users;
+    struct administrators *administrators;
     struct gateway *gateway;
     struct listeners *listeners;
     struct front *front;
@@ -32,17 +36,15 @@ struct admin_options {
     void *reload_arg;
 };
 
-/* Opens the administrators' collection and begins to keep a history of the metrics (history.h). The
- * options are copied. */
-enum err admin_open(const struct admin_options *options, struct admin **out, char *why,
-                    size_t why_size);
-void admin_close(struct admin **admin);
+/* Begins to keep a history of the metrics (history.h). The options are copied. Threads: main. */
+struct admin *admin_create(const struct admin_options *options);
+void admin_destroy(struct admin **admin);
 
 /* Samples begin once the front listens, and end before it is torn down. Threads: main. */
 void admin_started(struct admin *admin);
 void admin_stopping(struct admin *admin); /* NULL-safe; also without admin_started */
 
-/* "/_/setup?token=..." or NULL when an administrator exists. Valid until admin_close. */
+/* "/_/setup?token=..." or NULL when an administrator exists. Valid until admin_destroy. */
 const char *admin_setup_path(const struct admin *admin);
 
 /* The gateway's target for a page at / that leads on. Threads: any. */

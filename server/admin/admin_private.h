@@ -8,20 +8,20 @@
 #include "server/admin/history_keeper.h"
 #include "server/admin/sampler.h"
 #include "server/identity/logins.h"
-#include "server/identity/session.h"
+#include "server/identity/manage.h"
 #include "storage/collection.h"
 
 struct admin {
     struct admin_options options;
-    struct collection *administrators;
-    struct sessions *sessions;
+    struct manage manage;      /* users and administrators, from the options */
+    struct sessions *sessions; /* the administrators' */
     struct schema *login_schema;
     struct schema *setup_schema;
     struct schema *job_schema;
 
     /* The one-time link: "/_/setup?token=..."; the token is its end. */
     char setup_path[16 + SESSION_TOKEN_SIZE];
-    _Atomic bool setup_open;
+    bool setup_made; /* there was nobody at the start */
 
     struct history *history;
     struct history_keeper *keeper;
@@ -40,7 +40,14 @@ struct visit {
     struct slice token;     /* of the session cookie, or NULL */
     bool signed_in;         /* the cookie's session is alive ... */
     struct session session; /* ... and is this */
+    enum admin_role role;   /* what it may do; everything over the control socket */
 };
+
+/* Who it is, for the log. */
+static inline const char *visit_who(const struct visit *visit)
+{
+    return visit->signed_in ? visit->session.user : "somebody at the control socket";
+}
 
 /* ---- access.c: who asks, and from which page. */
 
@@ -56,25 +63,13 @@ bool access_has_csrf_token(const struct visit *visit);
 void access_set_cookie(struct visit *visit, const char *token);
 void access_clear_cookie(struct visit *visit);
 
-/* ---- administrators.c: their collection. */
-
-enum err administrators_open(struct admin *admin, char *why, size_t why_size);
-enum err administrators_exist(struct admin *admin, bool *exist);
-
-/* Adds the first one; ERR_EXISTS when there is one already. */
-enum err administrators_add_first(struct admin *admin, const char *name, const char *password_hash);
-
-/* Names appear in logs: 1 to SESSION_USER_MAX letters, digits and "._@-". */
-bool administrators_name_is_plain(const char *name);
-
-/* ERR_NOT_FOUND when there is nobody of that name. */
-enum err administrators_password_hash(struct admin *admin, const char *name,
-                                      char out[PASSWORD_HASH_SIZE]);
-
 /* ---- setup.c, login.c, pages.c, stream.c, reload.c, jobs.c: what the routes of admin.c serve. */
 
 /* Makes the one-time link if there is no administrator. */
-enum err setup_open(struct admin *admin, char *why, size_t why_size);
+void setup_open(struct admin *admin);
+
+/* Whether the link can still be used. */
+bool setup_is_open(const struct admin *admin);
 
 extern const char setup_schema_text[];
 void serve_setup_page(struct visit *visit);
@@ -103,12 +98,17 @@ void serve_job(struct visit *visit);
 void serve_job_retry(struct visit *visit);
 void serve_job_delete(struct visit *visit);
 
+/* ---- people.c */
+void serve_people(struct visit *visit); /* each action */
+void serve_users(struct visit *visit);
+void serve_administrators(struct visit *visit);
+
 /* ---- login.c, for setup.c as well. */
 
 /* Answers with an error; retry_after_s 0: says nothing about when to come again. */
 void refuse_login(struct visit *visit, enum err err, const char *message, uint32_t retry_after_s);
 
 /* Signs in and answers 200 with the session. */
-void answer_signed_in(struct visit *visit, const char *user);
+void answer_signed_in(struct visit *visit, const char *user, enum admin_role role);
 
 #endif

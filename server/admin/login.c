@@ -28,10 +28,12 @@ static void append_session(struct visit *visit, const struct session *session)
     jw_key(&w, "signedIn");
     jw_bool(&w, session);
     jw_key(&w, "setupOpen");
-    jw_bool(&w, visit->admin->setup_open);
+    jw_bool(&w, setup_is_open(visit->admin));
     if (session) {
         jw_key(&w, "user");
         jw_str(&w, slice_str(session->user));
+        jw_key(&w, "role");
+        jw_str(&w, slice_str(admin_role_name(session->role)));
         jw_key(&w, "csrf");
         jw_str(&w, slice_str(session->csrf));
         append_process(&w, &visit->admin->options);
@@ -46,11 +48,11 @@ void serve_session(struct visit *visit)
     response_json(visit->response, 200);
 }
 
-void answer_signed_in(struct visit *visit, const char *user)
+void answer_signed_in(struct visit *visit, const char *user, enum admin_role role)
 {
-    int64_t now_ms = visit->request->started_ns / 1000000;
+    int64_t now_ms = visit->request->received_ms;
     char token[SESSION_TOKEN_SIZE];
-    sessions_begin(visit->admin->sessions, slice_str(user), now_ms, token);
+    sessions_begin(visit->admin->sessions, slice_str(user), role, now_ms, token);
     struct session session;
     sessions_use(visit->admin->sessions, slice_str(token), now_ms, &session);
     access_set_cookie(visit, token);
@@ -68,17 +70,18 @@ void serve_login_page(struct visit *visit)
 
 /* The same answer after the same time for an unknown name and for a wrong password. */
 static enum err check_password(struct visit *visit, const char *name, const char *password,
-                               uint32_t *retry_after_s)
+                               enum admin_role *role, uint32_t *retry_after_s)
 {
-    char hash[PASSWORD_HASH_SIZE];
-    enum err err = administrators_password_hash(visit->admin, name, hash);
+    struct administrator found;
+    enum err err = administrators_find(visit->admin->manage.administrators, name, &found);
+    *role = err ? ADMIN_NOBODY : found.role;
     if (err != ERR_OK && err != ERR_NOT_FOUND)
         return err;
     struct login login = {.door = LOGIN_ADMINISTRATORS,
                           .network = visit->request->network,
                           .name = slice_str(name),
                           .password = slice_str(password),
-                          .hash = err == ERR_OK ? hash : NULL};
+                          .hash = err == ERR_OK ? found.hash : NULL};
     return logins_check(visit->admin->options.logins, &login, retry_after_s);
 }
 
@@ -96,9 +99,11 @@ void serve_login(struct visit *visit)
         return;
     const char *name = json_str(body, "username", "");
     uint32_t retry_after_s = 0;
-    enum err err = check_password(visit, name, json_str(body, "password", ""), &retry_after_s);
+    enum admin_role role;
+    enum err err =
+        check_password(visit, name, json_str(body, "password", ""), &role, &retry_after_s);
     if (err == ERR_OK) {
-        answer_signed_in(visit, name);
+        answer_signed_in(visit, name, role);
         log_write(LOG_INFO, "admin", "%s signed in from %.*s", name,
                   SLICE_ARG(visit->request->address));
     } else if (err == ERR_UNAUTHENTICATED) {

@@ -61,18 +61,20 @@ static void append_sample(struct viewer *viewer, const struct sample *sample, st
 }
 
 /* An open dashboard keeps its session alive, and one whose session ended is cut. */
-static bool still_signed_in(struct viewer *viewer, int64_t now_ns)
+static bool still_signed_in(struct viewer *viewer)
 {
-    return sessions_use(viewer->admin->sessions, slice_str(viewer->token), now_ns / 1000000, NULL);
+    return sessions_use(viewer->admin->sessions, slice_str(viewer->token),
+                        clock_wall_ms(&clock_system), NULL);
 }
 
 static int64_t fill_live(void *arg, struct buf *out, int64_t now_ns)
 {
+    (void)now_ns;
     struct viewer *viewer = arg;
     struct sample sample;
     if (!viewer->begun)
         append_history(viewer, out);
-    else if (!still_signed_in(viewer, now_ns))
+    else if (!still_signed_in(viewer))
         return FEED_END;
     viewer->begun = true;
     while (history_read(viewer->admin->history, GRAIN_SECOND, &viewer->next, &sample, 1) == 1)

@@ -41,17 +41,28 @@ static const char *joined_value(const char *argument, const char *name)
     return joined ? argument + len + 1 : NULL;
 }
 
-bool cli_read(const struct command *command, const struct cli_option *options, int argc,
-              char **argv)
+/* The option that an argument gives, or the end of the list. */
+static const struct cli_option *find_option(const struct cli_option *options, const char *argument)
 {
+    while (options->name && strcmp(argument, options->name) != 0 &&
+           !(options->value && joined_value(argument, options->name)))
+        options++;
+    return options;
+}
+
+int cli_read_words(const struct command *command, const struct cli_option *options, int argc,
+                   char **argv, const char **words, int most)
+{
+    int count = 0;
     for (int i = 0; i < argc; i++) {
-        const struct cli_option *option = options;
-        while (option->name && strcmp(argv[i], option->name) != 0 &&
-               !(option->value && joined_value(argv[i], option->name)))
-            option++;
+        const struct cli_option *option = find_option(options, argv[i]);
+        if (!option->name && argv[i][0] != '-' && count < most) {
+            words[count++] = argv[i];
+            continue;
+        }
         if (!option->name) {
             refuse_option(command, options, argv[i]);
-            return false;
+            return -1;
         }
         if (!option->value) {
             *option->given = true;
@@ -61,11 +72,17 @@ bool cli_read(const struct command *command, const struct cli_option *options, i
         if (!value && i + 1 == argc) {
             fprintf(stderr, "galley %s: %s wants a value\nusage: %s\n", command->name, option->name,
                     command->usage);
-            return false;
+            return -1;
         }
         *option->value = value ? value : argv[++i];
     }
-    return true;
+    return count;
+}
+
+bool cli_read(const struct command *command, const struct cli_option *options, int argc,
+              char **argv)
+{
+    return cli_read_words(command, options, argc, argv, NULL, 0) == 0;
 }
 
 struct config *cli_load_config(const struct config_source *source)

@@ -18,7 +18,7 @@ struct command {
 };
 
 extern const struct command command_serve, command_check, command_reload, command_cert,
-    command_version, command_help;
+    command_user, command_admin, command_version, command_help;
 
 /* NULL-terminated. */
 extern const struct command *const commands[];
@@ -38,6 +38,11 @@ struct cli_option {
  * with a NULL name. */
 bool cli_read(const struct command *command, const struct cli_option *options, int argc,
               char **argv);
+
+/* The same with words that are no options: up to `most` of them to words[], whose number it
+ * returns; negative when an argument is not right. */
+int cli_read_words(const struct command *command, const struct cli_option *options, int argc,
+                   char **argv, const char **words, int most);
 
 /* The configuration; NULL, and a line for each error on standard error, if it is not right. */
 struct config *cli_load_config(const struct config_source *source);

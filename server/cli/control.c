@@ -34,14 +34,30 @@ static int open_control(const char *data_dir, char *why, size_t why_size)
     return fd;
 }
 
-static bool send_request(int fd, const char *target)
+static bool send_all(int fd, struct slice bytes)
 {
-    struct buf text = BUF_INIT;
+    while (bytes.len > 0) {
+        ssize_t sent = send(fd, bytes.ptr, bytes.len, MSG_NOSIGNAL);
+        if (sent < 0 && errno != EINTR)
+            return false;
+        if (sent > 0)
+            bytes = slice_of(bytes.ptr + sent, bytes.len - (size_t)sent);
+    }
+    return true;
+}
+
+static bool send_request(int fd, const char *method, const char *target, const json_t *body)
+{
+    struct buf text = BUF_INIT, json = BUF_INIT;
+    if (body)
+        json_append(&json, body);
     buf_printf(&text,
-               "POST %s HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n"
-               "Connection: close\r\n\r\n",
-               target);
-    bool sent = send(fd, text.data, text.len, MSG_NOSIGNAL) == (ssize_t)text.len;
+               "%s %s HTTP/1.1\r\nHost: localhost\r\nContent-Length: %zu\r\n"
+               "Content-Type: application/json\r\nConnection: close\r\n\r\n",
+               method, target, json.len);
+    buf_append_slice(&text, buf_slice(&json));
+    bool sent = send_all(fd, buf_slice(&text));
+    buf_release(&json);
     buf_release(&text);
     return sent;
 }
@@ -78,15 +94,18 @@ static bool parse(const struct buf *bytes, struct control_answer *out)
     return true;
 }
 
-bool control_post(const char *data_dir, const char *target, struct control_answer *out, char *why,
-                  size_t why_size)
+bool control_ask(const char *data_dir, const char *method, const char *target, const json_t *body,
+                 struct control_answer *out, bool *running, char *why, size_t why_size)
 {
     struct buf bytes = BUF_INIT;
     *out = (struct control_answer){0};
     int fd = open_control(data_dir, why, why_size);
+    if (running)
+        *running = fd >= 0;
     if (fd < 0)
         return false;
-    bool good = send_request(fd, target) && receive_all(fd, &bytes) && parse(&bytes, out);
+    bool good =
+        send_request(fd, method, target, body) && receive_all(fd, &bytes) && parse(&bytes, out);
     if (!good)
         snprintf(why, why_size, "the server gave no answer that could be understood");
     buf_release(&bytes);

@@ -51,7 +51,7 @@ test('without a session pages lead to the login and the API answers 401', async 
     }
     const session = await galley.request('GET', '/_/api/session');
     assert.deepEqual(session.body, { signedIn: false, setupOpen: true });
-    const forged = await galley.request('GET', '/_/', { headers: { cookie: 'galley_admin=abc' } });
+    const forged = await galley.request('GET', '/_/', { headers: { cookie: `galley_admin_${galley.port}=abc` } });
     assert.equal(forged.status, 303);
 });
 
@@ -78,18 +78,23 @@ test('the first administrator is made once, by who has the link', async () => {
     assert.equal(session.body.setupOpen, false);
 });
 
-test('the password outlives a restart, a session does not', async () => {
-    const { galley, cookie } = await startWithSession();
+test('the password outlives a restart, and so does a session', async () => {
+    const { galley, cookie, csrf } = await startWithSession();
+    const headers = { cookie, 'x-csrf-token': csrf };
+    await galley.configure({ server: { listen: `127.0.0.1:${galley.port}` } });
     await galley.restart();
     assert.doesNotMatch(galley.stdout, /setup\?token/);
-    assert.equal((await galley.request('GET', '/_/', { headers: { cookie } })).status, 303);
+    assert.equal((await galley.request('POST', '/_/api/logout', { headers })).status, 204);
+    await galley.restart();
+    assert.equal((await galley.request('GET', '/_/', { headers })).status, 303);
     assert.equal((await logIn(galley)).status, 200);
 });
 
 test('the session cookie is kept from scripts and other sites', async () => {
     const galley = await startGalley();
     const [cookie] = (await setUp(galley)).headers['set-cookie'];
-    assert.match(cookie, /^galley_admin=[\w-]{43}; Path=\/_\/; HttpOnly; SameSite=Strict$/);
+    assert.ok(cookie.startsWith(`galley_admin_${galley.port}=`), 'a cookie is sent to all ports of a host');
+    assert.match(cookie, /^galley_admin_\d+=[\w-]{43}; Path=\/_\/; HttpOnly; SameSite=Strict$/);
 });
 
 test('an unknown name and a wrong password get the same answer', async () => {

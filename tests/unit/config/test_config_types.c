@@ -134,9 +134,10 @@ static void test_config_a_target_is_a_module_of_those_given(void **state)
 {
     struct fixture *f = *state;
     assert_int_equal(load_thing(f, "[route x]\npath = /\ntarget = app:thing\n"), ERR_OK);
-    assert_thing_fails(f, "[route x]\npath = /\ntarget = app:shop\n",
-                       "config.ini:3: [route x] target: read \"app:shop\"; allowed: one of: app:auth "
-                       "app:thing\n");
+    assert_thing_fails(
+        f, "[route x]\npath = /\ntarget = app:shop\n",
+        "config.ini:3: [route x] target: read \"app:shop\"; allowed: one of: app:auth "
+        "app:thing\n");
 }
 
 /* ---- Networks and hosts */

@@ -77,8 +77,7 @@ static inline void fixture_open_gateway(struct fixture *f, const struct route_sp
                                         unsigned count)
 {
     char why[200] = "";
-    struct gateway_options options = {
-        .store = f->store, .jwt = f->jwt, .clock = &f->time.clock};
+    struct gateway_options options = {.store = f->store, .jwt = f->jwt, .clock = &f->time.clock};
     if (gateway_create(&options, &f->gateway, why, sizeof why) != ERR_OK)
         fail_msg("%s", why);
     fixture_swap(f, routes, count);
