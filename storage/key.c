@@ -166,10 +166,22 @@ static size_t escaped_len(struct slice value)
     return len;
 }
 
+/* What nearly all strings are: without a zero, and with room. */
+static bool add_plain(struct key *key, struct slice value, size_t max_bytes)
+{
+    if (value.len == 0 || value.len + 2 > max_bytes || memchr(value.ptr, 0, value.len))
+        return false;
+    add_bytes(key, value.ptr, value.len);
+    add_byte(key, 0);
+    return true;
+}
+
 void key_add_string_within(struct key *key, struct slice value, size_t max_bytes)
 {
     assert(max_bytes >= 1 + CUT_SIZE);
     add_byte(key, TAG_STRING);
+    if (add_plain(key, value, max_bytes))
+        return;
     if (value.len < max_bytes && escaped_len(value) + 2 <= max_bytes) {
         add_escaped(key, value, max_bytes);
         add_byte(key, 0);
@@ -267,6 +279,13 @@ bool key_take_i64(struct slice *rest, int64_t *out)
     struct number number;
     if (!take_number(&after, &number) || fabs(number.nearest) > 0x1p63)
         return false;
+    if (number.rest == 0 && fabs(number.nearest) < 0x1p53) { /* a double has all of it */
+        *out = (int64_t)number.nearest;
+        bool whole = (double)*out == number.nearest && (*out != 0 || !signbit(number.nearest));
+        if (whole)
+            *rest = after;
+        return whole;
+    }
     bool top = number.nearest >= 0x1p63;
     int64_t base = top ? INT64_MAX : (int64_t)number.nearest;
     if (__builtin_add_overflow(base, (int64_t)number.rest + top, out))
