@@ -335,10 +335,24 @@ static uint8_t meaning(struct slice key, size_t i)
     return i + 1 < key.len ? byte_at(key, i + 1) : 0;
 }
 
+/* What nearly all strings are: without a zero within. */
+static bool take_plain(struct slice *rest, char *out, size_t size)
+{
+    const char *end = memchr(rest->ptr + 1, 0, rest->len - 1);
+    size_t part = end ? (size_t)(end - rest->ptr) + 1 : 0; /* with tag and zero */
+    if (!end || part - 1 > size || meaning(*rest, part - 1) >= CUT_HERE)
+        return false;
+    memcpy(out, rest->ptr + 1, part - 1);
+    skip(rest, part);
+    return true;
+}
+
 bool key_take_string(struct slice *rest, char *out, size_t size)
 {
     if (!begins_with(*rest, TAG_STRING, 2))
         return false;
+    if (take_plain(rest, out, size))
+        return true;
     size_t len = 0;
     for (size_t i = 1; i < rest->len && len < size; i++) {
         if (byte_at(*rest, i) != 0) {
