@@ -7,7 +7,7 @@
 #include <assert.h>
 #include <endian.h>
 
-#define LINK_SIZE 4
+#define HEAD_SIZE 8 /* the link and the check, 4 bytes each, little endian */
 
 static const struct slice nothing = {NULL, 0};
 
@@ -33,27 +33,36 @@ static enum err damaged(struct txn *txn, struct table table, struct slice key, c
     return err;
 }
 
+/* `name` is link_to(key), which the check is as well where there is nothing else to cover. */
+static uint32_t check_of(const struct chain *chain, uint32_t name, struct slice key,
+                         struct slice body)
+{
+    bool plain = !chain->covers_body || body.len == 0;
+    return plain ? name : (uint32_t)hash_bytes2(key, body);
+}
+
 /* Takes a value apart and checks it against its key. */
 static enum err read_entry(struct txn *txn, const struct chain *chain, struct slice key,
                            struct slice value, struct chain_entry *out)
 {
     *out = (struct chain_entry){0};
-    if (value.len < LINK_SIZE)
+    uint32_t head[2];
+    if (value.len < HEAD_SIZE)
         return damaged(txn, chain->table, key, "has something too short under");
-    uint32_t link;
-    memcpy(&link, value.ptr, sizeof link);
-    struct slice body = slice_of(value.ptr + LINK_SIZE, value.len - LINK_SIZE);
-    enum err err = chain->check(txn, chain->table, key, body);
-    if (!err)
-        *out = (struct chain_entry){key, body, le32toh(link)};
-    return err;
+    memcpy(head, value.ptr, sizeof head);
+    struct slice body = slice_of(value.ptr + HEAD_SIZE, value.len - HEAD_SIZE);
+    uint32_t name = link_to(key);
+    if (le32toh(head[1]) != check_of(chain, name, key, body))
+        return damaged(txn, chain->table, key, "has a wrong checksum under");
+    *out = (struct chain_entry){key, body, le32toh(head[0]), name};
+    return ERR_OK;
 }
 
-static uint8_t *write_link(uint8_t *value, uint32_t link)
+static uint8_t *write_head(uint8_t *value, uint32_t link, uint32_t check)
 {
-    link = htole32(link);
-    memcpy(value, &link, sizeof link);
-    return value + LINK_SIZE;
+    uint32_t head[2] = {htole32(link), htole32(check)};
+    memcpy(value, head, sizeof head);
+    return value + HEAD_SIZE;
 }
 
 /* ---- Positions. */
@@ -128,14 +137,16 @@ enum err chain_next(struct chain_cursor *c)
         return lost(c, c->at.key, "has lost what follows");
     if (err)
         return err;
-    if (link_to(c->cursor.key) != link)
-        return lost(c, c->cursor.key, "has lost entries, or their order, before");
-    return take(c);
+    err = take(c);
+    if (err)
+        return err;
+    return c->at.name == link ? ERR_OK
+                              : lost(c, c->at.key, "has lost entries, or their order, before");
 }
 
 enum err chain_prev(struct chain_cursor *c)
 {
-    return step_back(c, cursor_prev, c->at.key, link_to(c->at.key));
+    return step_back(c, cursor_prev, c->at.key, c->at.name);
 }
 
 /* ---- Single entries. */
@@ -161,29 +172,32 @@ enum err chain_get(struct txn *txn, const struct chain *chain, struct slice key,
     return err;
 }
 
-enum err chain_begin(struct txn *txn, const struct chain *chain, struct slice body)
+enum err chain_begin(struct txn *txn, const struct chain *chain)
 {
     uint8_t *value;
-    enum err err = txn_reserve(txn, chain->table, chain_anchor(), LINK_SIZE + body.len, &value);
+    struct slice anchor = chain_anchor();
+    enum err err = txn_reserve(txn, chain->table, anchor, HEAD_SIZE, &value);
     if (!err)
-        memcpy(write_link(value, link_to(nothing)), body.ptr, body.len);
+        write_head(value, link_to(nothing), link_to(anchor));
     return err;
 }
 
 /* Makes the entry that the cursor stands on name another as its next. */
 static enum err set_link(struct chain_cursor *c, uint32_t link)
 {
-    uint8_t value[LINK_SIZE + CHAIN_BODY_MAX];
-    if (c->at.body.len > CHAIN_BODY_MAX)
+    uint8_t value[HEAD_SIZE + CHAIN_BODY_MAX];
+    struct slice present = c->cursor.value;
+    if (present.len > sizeof value)
         return lost(c, c->at.key, "has something too large under");
-    uint8_t *body = write_link(value, link);
-    if (c->at.body.len > 0)
-        memcpy(body, c->at.body.ptr, c->at.body.len);
-    return cursor_put(&c->cursor, slice_of(value, LINK_SIZE + c->at.body.len));
+    memcpy(value, present.ptr, present.len);
+    link = htole32(link);
+    memcpy(value, &link, sizeof link);
+    return cursor_put(&c->cursor, slice_of(value, present.len));
 }
 
-enum err chain_insert(struct txn *txn, const struct chain *chain, struct slice key, size_t size,
-                      uint8_t **place)
+/* A new entry with `size` bytes for its body, of which the check covers `body`. */
+static enum err add(struct txn *txn, const struct chain *chain, struct slice key, struct slice body,
+                    size_t size, uint8_t **place)
 {
     assert(size <= CHAIN_BODY_MAX);
     struct chain_cursor c;
@@ -193,24 +207,41 @@ enum err chain_insert(struct txn *txn, const struct chain *chain, struct slice k
         err = chain_find(&c, key);
     if (!err)
         err = ERR_EXISTS;
-    uint32_t link = c.at.link;
+    uint32_t link = c.at.link, name = link_to(key);
     if (err == ERR_NOT_FOUND)
-        err = set_link(&c, link_to(key));
+        err = set_link(&c, name);
     if (!err)
-        err = cursor_reserve(&c.cursor, key, LINK_SIZE + size, place);
+        err = cursor_reserve(&c.cursor, key, HEAD_SIZE + size, place);
     if (!err)
-        *place = write_link(*place, link);
+        *place = write_head(*place, link, check_of(chain, name, key, body));
     chain_close(&c);
+    return err;
+}
+
+enum err chain_reserve(struct txn *txn, const struct chain *chain, struct slice key, size_t size,
+                       uint8_t **place)
+{
+    assert(!chain->covers_body);
+    return add(txn, chain, key, nothing, size, place);
+}
+
+enum err chain_insert(struct txn *txn, const struct chain *chain, struct slice key,
+                      struct slice body)
+{
+    uint8_t *place;
+    enum err err = add(txn, chain, key, body, body.len, &place);
+    if (!err && body.len > 0)
+        memcpy(place, body.ptr, body.len);
     return err;
 }
 
 enum err chain_replace(struct txn *txn, const struct chain *chain, struct slice key, uint32_t link,
                        size_t size, uint8_t **place)
 {
-    assert(size <= CHAIN_BODY_MAX);
-    enum err err = txn_reserve(txn, chain->table, key, LINK_SIZE + size, place);
+    assert(size <= CHAIN_BODY_MAX && !chain->covers_body);
+    enum err err = txn_reserve(txn, chain->table, key, HEAD_SIZE + size, place);
     if (!err)
-        *place = write_link(*place, link);
+        *place = write_head(*place, link, link_to(key));
     return err;
 }
 

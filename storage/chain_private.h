@@ -8,8 +8,9 @@
  * before. What an insertion or deletion has to change besides lies nearly always in the page that
  * it changes anyway. All that is not so is ERR_DAMAGED by txn_damaged, with the table and key.
  *
- * An entry's value is 4 bytes, the link, and the body, in which the owner of the table keeps a
- * checksum that covers the key. Threads: the transaction's. */
+ * An entry's value is the link, a check, which is a hash of its own key, and the body. A body that
+ * is long has a checksum of its owner's: then damage in it costs this entry and not its neighbours.
+ * A short one is covered by the check. Threads: the transaction's. */
 #ifndef GALLEY_STORAGE_CHAIN_PRIVATE_H
 #define GALLEY_STORAGE_CHAIN_PRIVATE_H
 
@@ -19,31 +20,33 @@
 
 struct chain {
     struct table table;
-    /* Whether the body is what was written under the key; sets and returns ERR_DAMAGED if not. */
-    enum err (*check)(struct txn *txn, struct table table, struct slice key, struct slice body);
+    bool covers_body; /* the check does */
 };
 
 struct chain_entry {
     struct slice key, body; /* borrowed, as txn_get's */
-    uint32_t link;
+    uint32_t link; /* what the next one is called */
+    uint32_t name; /* what this one is called */
 };
 
 /* The key of the anchor: before all others. */
 struct slice chain_anchor(void);
 
-/* Makes the anchor of an empty table; its body is the owner's. */
-enum err chain_begin(struct txn *txn, const struct chain *chain, struct slice body);
+/* Makes the anchor of an empty table. */
+enum err chain_begin(struct txn *txn, const struct chain *chain);
 
 /* ERR_NOT_FOUND only if that is sure. */
 enum err chain_get(struct txn *txn, const struct chain *chain, struct slice key,
                    struct chain_entry *out);
 
-/* A new entry: *place is where the caller writes its body at once. ERR_EXISTS, which does not
- * stick, if the key is there; nothing was written then. */
-enum err chain_insert(struct txn *txn, const struct chain *chain, struct slice key, size_t size,
-                      uint8_t **place);
+/* A new entry: *place is where the caller writes its body at once, or, if the check covers it, the
+ * body. ERR_EXISTS, which does not stick, if the key is there; nothing was written then. */
+enum err chain_reserve(struct txn *txn, const struct chain *chain, struct slice key, size_t size,
+                       uint8_t **place);
+enum err chain_insert(struct txn *txn, const struct chain *chain, struct slice key,
+                      struct slice body);
 
-/* Another body for the present entry, whose link is given. */
+/* Another body, which the check does not cover, for the present entry, whose link is given. */
 enum err chain_replace(struct txn *txn, const struct chain *chain, struct slice key, uint32_t link,
                        size_t size, uint8_t **place);
 

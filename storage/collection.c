@@ -31,8 +31,7 @@ static bool define(struct collection *c, const struct index_spec *indexes, unsig
 
 static enum err open_tables(struct store *store, struct collection *c)
 {
-    c->docs.check = document_check;
-    c->entries.check = entry_check;
+    c->entries.covers_body = true;
     enum err err = store_table(store, "meta", &c->meta);
     if (!err)
         err = store_table(store, "docs", &c->docs.table);
@@ -73,21 +72,6 @@ void collection_close(struct collection **collection)
 
 /* ---- Reading. */
 
-enum err document_check(struct txn *txn, struct table table, struct slice key, struct slice body)
-{
-    struct record record;
-    return record_decode(txn, table, key, body, &record);
-}
-
-enum err documents_begin(struct txn *txn, const struct chain *chain)
-{
-    uint8_t body[64];
-    struct slice nothing = slice_of(NULL, 0);
-    assert(record_size(nothing) <= sizeof body);
-    record_write(body, chain_anchor(), 1, nothing);
-    return chain_begin(txn, chain, slice_of(body, record_size(nothing)));
-}
-
 bool document_id_fits(struct slice id)
 {
     return id.len > 0 && id.len <= DOC_ID_MAX && !memchr(id.ptr, 0, id.len);
@@ -121,8 +105,11 @@ static enum err read_elsewhere(struct txn *txn, const struct collection *c, stru
 enum err document_of(struct txn *txn, const struct collection *c, const struct chain_entry *entry,
                      struct doc *out)
 {
-    struct record record = record_parts(entry->body);
+    struct record record;
+    enum err err = record_decode(txn, c->docs.table, entry->key, entry->body, &record);
     *out = (struct doc){record.payload, record.version};
+    if (err)
+        return err;
     return slice_is(out->json, TEXT_ELSEWHERE) ? read_elsewhere(txn, c, entry->key, out) : ERR_OK;
 }
 
@@ -232,7 +219,7 @@ static enum err insert_document(struct txn *txn, const struct doc_draft *draft, 
     const struct collection *c = draft->c;
     struct slice key = key_slice(&draft->key), part = inline_part(draft->json);
     uint8_t *place;
-    enum err err = chain_insert(txn, &c->docs, key, record_size(part), &place);
+    enum err err = chain_reserve(txn, &c->docs, key, record_size(part), &place);
     if (!err)
         record_write(place, key, version, part);
     return err ? err : write_elsewhere(txn, c, &draft->key, version, false, draft->json);
@@ -293,10 +280,10 @@ static enum err find_present(struct txn *txn, const struct collection *c, const 
                              struct present *out)
 {
     enum err err = chain_get(txn, &c->docs, key_slice(key), &out->entry);
-    if (err)
-        return err;
-    out->is_long = slice_is(record_parts(out->entry.body).payload, TEXT_ELSEWHERE);
-    return document_of(txn, c, &out->entry, &out->doc);
+    if (!err)
+        err = document_of(txn, c, &out->entry, &out->doc);
+    out->is_long = !err && slice_is(record_parts(out->entry.body).payload, TEXT_ELSEWHERE);
+    return err;
 }
 
 /* The text is `json` from now on; what was borrowed of the present one is void. */

@@ -109,12 +109,6 @@ bool index_matches(const struct index *index, const json_t *doc, const json_t *e
 
 /* ---- entries.c: index entries in the table. */
 
-/* Of the chained table: a checksum over the key and, in a unique index, the id. */
-enum err entry_check(struct txn *txn, struct table table, struct slice key, struct slice body);
-
-/* The entry of the anchor. */
-enum err entries_begin(struct txn *txn, const struct chain *chain);
-
 /* Makes the entries of the document `id` those of `now` instead of those of `before`; either may be
  * empty. First all that unique indexes have to say: ERR_EXISTS, sticky, before anything is written.
  */
@@ -138,9 +132,5 @@ enum err doc_restore(struct txn *txn, const struct collection *c, struct slice j
 /* The document that a checked entry of the table docs is. */
 enum err document_of(struct txn *txn, const struct collection *c, const struct chain_entry *entry,
                      struct doc *out);
-
-/* Of the chained table docs. */
-enum err document_check(struct txn *txn, struct table table, struct slice key, struct slice body);
-enum err documents_begin(struct txn *txn, const struct chain *chain);
 
 #endif

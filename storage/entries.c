@@ -1,53 +1,11 @@
-/* Index entries in the chained table doc_index. The body of one is a checksum over its key, 4
- * bytes, and in a unique index the id of its document, which the checksum covers as well. */
-#include "base/hash.h"
+/* Index entries in the chained table doc_index. The body of one is empty; in a unique index it is
+ * the id of the document. */
 #include "storage/collection_private.h"
-
-#include <endian.h>
-
-#define CHECK_SIZE 4
-
-static uint32_t checksum(struct slice key, struct slice id)
-{
-    return htole32((uint32_t)hash_bytes2(key, id));
-}
-
-enum err entry_check(struct txn *txn, struct table table, struct slice key, struct slice body)
-{
-    uint32_t check;
-    if (body.len >= CHECK_SIZE) {
-        memcpy(&check, body.ptr, sizeof check);
-        if (check == checksum(key, slice_of(body.ptr + CHECK_SIZE, body.len - CHECK_SIZE)))
-            return ERR_OK;
-    }
-    struct buf text = BUF_INIT;
-    key_print(&text, key);
-    enum err err =
-        txn_damaged(txn, "the entry %.*s of the table %s, its checksum is wrong",
-                    SLICE_ARG(buf_slice(&text)), store_table_name(txn_store(txn), table));
-    buf_release(&text);
-    return err;
-}
-
-static void write_body(uint8_t *place, struct slice key, struct slice id)
-{
-    uint32_t check = checksum(key, id);
-    memcpy(place, &check, sizeof check);
-    if (id.len > 0)
-        memcpy(place + CHECK_SIZE, id.ptr, id.len);
-}
-
-enum err entries_begin(struct txn *txn, const struct chain *chain)
-{
-    uint8_t body[CHECK_SIZE];
-    write_body(body, chain_anchor(), slice_of(NULL, 0));
-    return chain_begin(txn, chain, slice_of(body, sizeof body));
-}
 
 enum err entry_id(struct txn *txn, const struct collection *c, const struct index *index,
                   const struct chain_entry *entry, struct slice *out)
 {
-    *out = slice_of(entry->body.ptr + CHECK_SIZE, entry->body.len - CHECK_SIZE);
+    *out = entry->body;
     if (index->unique)
         return ERR_OK;
     *out = slice_of(entry->key.ptr + index->prefix.len, entry->key.len - index->prefix.len);
@@ -115,11 +73,8 @@ static enum err add(struct txn *txn, const struct collection *c, const struct en
                     struct slice key, struct slice id)
 {
     struct slice kept = entry->index->unique ? id : slice_of(NULL, 0);
-    uint8_t *place;
-    enum err err = chain_insert(txn, &c->entries, key, CHECK_SIZE + kept.len, &place);
-    if (!err)
-        write_body(place, key, kept);
-    else if (err == ERR_EXISTS) /* nobody could have added it but this document */
+    enum err err = chain_insert(txn, &c->entries, key, kept);
+    if (err == ERR_EXISTS) /* nobody could have added it but this document */
         err = txn_damaged(txn, "the index %s of %s, an entry without a document",
                           entry->index->fields, c->name);
     return err;

@@ -52,8 +52,8 @@ static enum err read_format(struct txn *txn, struct opening *opening)
 
 static enum err begin_tables(struct txn *txn, const struct opening *opening)
 {
-    enum err err = documents_begin(txn, &opening->tables.docs);
-    return err ? err : entries_begin(txn, &opening->tables.entries);
+    enum err err = chain_begin(txn, &opening->tables.docs);
+    return err ? err : chain_begin(txn, &opening->tables.entries);
 }
 
 static enum err create(struct txn *txn, struct opening *opening)
@@ -89,9 +89,9 @@ static void use_tables(struct opening *opening)
 {
     opening->tables = (struct collection){
         .meta = opening->opened[0],
-        .docs = {opening->opened[1], document_check},
+        .docs = {.table = opening->opened[1]},
         .texts = opening->opened[2],
-        .entries = {opening->opened[3], entry_check},
+        .entries = {opening->opened[3], .covers_body = true},
     };
 }
 

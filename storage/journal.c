@@ -37,7 +37,7 @@ static enum err register_journal(struct txn *txn, void *arg)
     key_init(&journal->prefix);
     key_add_journal(&journal->prefix, journal->number);
     if (is_first)
-        err = documents_begin(txn, &journal->cursors);
+        err = chain_begin(txn, &journal->cursors);
     return !err && is_new ? write_head(txn, journal, &empty) : err;
 }
 
@@ -54,7 +54,6 @@ enum err journal_open(struct store *store, const char *name, struct journal **ou
         return ERR_VALIDATION;
     struct journal *journal = mem_zalloc(sizeof *journal);
     journal->name = mem_strdup(name);
-    journal->cursors.check = document_check;
     enum err err = store_table(store, "meta", &journal->meta);
     if (!err)
         err = store_table(store, "journals", &journal->table);
@@ -269,7 +268,11 @@ enum err journal_cursor_get(struct txn *txn, const struct journal *journal, cons
     enum err err = chain_get(txn, &journal->cursors, key_slice(&key), &entry);
     if (err)
         return err;
-    struct slice payload = record_parts(entry.body).payload;
+    struct record record;
+    err = record_decode(txn, journal->cursors.table, entry.key, entry.body, &record);
+    if (err)
+        return err;
+    struct slice payload = record.payload;
     if (payload.len != sizeof *next)
         return damaged(txn, journal, "a cursor");
     memcpy(next, payload.ptr, sizeof *next);
@@ -290,7 +293,7 @@ enum err journal_cursor_set(struct txn *txn, const struct journal *journal, cons
         err = chain_replace(txn, &journal->cursors, key_slice(&key), present.link,
                             record_size(payload), &place);
     else if (err == ERR_NOT_FOUND)
-        err = chain_insert(txn, &journal->cursors, key_slice(&key), record_size(payload), &place);
+        err = chain_reserve(txn, &journal->cursors, key_slice(&key), record_size(payload), &place);
     if (!err)
         record_write(place, key_slice(&key), 1, payload);
     return err;

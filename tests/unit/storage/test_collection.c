@@ -440,6 +440,43 @@ static void test_collection_may_be_changed_while_it_is_walked(void **state)
     }
 }
 
+/* ---- Damage. */
+
+/* The last document's text, which does not end as it did. */
+static enum err spoil_last_text(struct txn *txn, void *arg)
+{
+    (void)arg;
+    struct table docs;
+    store_table(txn_store(txn), "docs", &docs);
+    struct cursor cursor;
+    cursor_open(&cursor, txn, docs);
+    cursor_seek_before(&cursor, slice_str(""));
+    size_t len = cursor.value.len;
+    char *value = txn_alloc(txn, len);
+    memcpy(value, cursor.value.ptr, len);
+    value[len - 1] ^= 1;
+    enum err err = cursor_put(&cursor, slice_of(value, len));
+    cursor_close(&cursor);
+    return err;
+}
+
+static void test_collection_damage_in_a_text_costs_that_document_and_no_insertion(void **state)
+{
+    struct people *p = *state;
+    insert(p, "{\"id\":\"a\"}");
+    insert(p, "{\"id\":\"b\"}");
+    assert_int_equal(store_write(p->f->store, spoil_last_text, NULL), ERR_OK);
+    assert_int_equal(run(p, CHECK, "{\"id\":\"b\"}", 1), ERR_DAMAGED);
+    assert_int_equal(run(p, INSERT, "{\"id\":\"b\"}", 0), ERR_EXISTS);
+    insert(p, "{\"id\":\"c\"}");
+    assert_int_equal(run(p, CHECK, "{\"id\":\"a\"}", 1), ERR_OK);
+    assert_int_equal(run(p, CHECK, "{\"id\":\"bb\"}", 1), ERR_NOT_FOUND);
+    struct store_stats stats;
+    store_stats(p->f->store, &stats);
+    assert_string_equal(stats.damage,
+                        "the record collection 1/b of the table docs, its checksum is wrong");
+}
+
 /* ---- The catalog. */
 
 static void test_collection_is_found_again_after_a_restart(void **state)
@@ -550,6 +587,7 @@ int main(void)
         TEST(test_collection_adding_changes_the_member_alone),
         TEST(test_collection_adding_stops_at_the_minimum),
         TEST(test_collection_adding_needs_a_document_and_an_integer),
+        TEST(test_collection_damage_in_a_text_costs_that_document_and_no_insertion),
         TEST(test_collection_is_found_again_after_a_restart),
         TEST(test_collection_with_documents_keeps_its_indexes),
     };
