@@ -186,8 +186,7 @@ static bool walk(struct change *change, const struct key *prefix, const struct i
         struct slice rest = slice_of(cursor.key.ptr + queue_len, cursor.key.len - queue_len);
         unreadable = !index_take_entry(rest, &out[*count]);
         if (unreadable) {
-            memcpy(damaged.bytes, cursor.key.ptr, cursor.key.len);
-            damaged.len = (uint16_t)cursor.key.len;
+            damaged = key_copy(cursor.key);
             cursor_del(&cursor);
             break;
         }

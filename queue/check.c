@@ -28,7 +28,7 @@ static unsigned next_keys(struct queue_check *check, struct txn *txn, struct tab
     cursor_open(&cursor, txn, table);
     enum err err = cursor_seek(&cursor, after);
     for (; err == ERR_OK && count < max; err = cursor_next(&cursor))
-        if (after.len == 0 || !slice_eq(cursor.key, after))
+        if (cursor.key.len <= STORE_KEY_MAX && !slice_eq(cursor.key, after))
             keys[count++] = text_of(txn, cursor.key);
     cursor_close(&cursor);
     return count;

@@ -125,17 +125,15 @@ static void count(struct queue *queue, struct txn *txn, const struct index_entry
 static bool count_all(struct queue *queue, struct txn *txn, struct counts *out,
                       struct key around[2])
 {
-    struct key prefix = job_index_prefix(queue->name), *last = &around[0];
-    *last = prefix;
+    struct key prefix = job_index_prefix(queue->name);
+    around[0] = prefix;
     bool ordered = true;
     struct cursor cursor;
     cursor_open(&cursor, txn, queue->queues->index);
     enum err err = cursor_seek(&cursor, key_slice(&prefix));
     for (; err == ERR_OK && key_has_prefix(cursor.key, &prefix); err = cursor_next(&cursor)) {
-        ordered = key_order(key_slice(last), cursor.key) <= 0;
-        struct key *here = ordered ? last : &around[1];
-        memcpy(here->bytes, cursor.key.ptr, cursor.key.len);
-        here->len = (uint16_t)cursor.key.len;
+        ordered = key_order(key_slice(&around[0]), cursor.key) <= 0;
+        around[ordered ? 0 : 1] = key_copy(cursor.key);
         if (!ordered)
             break;
         struct index_entry entry;

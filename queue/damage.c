@@ -80,25 +80,31 @@ static enum err seek_before(struct cursor *cursor, struct slice near)
 static bool is_found(struct txn *txn, struct table table, const struct cursor *cursor)
 {
     struct slice value;
-    return txn_get(txn, table, cursor->key, &value) == ERR_OK && value.ptr == cursor->value.ptr;
+    return cursor->key.len > 0 && cursor->key.len <= STORE_KEY_MAX &&
+           txn_get(txn, table, cursor->key, &value) == ERR_OK && value.ptr == cursor->value.ptr;
+}
+
+/* The entry that the cursor stands on, copied and deleted. */
+static struct stray *take(struct txn *txn, struct cursor *cursor)
+{
+    struct stray *stray = txn_alloc(txn, sizeof *stray);
+    *stray = (struct stray){NULL, copy_of(txn, cursor->key), copy_of(txn, cursor->value)};
+    cursor_del(cursor);
+    return stray;
 }
 
 /* Takes out the first entry about `near` that a search does not find; NULL if there is none. */
 static struct stray *take_stray(struct txn *txn, struct table table, struct slice near)
 {
-    struct stray *stray = NULL;
     struct cursor cursor;
     cursor_open(&cursor, txn, table);
     enum err err = seek_before(&cursor, near);
-    for (int i = 0; i < 2 * REACH && err == ERR_OK && !stray; i++) {
-        if (cursor.key.len > 0 && is_found(txn, table, &cursor)) {
-            err = cursor_next(&cursor);
-            continue;
-        }
-        stray = txn_alloc(txn, sizeof *stray);
-        *stray = (struct stray){NULL, copy_of(txn, cursor.key), copy_of(txn, cursor.value)};
-        cursor_del(&cursor);
+    int left = 2 * REACH;
+    while (err == ERR_OK && left > 0 && is_found(txn, table, &cursor)) {
+        err = cursor_next(&cursor);
+        left--;
     }
+    struct stray *stray = err == ERR_OK && left > 0 ? take(txn, &cursor) : NULL;
     cursor_close(&cursor);
     return stray;
 }
@@ -112,7 +118,8 @@ void table_sort_in(struct txn *txn, struct table table, struct slice near)
     }
     struct slice value;
     for (; strays; strays = strays->next)
-        if (strays->key.len > 0 && txn_get(txn, table, strays->key, &value) == ERR_NOT_FOUND)
+        if (strays->key.len > 0 && strays->key.len <= STORE_KEY_MAX &&
+            txn_get(txn, table, strays->key, &value) == ERR_NOT_FOUND)
             txn_put(txn, table, strays->key, strays->value);
 }
 

@@ -8,6 +8,16 @@ int key_order(struct slice a, struct slice b)
     return order != 0 ? order : (a.len > b.len) - (a.len < b.len);
 }
 
+struct key key_copy(struct slice bytes)
+{
+    struct key key;
+    key_init(&key);
+    key.len = bytes.len <= STORE_KEY_MAX ? (uint16_t)bytes.len : 0;
+    if (key.len > 0)
+        memcpy(key.bytes, bytes.ptr, key.len);
+    return key;
+}
+
 struct key job_index_prefix(const char *queue)
 {
     struct key key;

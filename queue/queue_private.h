@@ -202,6 +202,9 @@ bool index_entry_eq(const struct index_entry *a, const struct index_entry *b);
 /* As the store orders keys: below 0 if a is before b. */
 int key_order(struct slice a, struct slice b);
 
+/* Empty if the bytes cannot be a key: the length may be what is damaged. */
+struct key key_copy(struct slice bytes);
+
 /* All entries of a queue; of one of its states. */
 struct key job_index_prefix(const char *queue);
 struct key job_index_state_prefix(const struct queue *queue, enum job_state state);

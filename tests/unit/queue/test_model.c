@@ -482,8 +482,10 @@ static void survey_job(struct survey *survey, const struct id *id, const struct 
     if (!job) {
         job = model_room(&survey->world->model);
         assert_non_null(job);
-        *job = (struct model_job){
-            .used = true, .id = *id, .number = survey->world->model.next_number++};
+        *job = (struct model_job){.used = true,
+                                  .id = *id,
+                                  .number = survey->world->model.next_number++,
+                                  .state = status->state};
         survey->changed++;
     }
     survey->changed += job->state != status->state;
