@@ -220,23 +220,48 @@ static bool define_as_known(struct collection *c, const json_t *known)
     return good && adopt(c, known);
 }
 
+static enum err find(struct txn *txn, const struct collection *tables, const json_t *catalog,
+                     const char *name, struct collection **out)
+{
+    *out = NULL;
+    const json_t *known = json_object_get(json_object_get(catalog, "collections"), name);
+    if (!known)
+        return ERR_NOT_FOUND;
+    *out = mem_dup(tables, sizeof *tables);
+    (*out)->name = mem_strdup(name);
+    if (define_as_known(*out, known))
+        return ERR_OK;
+    collection_close(out);
+    return txn_damaged(txn, "the catalog of collections, what it says of %s", name);
+}
+
 enum err catalog_find(struct txn *txn, const struct collection *tables, const char *name,
                       struct collection **out)
 {
     json_t *catalog;
     *out = NULL;
     enum err err = read_catalog(txn, tables->meta, &catalog);
-    const json_t *known = json_object_get(json_object_get(catalog, "collections"), name);
-    if (!err && !known)
-        err = ERR_NOT_FOUND;
-    if (!err) {
-        *out = mem_dup(tables, sizeof *tables);
-        (*out)->name = mem_strdup(name);
-        if (!define_as_known(*out, known))
-            err = txn_damaged(txn, "the catalog of collections, what it says of %s", name);
+    if (!err)
+        err = find(txn, tables, catalog, name, out);
+    json_decref(catalog);
+    return err;
+}
+
+enum err catalog_find_all(struct txn *txn, const struct collection *tables,
+                          struct collection ***out, unsigned *count)
+{
+    json_t *catalog, *known;
+    const char *name;
+    *out = NULL;
+    *count = 0;
+    enum err err = read_catalog(txn, tables->meta, &catalog);
+    json_t *all = json_object_get(catalog, "collections");
+    *out = mem_zalloc((json_object_size(all) + 1) * sizeof **out);
+    json_object_foreach(all, name, known) {
+        if (!err)
+            err = find(txn, tables, catalog, name, &(*out)[*count]);
+        *count += !err;
     }
-    if (err)
-        collection_close(out);
     json_decref(catalog);
     return err;
 }

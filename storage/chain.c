@@ -7,8 +7,6 @@
 #include <assert.h>
 #include <endian.h>
 
-#define HEAD_SIZE 8 /* the link and the check, 4 bytes each, little endian */
-
 static const struct slice nothing = {NULL, 0};
 
 struct slice chain_anchor(void)
@@ -41,28 +39,46 @@ static uint32_t check_of(const struct chain *chain, uint32_t name, struct slice 
     return plain ? name : (uint32_t)hash_bytes2(key, body);
 }
 
+bool chain_names(uint32_t link, struct slice next)
+{
+    return link == link_to(next);
+}
+
+bool chain_take(const struct chain *chain, struct slice key, struct slice value,
+                struct chain_entry *out)
+{
+    uint32_t head[2];
+    *out = (struct chain_entry){.key = key};
+    if (value.len < CHAIN_HEAD_SIZE)
+        return false;
+    memcpy(head, value.ptr, sizeof head);
+    struct slice body = slice_of(value.ptr + CHAIN_HEAD_SIZE, value.len - CHAIN_HEAD_SIZE);
+    *out = (struct chain_entry){key, body, le32toh(head[0]), link_to(key)};
+    return le32toh(head[1]) == check_of(chain, out->name, key, body);
+}
+
 /* Takes a value apart and checks it against its key. */
 static enum err read_entry(struct txn *txn, const struct chain *chain, struct slice key,
                            struct slice value, struct chain_entry *out)
 {
+    if (chain_take(chain, key, value, out))
+        return ERR_OK;
     *out = (struct chain_entry){0};
-    uint32_t head[2];
-    if (value.len < HEAD_SIZE)
-        return damaged(txn, chain->table, key, "has something too short under");
-    memcpy(head, value.ptr, sizeof head);
-    struct slice body = slice_of(value.ptr + HEAD_SIZE, value.len - HEAD_SIZE);
-    uint32_t name = link_to(key);
-    if (le32toh(head[1]) != check_of(chain, name, key, body))
-        return damaged(txn, chain->table, key, "has a wrong checksum under");
-    *out = (struct chain_entry){key, body, le32toh(head[0]), name};
-    return ERR_OK;
+    return damaged(txn, chain->table, key, "has a wrong checksum under");
 }
 
 static uint8_t *write_head(uint8_t *value, uint32_t link, uint32_t check)
 {
     uint32_t head[2] = {htole32(link), htole32(check)};
     memcpy(value, head, sizeof head);
-    return value + HEAD_SIZE;
+    return value + CHAIN_HEAD_SIZE;
+}
+
+void chain_mend(const struct chain *chain, struct slice key, struct slice next, uint8_t *value,
+                size_t size)
+{
+    struct slice body = slice_of((char *)value + CHAIN_HEAD_SIZE, size - CHAIN_HEAD_SIZE);
+    write_head(value, link_to(next), check_of(chain, link_to(key), key, body));
 }
 
 /* ---- Positions. */
@@ -176,7 +192,7 @@ enum err chain_begin(struct txn *txn, const struct chain *chain)
 {
     uint8_t *value;
     struct slice anchor = chain_anchor();
-    enum err err = txn_reserve(txn, chain->table, anchor, HEAD_SIZE, &value);
+    enum err err = txn_reserve(txn, chain->table, anchor, CHAIN_HEAD_SIZE, &value);
     if (!err)
         write_head(value, link_to(nothing), link_to(anchor));
     return err;
@@ -185,7 +201,7 @@ enum err chain_begin(struct txn *txn, const struct chain *chain)
 /* Makes the entry that the cursor stands on name another as its next. */
 static enum err set_link(struct chain_cursor *c, uint32_t link)
 {
-    uint8_t value[HEAD_SIZE + CHAIN_BODY_MAX];
+    uint8_t value[CHAIN_HEAD_SIZE + CHAIN_BODY_MAX];
     struct slice present = c->cursor.value;
     if (present.len > sizeof value)
         return lost(c, c->at.key, "has something too large under");
@@ -211,7 +227,7 @@ static enum err add(struct txn *txn, const struct chain *chain, struct slice key
     if (err == ERR_NOT_FOUND)
         err = set_link(&c, name);
     if (!err)
-        err = cursor_reserve(&c.cursor, key, HEAD_SIZE + size, place);
+        err = cursor_reserve(&c.cursor, key, CHAIN_HEAD_SIZE + size, place);
     if (!err)
         *place = write_head(*place, link, check_of(chain, name, key, body));
     chain_close(&c);
@@ -239,7 +255,7 @@ enum err chain_replace(struct txn *txn, const struct chain *chain, struct slice 
                        size_t size, uint8_t **place)
 {
     assert(size <= CHAIN_BODY_MAX && !chain->covers_body);
-    enum err err = txn_reserve(txn, chain->table, key, HEAD_SIZE + size, place);
+    enum err err = txn_reserve(txn, chain->table, key, CHAIN_HEAD_SIZE + size, place);
     if (!err)
         *place = write_head(*place, link, link_to(key));
     return err;

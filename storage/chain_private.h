@@ -16,7 +16,8 @@
 
 #include "storage/store.h"
 
-#define CHAIN_BODY_MAX 1700 /* bytes: an entry stands in its leaf page, and nowhere else */
+#define CHAIN_HEAD_SIZE 8    /* the link and the check, 4 bytes each, little endian */
+#define CHAIN_BODY_MAX  1700 /* bytes: an entry stands in its leaf page, and nowhere else */
 
 struct chain {
     struct table table;
@@ -25,8 +26,8 @@ struct chain {
 
 struct chain_entry {
     struct slice key, body; /* borrowed, as txn_get's */
-    uint32_t link; /* what the next one is called */
-    uint32_t name; /* what this one is called */
+    uint32_t link;          /* what the next one is called */
+    uint32_t name;          /* what this one is called */
 };
 
 /* The key of the anchor: before all others. */
@@ -34,6 +35,17 @@ struct slice chain_anchor(void);
 
 /* Makes the anchor of an empty table. */
 enum err chain_begin(struct txn *txn, const struct chain *chain);
+
+/* ---- For verifying: entries as they lie there, without a word. */
+
+/* Whether the link says that this key is the next. */
+bool chain_names(uint32_t link, struct slice next);
+/* Takes a value apart; false if it is not what belongs under the key, apart from the link. */
+bool chain_take(const struct chain *chain, struct slice key, struct slice value,
+                struct chain_entry *out);
+/* Makes link and check of a value anew: `next` is the key behind, or empty. */
+void chain_mend(const struct chain *chain, struct slice key, struct slice next, uint8_t *value,
+                size_t size);
 
 /* ERR_NOT_FOUND only if that is sure. */
 enum err chain_get(struct txn *txn, const struct chain *chain, struct slice key,

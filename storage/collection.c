@@ -29,7 +29,7 @@ static bool define(struct collection *c, const struct index_spec *indexes, unsig
     return good;
 }
 
-static enum err open_tables(struct store *store, struct collection *c)
+enum err collection_open_tables(struct store *store, struct collection *c)
 {
     c->entries.covers_body = true;
     enum err err = store_table(store, "meta", &c->meta);
@@ -49,7 +49,7 @@ enum err collection_open(struct store *store, const char *name, const struct ind
     c->name = mem_strdup(name);
     enum err err = define(c, indexes, index_count) ? ERR_OK : ERR_VALIDATION;
     if (!err)
-        err = open_tables(store, c);
+        err = collection_open_tables(store, c);
     if (!err)
         err = store_write(store, register_collection, c);
     if (err)

@@ -68,6 +68,9 @@ enum err catalog_journal(struct txn *txn, struct table meta, const char *name, u
 enum err catalog_add(struct txn *txn, struct table meta, const char *name, json_t *indexes);
 enum err catalog_find(struct txn *txn, const struct collection *tables, const char *name,
                       struct collection **out);
+/* All of them; the caller closes each and frees the list. */
+enum err catalog_find_all(struct txn *txn, const struct collection *tables,
+                          struct collection ***out, unsigned *count);
 
 /* ---- index.c: what an index holds, a function of its definition and a document. */
 
@@ -109,6 +112,10 @@ bool index_matches(const struct index *index, const json_t *doc, const json_t *e
 
 /* ---- entries.c: index entries in the table. */
 
+/* One entry that is not there. */
+enum err entry_add(struct txn *txn, const struct collection *c, const struct entry *entry,
+                   struct slice key, struct slice id);
+
 /* Makes the entries of the document `id` those of `now` instead of those of `before`; either may be
  * empty. First all that unique indexes have to say: ERR_EXISTS, sticky, before anything is written.
  */
@@ -122,6 +129,9 @@ enum err entry_id(struct txn *txn, const struct collection *c, const struct inde
                   const struct chain_entry *entry, struct slice *out);
 
 /* ---- collection.c */
+
+/* The tables that all collections share. */
+enum err collection_open_tables(struct store *store, struct collection *c);
 
 bool document_id_fits(struct slice id);
 

@@ -69,8 +69,8 @@ enum err entries_check(struct txn *txn, const struct collection *c, const struct
     return compare_sets(txn, c, slice_of(NULL, 0), before, now, NULL, check_unique);
 }
 
-static enum err add(struct txn *txn, const struct collection *c, const struct entry *entry,
-                    struct slice key, struct slice id)
+enum err entry_add(struct txn *txn, const struct collection *c, const struct entry *entry,
+                   struct slice key, struct slice id)
 {
     struct slice kept = entry->index->unique ? id : slice_of(NULL, 0);
     enum err err = chain_insert(txn, &c->entries, key, kept);
@@ -94,5 +94,5 @@ static enum err take_away(struct txn *txn, const struct collection *c, const str
 enum err entries_change(struct txn *txn, const struct collection *c, struct slice id,
                         const struct entry_set *before, const struct entry_set *now)
 {
-    return compare_sets(txn, c, id, before, now, take_away, add);
+    return compare_sets(txn, c, id, before, now, take_away, entry_add);
 }

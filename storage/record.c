@@ -40,8 +40,7 @@ static enum err damaged(struct txn *txn, struct table table, struct slice key, c
     return err;
 }
 
-/* What is wrong with the record, NULL if nothing is. */
-static const char *fault_of(struct slice key, struct slice value)
+const char *record_fault(struct slice key, struct slice value)
 {
     static const uint8_t start[AT_CHECKSUM] = {RECORD_FORMAT};
     const uint8_t *record = (const uint8_t *)value.ptr;
@@ -68,7 +67,7 @@ enum err record_decode(struct txn *txn, struct table table, struct slice key, st
     *out = (struct record){0};
     if (txn_error(txn) != ERR_OK)
         return txn_error(txn);
-    const char *fault = fault_of(key, value);
+    const char *fault = record_fault(key, value);
     if (fault)
         return damaged(txn, table, key, fault);
     *out = record_parts(value);
@@ -90,7 +89,7 @@ enum err record_try(struct txn *txn, struct table table, struct slice key, struc
     enum err err = txn_get(txn, table, key, &value);
     if (err != ERR_OK)
         return err;
-    if (fault_of(key, value))
+    if (record_fault(key, value))
         return ERR_DAMAGED;
     *out = record_parts(value);
     return ERR_OK;

@@ -9,6 +9,9 @@
 size_t record_size(struct slice payload);
 void record_write(uint8_t *place, struct slice key, uint64_t version, struct slice payload);
 
+/* What is wrong with the record, as a clause; NULL if nothing is. */
+const char *record_fault(struct slice key, struct slice value);
+
 /* Takes apart what record_decode has checked. */
 struct record record_parts(struct slice value);
 
