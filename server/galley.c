@@ -9,6 +9,7 @@
 #include "server/control.h"
 #include "server/identity/signing_key.h"
 #include "server/listeners.h"
+#include "server/scrub.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -331,6 +332,7 @@ static enum err open_admin(struct galley *galley, char *why, size_t why_size)
                                     .authority = galley->authority,
                                     .started_ms = galley->started_ms,
                                     .draining = &galley->draining,
+                                    .scrub = galley->scrub,
                                     .reload = reload_for_admin,
                                     .reload_arg = galley};
     galley->admin = admin_create(&options);
@@ -448,6 +450,24 @@ static void stop_workers(struct galley *galley)
     _exit(1);
 }
 
+static enum err open_scrub(struct galley *galley, char *why, size_t why_size)
+{
+    struct scrub_options options = {.store = galley->store,
+                                    .maintenance = galley->maintenance,
+                                    .percent = (unsigned)setting(galley, "storage", "scrub")};
+    enum err err = scrub_create(&options, &galley->scrub);
+    if (err)
+        snprintf(why, why_size, "the tables of documents: %s", err_text(err));
+    else
+        scrub_start(galley->scrub);
+    return err;
+}
+
+static void close_scrub(struct galley *galley)
+{
+    scrub_destroy(&galley->scrub);
+}
+
 static const struct step {
     enum err (*start)(struct galley *galley, char *why, size_t why_size);
     void (*stop)(struct galley *galley); /* or NULL */
@@ -465,6 +485,7 @@ static const struct step {
     {open_administrators, close_administrators},
     {open_app, close_app},
     {open_gateway, close_gateway},
+    {open_scrub, close_scrub},
     {open_admin, close_admin},
     {open_plan, NULL},
     {start_workers, stop_workers},

@@ -18,6 +18,7 @@
 
 struct admin;
 struct listeners;
+struct scrub;
 
 /* In the order of starting; stopping runs it backwards. */
 struct galley {
@@ -29,6 +30,7 @@ struct galley {
     struct ticker *maintenance; /* what does */
     struct store *store;
     struct timer *store_timer;
+    struct scrub *scrub;
     struct cache *cache;
     struct timer *cache_timer;
     struct queues *queues;

@@ -3,6 +3,7 @@
 
 #include "base/log.h"
 #include "server/listeners.h"
+#include "server/scrub.h"
 
 #include <dirent.h>
 #include <stdio.h>
@@ -55,6 +56,14 @@ static unsigned write_alarms(struct json_writer *w, const struct galley *galley,
     return count;
 }
 
+/* What the slow walk has found, whether or not anybody has needed it yet. */
+static uint64_t scrub_damaged(const struct galley *galley)
+{
+    struct scrub_figures figures;
+    scrub_figures(galley->scrub, &figures);
+    return figures.damaged;
+}
+
 void ops_readyz(struct request *request, struct response *response, void *arg)
 {
     (void)request;
@@ -63,8 +72,9 @@ void ops_readyz(struct request *request, struct response *response, void *arg)
     struct json_writer w = {.out = &response->body};
     jw_begin(&w, '{');
     jw_key(&w, "status");
+    uint64_t found = scrub_damaged(arg);
     bool alarmed = write_alarms(NULL, arg, &store) > 0;
-    bool degraded = store.damaged > 0 || alarmed;
+    bool degraded = store.damaged > 0 || found > 0 || alarmed;
     jw_str(&w, slice_str(cause ? "unavailable" : degraded ? "degraded" : "ready"));
     if (cause) {
         jw_key(&w, "cause");
@@ -73,6 +83,9 @@ void ops_readyz(struct request *request, struct response *response, void *arg)
     } else if (store.damaged > 0) { /* all but that is served */
         jw_key(&w, "damaged");
         jw_str(&w, slice_str(store.damage));
+    } else if (found > 0) {
+        jw_key(&w, "damaged");
+        jw_str(&w, slice_str("the scrub has found damage: galley verify lists it"));
     }
     if (alarmed) {
         jw_key(&w, "alarms");
@@ -148,6 +161,18 @@ static void write_queues(const struct galley *galley, struct buf *out)
     write_queue_damage(galley, out);
     write_histogram(out, "galley_job_duration_seconds", "Time that jobs ran.",
                     queue_run_histogram(galley->queues), SECONDS, 1e-5);
+}
+
+static void write_scrub(const struct galley *galley, struct buf *out)
+{
+    struct scrub_figures figures;
+    scrub_figures(galley->scrub, &figures);
+    write_one(out, "galley_scrub_entries_total", "counter", "Stored entries that were verified.",
+              figures.looked_at);
+    write_one(out, "galley_scrub_passes_total", "counter",
+              "How often everything stored was verified.", figures.passes);
+    write_one(out, "galley_scrub_damaged", "gauge",
+              "What the present or the last pass has found damaged.", figures.damaged);
 }
 
 static void write_store(const struct galley *galley, struct buf *out)
@@ -300,6 +325,7 @@ void ops_metrics(struct request *request, struct response *response, void *arg)
     write_queues(galley, out);
     write_store(galley, out);
     write_modules(galley, out);
+    write_scrub(galley, out);
     write_logins(galley, out);
     write_logins_waiting(galley, out);
     write_front(galley, out);

@@ -37,6 +37,8 @@ static const struct admin_route routes[] = {
     {METHOD_POST, "/_/api/login", ANYONE, serve_login, "no-store"},
     {METHOD_POST, "/_/api/logout", ADMIN_VIEWER, serve_logout, "no-store"},
     {METHOD_POST, "/_/api/reload", ADMIN_OPERATOR, serve_reload, "no-store"},
+    {METHOD_POST, "/_/api/verify", ADMIN_OPERATOR, serve_verify, "no-store"},
+    {METHOD_GET, "/_/api/verify", ADMIN_VIEWER, serve_verify_state, "no-store"},
     {METHOD_GET, "/_/api/users", ADMIN_VIEWER, serve_users, "no-store"},
     {METHOD_POST, "/_/api/users/*", ADMIN_VIEWER, serve_people, "no-store"},
     {METHOD_GET, "/_/api/administrators", ADMIN_ADMINISTRATOR, serve_administrators, "no-store"},

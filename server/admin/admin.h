@@ -11,6 +11,7 @@
 #include "server/identity/logins.h"
 #include "server/identity/users.h"
 #include "server/listeners.h"
+#include "server/scrub.h"
 #include "storage/store.h"
 
 struct admin;
@@ -27,6 +28,7 @@ struct admin_options {
     struct administrators *administrators;
     struct gateway *gateway;
     struct listeners *listeners;
+    struct scrub *scrub;
     struct front *front;
     const char *authority; /* that the process listens on, for people */
     int64_t started_ms;    /* wall clock */

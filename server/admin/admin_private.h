@@ -103,6 +103,9 @@ void serve_people(struct visit *visit); /* each action */
 void serve_users(struct visit *visit);
 void serve_administrators(struct visit *visit);
 
+void serve_verify(struct visit *visit);
+void serve_verify_state(struct visit *visit);
+
 /* ---- login.c, for setup.c as well. */
 
 /* Answers with an error; retry_after_s 0: says nothing about when to come again. */

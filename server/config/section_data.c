@@ -13,6 +13,8 @@ static const struct config_key storage_keys[] = {
      NULL, "How long a repeated Idempotency-Key gets the answer of the first request."},
     {"idempotency_size", CONFIG_SIZE, "1GiB", CONFIG_MIB, 16 * CONFIG_TIB, CONFIG_RESTART, NULL,
      "What these answers may take of the database; beyond it the oldest go earlier."},
+    {"scrub", CONFIG_INT, "5", 0, 90, CONFIG_RESTART, NULL,
+     "Percent of the time in which everything stored may be read, over and over, to find damage."},
 };
 
 const struct config_kind config_storage = {

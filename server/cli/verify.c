@@ -1,0 +1,258 @@
+/* galley verify: everything stored is read, by the server if one runs on the data, else here. */
+#include "storage/verify.h"
+#include "base/base64.h"
+#include "base/json.h"
+#include "base/log.h"
+#include "server/cli/cli.h"
+#include "server/cli/control.h"
+#include "server/galley.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+#define TARGET    "/_/api/verify"
+#define ASK_NS    200000000
+#define NAME_SIZE 64
+#define KEPT_FORM "damaged-%s.ndjson"
+
+struct verification {
+    const char *data_dir;
+    bool as_json;
+    json_t *findings; /* texts */
+    uint64_t looked_at, found, mended, kept;
+    char kept_name[NAME_SIZE]; /* the file in the data directory, once there is one */
+    int kept_fd;
+};
+
+/* ---- What is printed */
+
+static void print_finding(const char *what, bool mended, void *arg)
+{
+    struct verification *it = arg;
+    json_array_append_new(it->findings, json_string(what));
+    if (!it->as_json)
+        printf("%s%s\n", what, mended ? " (mended)" : "");
+}
+
+static void print_json(const struct verification *it)
+{
+    json_t *report = json_pack("{s:I, s:I, s:I, s:O}", "lookedAt", (json_int_t)it->looked_at,
+                               "found", (json_int_t)it->found, "mended", (json_int_t)it->mended,
+                               "findings", it->findings);
+    if (it->kept > 0)
+        json_object_set_new(report, "kept", json_string(it->kept_name));
+    json_dumpf(report, stdout, JSON_INDENT(2));
+    puts("");
+    json_decref(report);
+}
+
+static int report(struct verification *it)
+{
+    if (it->as_json)
+        print_json(it);
+    else if (it->found == 0)
+        printf("%" PRIu64 " entries, all whole\n", it->looked_at);
+    else
+        printf("%" PRIu64 " entries, %" PRIu64 " damaged, %" PRIu64 " of them mended\n",
+               it->looked_at, it->found, it->mended);
+    if (it->kept > 0 && !it->as_json)
+        printf("what could not be mended was moved to %s/%s\n", it->data_dir, it->kept_name);
+    return it->found == it->mended ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+/* ---- On a running server */
+
+/* False after saying why, unless no server runs there. */
+static bool ask(const struct verification *it, const char *method, json_t **out, bool *running)
+{
+    struct control_answer answer;
+    char why[200];
+    bool good = control_ask(it->data_dir, method, TARGET, NULL, &answer, running, why, sizeof why);
+    if (good && answer.status < 300) {
+        *out = answer.json;
+        return true;
+    }
+    if (*running)
+        fprintf(stderr, "galley verify: data directory %s: %s\n", it->data_dir,
+                good ? "the server refused" : why);
+    json_decref(answer.json);
+    return false;
+}
+
+/* Until the pass has ended; *state is the answer then. */
+static bool wait_for_pass(const struct verification *it, int64_t pass, json_t **state)
+{
+    const struct timespec pause = {.tv_nsec = ASK_NS};
+    bool running;
+    while (ask(it, "GET", state, &running)) {
+        if (json_int(*state, "passes", 0) >= pass)
+            return true;
+        json_decref(*state);
+        nanosleep(&pause, NULL);
+    }
+    return false;
+}
+
+/* The server's answer to the POST is the caller's. */
+static int verify_running(struct verification *it, json_t *begun)
+{
+    json_t *state;
+    int64_t pass = json_int(begun, "pass", 0);
+    if (!wait_for_pass(it, pass, &state))
+        return EXIT_FAILURE;
+    const json_t *findings = json_object_get(state, "findings");
+    for (size_t i = 0; i < json_array_size(findings); i++)
+        print_finding(json_string_value(json_array_get(findings, i)), false, it);
+    it->looked_at = (uint64_t)json_int(state, "lookedAt", 0);
+    it->found = (uint64_t)json_int(state, "found", 0);
+    json_decref(state);
+    return report(it);
+}
+
+/* ---- On data that nobody serves */
+
+static bool open_kept(struct verification *it)
+{
+    char time[CLOCK_RFC3339_SIZE], path[4096];
+    clock_rfc3339(clock_wall_ms(&clock_system), time);
+    for (char *c = time; *c; c++)
+        *c = *c == ':' ? '-' : *c;
+    snprintf(it->kept_name, sizeof it->kept_name, KEPT_FORM, time);
+    snprintf(path, sizeof path, "%s/%s", it->data_dir, it->kept_name);
+    it->kept_fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+    return it->kept_fd >= 0;
+}
+
+/* A line {"table", "key", "value"}, the latter two in base64, on the disk before anything is taken
+ * away. */
+static bool keep(const char *table, struct slice key, struct slice value, void *arg)
+{
+    struct verification *it = arg;
+    if (it->kept_fd < 0 && !open_kept(it))
+        return false;
+    struct buf line = BUF_INIT;
+    buf_printf(&line, "{\"table\":\"%s\",\"key\":\"", table);
+    base64_append(&line, key);
+    buf_append_str(&line, "\",\"value\":\"");
+    base64_append(&line, value);
+    buf_append_str(&line, "\"}\n");
+    bool kept =
+        write(it->kept_fd, line.data, line.len) == (ssize_t)line.len && fdatasync(it->kept_fd) == 0;
+    buf_release(&line);
+    it->kept += kept;
+    return kept;
+}
+
+static enum err run_pass(struct verifier *v, struct verification *it)
+{
+    bool end = false;
+    enum err err = ERR_OK;
+    while (!err && !end)
+        err = verifier_step(v, &end);
+    struct verify_figures figures;
+    verifier_figures(v, &figures);
+    it->looked_at = figures.looked_at;
+    it->found = figures.found;
+    it->mended = figures.mended;
+    if (err)
+        fprintf(stderr, "galley verify: %s cannot be read further: %s\n", figures.part,
+                err_text(err));
+    return err;
+}
+
+static int verify_store(struct store *store, bool repair, struct verification *it)
+{
+    struct document_parts *parts;
+    struct verifier *v = verifier_create(&(struct verify_options){
+        .store = store, .repair = repair, .found = print_finding, .salvage = keep, .arg = it});
+    enum err err = document_parts_create(store, &parts);
+    if (!err) {
+        document_parts_add(parts, v);
+        err = run_pass(v, it);
+    }
+    verifier_destroy(&v);
+    document_parts_destroy(&parts);
+    int status = report(it);
+    return err ? EXIT_FAILURE : status;
+}
+
+static int verify_stopped(const struct config *config, bool repair, struct verification *it)
+{
+    struct store_options options = {.dir = it->data_dir, .clock = &clock_system};
+    struct store *store;
+    char why[400];
+    if (config)
+        options.map_size_bytes =
+            (uint64_t)config_int(config_section(config, "storage"), "map_size");
+    if (access(it->data_dir, F_OK) != 0)
+        snprintf(why, sizeof why, "%s: %s", it->data_dir, strerror(errno));
+    else if (store_open(&options, &store, why, sizeof why) == ERR_OK) {
+        int status = verify_store(store, repair, it);
+        store_close(&store);
+        return status;
+    }
+    fprintf(stderr, "galley verify: %s\n", why);
+    return EXIT_FAILURE;
+}
+
+/* ---- The command */
+
+static int verify(const char *data_dir, const struct config *config, bool repair, bool as_json)
+{
+    struct verification it = {
+        .data_dir = data_dir, .as_json = as_json, .findings = json_array(), .kept_fd = -1};
+    int status = EXIT_FAILURE;
+    bool running;
+    json_t *begun = NULL;
+    if (ask(&it, "POST", &begun, &running) && !repair)
+        status = verify_running(&it, begun);
+    else if (!running)
+        status = verify_stopped(config, repair, &it);
+    else if (begun)
+        fprintf(stderr, "galley verify: a server runs on %s: stop it before --repair\n", data_dir);
+    json_decref(begun);
+    if (it.kept_fd >= 0)
+        close(it.kept_fd);
+    json_decref(it.findings);
+    return status;
+}
+
+static int verify_run(int argc, char **argv)
+{
+    struct config_source source = {.path = CLI_CONFIG_FALLBACK, .modules = galley_sections()};
+    bool as_json = false, repair = false;
+    const struct cli_option options[] = {
+        {"-c", &source.path, NULL},  {"--data", &source.data, NULL},
+        {"--repair", NULL, &repair}, {"--json", NULL, &as_json},
+        {NULL, NULL, NULL},
+    };
+    if (!cli_read(&command_verify, options, argc, argv))
+        return CLI_USAGE;
+    if (source.data)
+        return verify(source.data, NULL, repair, as_json);
+    struct config *config = cli_load_config(&source);
+    if (!config)
+        return CLI_USAGE;
+    int status =
+        verify(config_text(config_section(config, "server"), "data"), config, repair, as_json);
+    config_destroy(&config);
+    return status;
+}
+
+const struct command command_verify = {
+    .name = "verify",
+    .usage = "galley verify [-c FILE] [--data DIR] [--repair] [--json]",
+    .help =
+        "Reads everything stored and says what is damaged, and what depends on it. A server that\n"
+        "runs on the data does it, at full speed; it also does so slowly all the time ([storage]\n"
+        "scrub). --repair, on a stopped server, makes anew what can be derived, and moves the "
+        "rest\n"
+        "to a file in the data directory. Exit status 0 if all is whole or mended, 1 if not, 2\n"
+        "for wrong arguments or configuration.",
+    .run = verify_run,
+};

@@ -1,0 +1,81 @@
+// galley verify: what is damaged is named, on a running server and on a stopped one, and repaired.
+import assert from 'node:assert/strict';
+import { readdir, readFile, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import test from 'node:test';
+
+import { eventually, runGalley, startGalley } from '../lib/galley.mjs';
+
+const verify = (galley, ...more) => runGalley(['verify', '--data', galley.dataDir, ...more]);
+
+// Flips a bit of product 17 wherever the file has it: pages that are no longer in use too.
+async function damage(galley) {
+    const file = path.join(galley.dataDir, 'data.mdb');
+    const bytes = await readFile(file);
+    const text = '"id":"0000000017"';
+    let hits = 0;
+    for (let at = bytes.indexOf(text); at >= 0; at = bytes.indexOf(text, at + 1), hits++) bytes[at + 1] ^= 1;
+    assert.ok(hits > 0);
+    await writeFile(file, bytes);
+}
+
+test('a running server verifies all it has stored', async () => {
+    const galley = await startGalley();
+    const { status, stdout } = await verify(galley);
+    assert.equal(status, 0);
+    assert.match(stdout, /^\d{4,} entries, all whole\n$/);
+    assert.ok(await galley.metric('galley_scrub_passes_total') >= 1);
+});
+
+test('a damaged document is named, served as such, and does not hide the others', async () => {
+    const galley = await startGalley();
+    await galley.terminate();
+    await damage(galley);
+    const stopped = await verify(galley);
+    assert.equal(stopped.status, 1);
+    assert.match(stopped.stdout, /^a document of products, .*0000000017: its checksum is wrong/m);
+    assert.match(stopped.stdout, /\d+ entries, 1 damaged, 0 of them mended\n$/);
+
+    await galley.start();
+    const token = await galley.login();
+    assert.equal((await galley.request('GET', '/readyz')).body.status, 'ready');
+    const running = await verify(galley, '--json');
+    assert.equal(running.status, 1);
+    assert.deepEqual(JSON.parse(running.stdout).findings, stopped.stdout.split('\n').slice(0, 1));
+    assert.equal((await galley.request('GET', '/readyz')).body.status, 'degraded');
+    assert.equal(await galley.metric('galley_scrub_damaged'), 1);
+    assert.equal((await galley.request('GET', '/products/16', { token })).status, 200);
+    assert.equal((await galley.request('GET', '/products/17', { token })).status, 500);
+});
+
+test('repairing moves what cannot be mended to a file, and the rest is whole', async () => {
+    const galley = await startGalley();
+    const refused = await verify(galley, '--repair');
+    assert.equal(refused.status, 1);
+    assert.match(refused.stderr, /stop it before --repair/);
+    await galley.terminate();
+    await damage(galley);
+    const repaired = await verify(galley, '--repair');
+    assert.equal(repaired.status, 0, repaired.stderr);
+    const [kept] = (await readdir(galley.dataDir)).filter((name) => name.startsWith('damaged-'));
+    assert.ok(repaired.stdout.endsWith(`was moved to ${galley.dataDir}/${kept}\n`), repaired.stdout);
+    const [line] = (await readFile(path.join(galley.dataDir, kept), 'utf8')).trim().split('\n').map(JSON.parse);
+    assert.equal(line.table, 'docs');
+    assert.match(Buffer.from(line.value, 'base64').toString('latin1'), /hd":"0000000017"|price/);
+    assert.match((await verify(galley)).stdout, /all whole/);
+
+    await galley.start();
+    const token = await galley.login();
+    assert.equal((await galley.request('GET', '/products/17', { token })).status, 404);
+    assert.equal((await galley.request('GET', '/products/18', { token })).status, 200);
+});
+
+test('the slow walk finds damage that nobody has asked for', async () => {
+    const galley = await startGalley();
+    await galley.terminate();
+    await damage(galley);
+    await galley.start();
+    const admin = await galley.administrator();
+    assert.equal((await admin('verify')).status, 202);
+    await eventually('it was found', () => /damaged: a document of products/.test(galley.log()));
+});
