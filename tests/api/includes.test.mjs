@@ -32,7 +32,7 @@ test('includes that run the right way pass', (t) => {
         'server/app/c.c': '#include "server/config/config.h"\n#include "queue/queue.h"\n',
         'server/admin/d.c': '#include "server/admin/admin_private.h"\n#include "server/front/front.h"\n',
         'server/f.c': '#include "server/galley_private.h"\n#include "server/admin/admin.h"\n',
-        'storage/e.c': '#include <lmdb.h>\n#include "storage/storage_private.h"\n',
+        'storage/engine/e.c': '#include <lmdb.h>\n#include "storage/store.h"\n',
     });
     assert.equal(stdout, '');
     assert.equal(status, 0);
@@ -55,7 +55,7 @@ test('each one that runs the wrong way is named with file and line', (t) => {
         'base/a.c:2: storage/store.h: is not for base',
         'cache/b.c:1: storage/store.h: is not for cache',
         'queue/c.c:1: storage/storage_private.h: is private to storage',
-        'queue/c.c:2: lmdb.h: belongs to storage',
+        'queue/c.c:2: lmdb.h: belongs to storage/engine',
         'server/admin/h.c:1: server/galley_private.h: is not for server/admin',
         'server/admin/h.c:2: server/galley.h: is not for server/admin',
         'server/app/f.c:1: app.h: is not written from the root of the repository',

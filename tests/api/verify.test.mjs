@@ -61,7 +61,7 @@ test('repairing moves what cannot be mended to a file, and the rest is whole', a
     assert.ok(repaired.stdout.endsWith(`was moved to ${galley.dataDir}/${kept}\n`), repaired.stdout);
     const [line] = (await readFile(path.join(galley.dataDir, kept), 'utf8')).trim().split('\n').map(JSON.parse);
     assert.equal(line.table, 'docs');
-    assert.match(Buffer.from(line.value, 'base64').toString('latin1'), /hd":"0000000017"|price/);
+    assert.match(Buffer.from(line.value, 'base64').toString('latin1'), /price/);
     assert.match((await verify(galley)).stdout, /all whole/);
 
     await galley.start();
