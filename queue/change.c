@@ -245,8 +245,8 @@ unsigned change_ready(struct change *change, struct index_entry *out, unsigned m
 static int64_t apply(struct change *change, const struct rule *rule, unsigned *budget)
 {
     struct index_entry entries[ENTRIES_AT_ONCE];
-    unsigned count;
-    while ((count = front(change, rule->state, entries, ENTRIES_AT_ONCE)) > 0) {
+    unsigned count, max = 1; /* mostly nothing is due: only then more are worth reading */
+    for (; (count = front(change, rule->state, entries, max)) > 0; max = ENTRIES_AT_ONCE) {
         for (unsigned i = 0; i < count; i++) {
             int64_t at_ms = entry_due_ms(change, &entries[i]);
             if (at_ms > change->now_ms || *budget == 0)
