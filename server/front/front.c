@@ -149,13 +149,13 @@ void front_drain(struct front *front, int64_t timeout_ms, struct front_drained *
 {
     int64_t start_ns = clock_mono_ns(&clock_system);
     int64_t deadline_ns = start_ns + timeout_ms * 1000000;
-    int64_t grace_ns = start_ns + GRACE_NS;
+    int64_t grace_ns = start_ns + GRACE_NS < deadline_ns ? start_ns + GRACE_NS : deadline_ns;
     *out = (struct front_drained){0};
     atomic_store(&front->draining, true);
     hub_wake(front->hub);
-    transport_stop_accepting(front);
+    transport_stop_accepting(front, (grace_ns - start_ns) / 1000000);
     table_cut_idle(front, front_now_ns(front) - GRACE_NS);
-    wait_until_empty(front, grace_ns < deadline_ns ? grace_ns : deadline_ns);
+    wait_until_empty(front, grace_ns);
     atomic_store(&front->closing, true);
     table_cut_idle(front, INT64_MAX);
     wait_until_empty(front, deadline_ns);

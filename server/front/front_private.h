@@ -440,7 +440,8 @@ enum err transport_open(struct front *front, char *why, size_t why_size);
 bool transport_start_worker(struct front *front);
 /* From now on connections come in. */
 void transport_accept(struct front *front);
-void transport_stop_accepting(struct front *front);
+/* Lets in who waits already, for so long at most, and nobody after that. */
+void transport_stop_accepting(struct front *front, int64_t for_ms);
 void transport_close(struct front *front);
 
 /* What a worker thread runs. */

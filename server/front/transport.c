@@ -211,9 +211,9 @@ bool transport_start_worker(struct front *front)
     return mg_start_worker(front->server) == 0;
 }
 
-void transport_stop_accepting(struct front *front)
+void transport_stop_accepting(struct front *front, int64_t for_ms)
 {
-    mg_stop_accepting(front->server);
+    mg_stop_accepting(front->server, (unsigned)for_ms);
 }
 
 void transport_close(struct front *front)

@@ -5,6 +5,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import test from 'node:test';
 
 import { beginCrowd } from '../lib/crowd.mjs';
+import { FrontServer } from '../lib/front_server.mjs';
 import { startGalley } from '../lib/galley.mjs';
 
 // The soft limit of a running process; whoever runs it may.
@@ -36,6 +37,20 @@ test('without descriptors newcomers take the places of those who wait, and it ta
     assert.ok(busy < 0.5, `busy for ${busy} of the time`);
     const { standing } = await crowd.end();
     assert.ok(standing < 20, `${standing} are there`);
+});
+
+test('a stop ends in time although somebody knocks who cannot be let in', async (t) => {
+    const server = await FrontServer.start(t, { drain_ms: 300 });
+    server.exitStatus = 3; // it does not wait for the handler
+    await server.hold(); // nobody whose place could be taken
+    limit(server.child, 'nofile', 3);
+    const knocking = await server.connect();
+    server.terminate();
+    assert.equal(await server.line(/^cut /), 'cut 1');
+    assert.equal(await server.exited, 3);
+    assert.match(server.stderr, /cannot accept: Too many open files/);
+    server.stderr = '';
+    knocking.destroy();
 });
 
 // The limit counts the threads of a user, and root has none: another user's server.
