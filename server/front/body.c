@@ -1,7 +1,8 @@
 /* DESIGN. A body is pulled by who wants it. One that came with its head, or fits behind it, stays
  * where it is when it is gathered. Others are gathered in service->body, which grows as they arrive
- * and is counted: all bodies together have one budget. What nobody wanted is skipped before the
- * next head, if it is little. */
+ * and is counted: all bodies together have one budget, and those of one client a quarter of it, but
+ * for a single one, however large. What nobody wanted is skipped before the next head, if it is
+ * little. */
 #include "server/front/front_private.h"
 
 #include <stddef.h>
@@ -143,6 +144,18 @@ static enum err body_read(struct body_source *source, void *out, size_t room, si
 
 /* ---- Gathering */
 
+/* Counts so much more of the budget, also if it has not got it. */
+static bool take_budget(struct connection *c, uint64_t more)
+{
+    struct service *service = c->service;
+    struct peer *client = connection_client(c);
+    uint64_t budget = c->front->options.body_memory;
+    uint64_t all = atomic_fetch_add(&c->front->body_bytes, more) + more;
+    uint64_t own = atomic_fetch_add(&client->body_bytes, more) + more;
+    service->body_bytes += more;
+    return all <= budget && (own <= budget / 4 || own == service->body_bytes);
+}
+
 /* Room for more in service->body, as long as the budget has some. */
 static enum err grow(struct connection *c, size_t most)
 {
@@ -151,9 +164,7 @@ static enum err grow(struct connection *c, size_t most)
     size_t more = body->cap < GATHER_FIRST ? GATHER_FIRST : body->cap;
     buf_reserve(body, least(most - body->len, more));
     uint64_t grown = body->cap > service->body_bytes ? body->cap - service->body_bytes : 0;
-    uint64_t all = atomic_fetch_add(&c->front->body_bytes, grown) + grown;
-    service->body_bytes += grown;
-    return all > c->front->options.body_memory ? ERR_OVERLOADED : ERR_OK;
+    return take_budget(c, grown) ? ERR_OK : ERR_OVERLOADED;
 }
 
 /* With what the present chunk announces. */
@@ -261,6 +272,7 @@ void body_release(struct connection *c)
     if (service->body_bytes == 0)
         return;
     atomic_fetch_sub(&c->front->body_bytes, service->body_bytes);
+    atomic_fetch_sub(&connection_client(c)->body_bytes, service->body_bytes);
     service->body_bytes = 0;
     buf_shrink(&service->body, 0);
 }

@@ -80,6 +80,7 @@ struct peer {
     struct connections connections;    /* likewise */
     atomic_uint running;               /* handlers */
     atomic_uint held_back;             /* of `waiting`; written under the queue's lock */
+    _Atomic uint64_t body_bytes;       /* of its gathered bodies */
     struct connections waiting[LINES]; /* guarded by the queue's lock */
     TAILQ_ENTRY(peer) turn[LINES];     /* in the queue, while `waiting` has any */
 };
@@ -313,6 +314,9 @@ void ready_push_all(struct front *front, struct connections *list); /* empties t
 void ready_push_resumed(struct connection *c);
 /* Of a closed queue: none will come any more. */
 void ready_wait_for_awaited(struct front *front);
+
+/* Whose request it is. */
+struct peer *connection_client(const struct connection *c);
 
 /* The next one for this worker; waits. NULL: the front closes. */
 struct connection *ready_take(struct worker *worker);

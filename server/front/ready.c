@@ -297,8 +297,7 @@ void ready_close(struct front *front)
 
 /* ---- Handlers of one peer */
 
-/* Whose request it is. */
-static struct peer *client_of(const struct connection *c)
+struct peer *connection_client(const struct connection *c)
 {
     return c->service && c->service->client ? c->service->client : c->peer;
 }
@@ -308,7 +307,7 @@ static struct peer *client_of(const struct connection *c)
 bool ready_enter_handler(struct connection *c)
 {
     struct front *front = c->front;
-    struct peer *peer = client_of(c);
+    struct peer *peer = connection_client(c);
     unsigned most = front->options.requests_per_address;
     if (atomic_fetch_add(&peer->running, 1) < most || serve_is_critical(c))
         return true;
@@ -349,14 +348,14 @@ static void let_next_go(struct front *front, struct peer *peer)
 
 void ready_leave_handler(struct connection *c)
 {
-    struct peer *peer = client_of(c);
+    struct peer *peer = connection_client(c);
     atomic_fetch_sub(&peer->running, 1);
     let_next_go(c->front, peer);
 }
 
 void ready_pass_on(struct connection *c)
 {
-    let_next_go(c->front, client_of(c));
+    let_next_go(c->front, connection_client(c));
 }
 
 /* ---- Who has waited too long */

@@ -154,6 +154,32 @@ test('one client too many is told so', async (t) => {
     server.release(2);
 });
 
+test('one address takes a part of the memory for bodies', async (t) => {
+    const MiB = 1 << 20;
+    const server = await FrontServer.start(t, { body_memory: 8 * MiB });
+    const upload = async (size, sent, from) => {
+        const connection = await server.connect(from);
+        connection.send(`POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: ${size}\r\n\r\n${'x'.repeat(sent)}`);
+        return connection;
+    };
+    const holders = [];
+    for (let i = 0; i < 16; i++) holders.push(await upload(MiB, MiB - 1));
+    const refused = await Promise.any(holders.map((connection) => connection.response()));
+    assert.equal(refused.status, 503);
+    for (let i = 0; i < 4; i++) {
+        const answer = await (await upload(MiB, MiB, '127.0.0.2')).response();
+        assert.equal(answer.status, 200);
+    }
+    for (const connection of holders) connection.destroy();
+});
+
+test('a single body may take more than its part', async (t) => {
+    const server = await FrontServer.start(t, { body_memory: 1 << 20 });
+    const connection = await server.connect();
+    connection.send(`POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 700000\r\n\r\n${'x'.repeat(700000)}`);
+    assert.equal((await connection.response()).status, 200);
+});
+
 test('bodies that are awaited hold no worker', async (t) => {
     const server = await FrontServer.start(t, { workers: 2 });
     const slow = [];
