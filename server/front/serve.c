@@ -123,24 +123,24 @@ static void enter_head(struct connection *c, enum phase phase)
 /* ERR_OK with scan.end > 0: a head is there; with 0: not yet. */
 static enum err look_for_head(struct connection *c)
 {
-    enum err err = body_skip(c);
-    if (err || !body_is_done(&c->skip))
-        return err;
-    return head_find_end(&c->scan, buf_slice(&c->in));
+    return body_is_done(&c->skip) ? head_find_end(&c->scan, buf_slice(&c->in)) : ERR_OK;
 }
 
 static enum next refuse(struct connection *c, enum err err);
 
 static enum next end_reading(struct connection *c)
 {
-    bool nothing = c->in.len == c->scan.start && body_is_done(&c->skip);
-    return nothing ? NEXT_CLOSE : refuse(c, link_why_ended(c));
+    bool begun = c->in.len > c->scan.start && body_is_done(&c->skip);
+    return begun ? refuse(c, link_why_ended(c)) : NEXT_CLOSE;
 }
 
-/* NEXT_REQUEST: a head is there. */
+/* NEXT_REQUEST: a head is there. A body that nobody wanted belongs to a request that has its
+ * answer: what is wrong with it is not said, as a second one would be taken for the next's. */
 static enum next read_head(struct connection *c)
 {
     for (;;) {
+        if (body_skip(c))
+            return NEXT_LINGER;
         enum err err = look_for_head(c);
         if (err)
             return refuse(c, err);
@@ -254,6 +254,10 @@ void serve_turned_away(struct connection *c)
     atomic_fetch_add_explicit(&c->front->shed, 1, memory_order_relaxed);
     if (c->proxy_awaited || (c->tls && !c->shaken)) { /* it would not understand */
         connection_close(c);
+        return;
+    }
+    if (!body_is_done(&c->skip)) { /* nor is this any request yet */
+        serve_next(c, NEXT_LINGER);
         return;
     }
     if (!c->service || !c->service->head_parsed)

@@ -314,6 +314,18 @@ test('a body below the least rate is answered with 408', async (t) => {
     assertError(parseAll(await connection.untilClosed())[0], 408);
 });
 
+test('a body that nobody wanted has no second answer, whatever becomes of it', async (t) => {
+    const server = await FrontServer.start(t, { head_ms: 300 });
+    const long = `${(8192).toString(16)}\r\n${'x'.repeat(8192)}\r\n`.repeat(12);
+    for (const rest of [`${long}0\r\n\r\n`, '5\r\nabcdeX', '0\r\n\rX', '5\r\nab']) {
+        const connection = await server.connect();
+        connection.send('POST /ignore HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n');
+        assert.equal((await connection.response()).status, 204);
+        connection.send(rest);
+        assert.equal(await connection.untilClosed(), '');
+    }
+});
+
 test('who says nothing is closed without an answer', async (t) => {
     const server = await FrontServer.start(t, { head_ms: 300, idle_ms: 300 });
     assert.deepEqual(await server.talk(), []);
