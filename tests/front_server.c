@@ -29,6 +29,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 struct setting {
@@ -300,14 +301,25 @@ static void answer_later(struct request *request, struct response *response)
     pthread_mutex_unlock(&later_lock);
 }
 
-static void answer_resume(struct request *request, struct response *response)
+/* A thread of another priority, as the store's is. */
+static void *resume_all(void *arg)
 {
-    (void)request;
+    (void)setpriority(PRIO_PROCESS, 0, getpriority(PRIO_PROCESS, 0) + 1);
     pthread_mutex_lock(&later_lock);
     while (later_count > 0)
         request_resume(later[--later_count]);
     pthread_mutex_unlock(&later_lock);
-    response->status = 204;
+    return arg;
+}
+
+static void answer_resume(struct request *request, struct response *response)
+{
+    (void)request;
+    pthread_t thread;
+    bool started = pthread_create(&thread, NULL, resume_all, NULL) == 0;
+    if (started)
+        pthread_join(thread, NULL);
+    response->status = started ? 204 : 503;
 }
 
 static void answer_none(struct request *request, struct response *response)

@@ -43,6 +43,7 @@ struct front *front_create(const struct front_options *options)
     struct front *front = mem_zalloc(sizeof *front);
     front->options = *options;
     front->reserved_workers = reserved_of(options->workers);
+    front->niceness = getpriority(PRIO_PROCESS, 0);
     front->options.workers += front->reserved_workers;
     front->workers = mem_zalloc(front->options.workers * sizeof *front->workers);
     front->listener_count = options->listener_count;

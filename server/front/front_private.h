@@ -462,6 +462,7 @@ struct front {
     atomic_bool running;
     struct worker *workers;
     atomic_uint workers_started;
+    int niceness;              /* of the workers */
     unsigned reserved_workers; /* the first of them */
     struct hub *hub;
     struct run_queue queue;

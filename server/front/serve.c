@@ -7,6 +7,7 @@
 
 #include <assert.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 
 #define KEEP_MAX  65536 /* what a buffer holds on to between requests */
@@ -566,6 +567,8 @@ void worker_run(struct front *front)
     struct connection *c;
     worker->front = front;
     worker->reserved = index < front->reserved_workers;
+    /* Not that of who happened to start it: the store's writer goes before all others. */
+    (void)setpriority(PRIO_PROCESS, 0, front->niceness);
     ready_join(worker);
     while ((c = ready_take(worker)))
         serve_connection(worker, c);

@@ -48,11 +48,11 @@ test('those who wait are served when a worker is free', async (t) => {
 });
 
 // Requests for /later, once all of them await their answers.
-async function later(server, count) {
+async function later(server, count, before = 0) {
     const connections = [];
     for (let i = 0; i < count; i++) connections.push(await server.connect());
     for (const connection of connections) connection.send(get('/later'));
-    while ((await server.stats()).awaited < count);
+    while ((await server.stats()).awaited < before + count);
     return connections;
 }
 
@@ -66,6 +66,18 @@ test('an answer that comes later holds no worker', async (t) => {
         connection.send(get('/small')); // it goes on
         assert.equal((await connection.response()).status, 200);
     }
+});
+
+test('workers are of one priority, whoever starts them', async (t) => {
+    const server = await FrontServer.start(t, { workers: 64 });
+    const connections = [];
+    for (let i = 0; i < 40; i++) {
+        const [connection] = await later(server, 1, i); // one by one: few workers
+        connections.push(connection);
+    }
+    assert.equal((await ask(server, '/resume')).status, 204);
+    for (const connection of connections) assert.equal((await connection.response()).status, 200);
+    assert.equal(server.niceness().length, 1);
 });
 
 test('an answer that has come is sent while all workers are held', async (t) => {

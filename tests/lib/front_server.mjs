@@ -64,6 +64,13 @@ export class FrontServer {
         return readdirSync(`/proc/${this.child.pid}/task`).length;
     }
 
+    // The priorities of its threads, each once.
+    niceness() {
+        const threads = readdirSync(`/proc/${this.child.pid}/task`);
+        const stat = (id) => readFileSync(`/proc/${this.child.pid}/task/${id}/stat`, 'latin1');
+        return [...new Set(threads.map((id) => Number(stat(id).replace(/^.*\) /, '').split(' ')[16])))];
+    }
+
     // Sends these bytes and gives all answers, once the server has closed.
     async talk(...pieces) {
         const connection = await this.connect();
