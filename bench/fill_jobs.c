@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define JOBS_IN_A_TRANSACTION 10000
+#define JOBS_IN_A_TRANSACTION 2000
 
 struct fill {
     struct queues *queues;
