@@ -65,6 +65,9 @@ enum err json_read(struct slice text, json_t **out, char *why, size_t why_size)
         return ERR_MALFORMED;
     }
     json_error_t error;
+    *out = json_read_flat(text);
+    if (*out)
+        return ERR_OK;
     *out = json_loadb(text.ptr, text.len, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &error);
     if (*out)
         return ERR_OK;

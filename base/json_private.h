@@ -2,8 +2,13 @@
 #ifndef GALLEY_BASE_JSON_PRIVATE_H
 #define GALLEY_BASE_JSON_PRIVATE_H
 
+#include "base/json.h"
+
 #include <stdint.h>
 #include <string.h>
+
+/* The object that the text is if all of it is plain; else NULL, and json_loadb decides. */
+json_t *json_read_flat(struct slice text);
 
 #define JSON_EACH_BYTE(c) (UINT64_C(0x0101010101010101) * (c))
 
