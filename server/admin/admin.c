@@ -29,6 +29,7 @@ static const struct admin_route routes[] = {
     {METHOD_GET, "/_/", ADMIN_VIEWER, serve_shell, "no-store"},
     {METHOD_GET, "/_/jobs", ADMIN_VIEWER, serve_shell, "no-store"},
     {METHOD_GET, "/_/jobs/*", ADMIN_VIEWER, serve_shell, "no-store"},
+    {METHOD_GET, "/_/routes", ADMIN_VIEWER, serve_shell, "no-store"},
     {METHOD_GET, "/_/login", ANYONE, serve_login_page, "no-store"},
     {METHOD_GET, "/_/setup", ANYONE, serve_setup_page, "no-store"},
     {METHOD_GET, "/_/assets/*", ANYONE, serve_asset, "public, max-age=31536000, immutable"},
@@ -50,6 +51,7 @@ static const struct admin_route routes[] = {
     {METHOD_POST, "/_/api/jobs/retry", ADMIN_OPERATOR, serve_job_retry, "no-store"},
     {METHOD_POST, "/_/api/jobs/delete", ADMIN_OPERATOR, serve_job_delete, "no-store"},
     {METHOD_GET, "/_/api/jobs/*", ADMIN_VIEWER, serve_job, "no-store"},
+    {METHOD_GET, "/_/api/routes", ADMIN_VIEWER, serve_routes, "no-store"},
 };
 
 static bool path_matches(struct slice path, const char *pattern)
@@ -172,6 +174,7 @@ struct admin *admin_create(const struct admin_options *options)
     admin->history = history_create();
     admin->news = event_create();
     admin->keeper = history_keeper_create(options->store, admin->history);
+    admin->route_figures = route_figures_create(options->gateway);
     admin->login_schema = own_schema(login_schema_text);
     admin->setup_schema = own_schema(setup_schema_text);
     admin->job_schema = own_schema(job_schema_text);
@@ -188,6 +191,7 @@ void admin_destroy(struct admin **out)
         return;
     assert(!admin->timer);
     event_destroy(&admin->news);
+    route_figures_destroy(&admin->route_figures);
     history_keeper_destroy(&admin->keeper);
     history_destroy(&admin->history);
     manage_release();
@@ -217,12 +221,20 @@ static int64_t keep_history(void *arg, int64_t mono_ns)
     return KEEP_MS;
 }
 
+static int64_t note_routes(void *arg, int64_t mono_ns)
+{
+    route_figures_note(((struct admin *)arg)->route_figures, mono_ns);
+    return ROUTE_FIGURES_STEP_MS;
+}
+
 void admin_started(struct admin *admin)
 {
     admin->sampler = sampler_create(&admin->options, admin->history);
     admin->sample_due_ns = clock_mono_ns(&clock_system) + SAMPLE_NS;
     admin->timer = ticker_add(admin->options.ticker, sample_tick, admin, SAMPLE_NS / 1000000);
     admin->keep_timer = ticker_add(admin->options.maintenance, keep_history, admin, KEEP_MS);
+    admin->routes_timer =
+        ticker_add(admin->options.ticker, note_routes, admin, ROUTE_FIGURES_STEP_MS);
 }
 
 void admin_stopping(struct admin *admin)
@@ -231,7 +243,8 @@ void admin_stopping(struct admin *admin)
         return;
     timer_cancel(admin->timer);
     timer_cancel(admin->keep_timer);
-    admin->timer = admin->keep_timer = NULL;
+    timer_cancel(admin->routes_timer);
+    admin->timer = admin->keep_timer = admin->routes_timer = NULL;
     history_keeper_save(admin->keeper);
     sampler_destroy(&admin->sampler);
 }

@@ -6,6 +6,7 @@
 #include "server/admin/admin.h"
 #include "server/admin/history.h"
 #include "server/admin/history_keeper.h"
+#include "server/admin/route_figures.h"
 #include "server/admin/sampler.h"
 #include "server/identity/logins.h"
 #include "server/identity/manage.h"
@@ -25,9 +26,10 @@ struct admin {
 
     struct history *history;
     struct history_keeper *keeper;
+    struct route_figures *route_figures;
     struct event *news;      /* raised with each sample */
     struct sampler *sampler; /* NULL until the front listens, as is its timer */
-    struct timer *timer, *keep_timer;
+    struct timer *timer, *keep_timer, *routes_timer;
     int64_t sample_due_ns;    /* the ticker's thread alone */
     _Atomic unsigned viewers; /* of the live stream */
 };
@@ -90,6 +92,8 @@ void serve_live(struct visit *visit);
 void serve_history(struct visit *visit);
 
 void serve_reload(struct visit *visit);
+
+void serve_routes(struct visit *visit);
 
 extern const char job_schema_text[];
 void serve_queues(struct visit *visit);

@@ -41,6 +41,7 @@ enum err gateway_create(const struct gateway_options *options, struct gateway **
     gateway->in_flight = keys_in_flight_create();
     gateway->traffic = traffic_create();
     gateway->sampling = log_sampling_create();
+    gateway->notables = notables_create();
     struct plan *plan = NULL;
     struct answer_limits limits = {
         .keep_ms = options->answers_keep_ms ? options->answers_keep_ms : ANSWERS_KEEP_MS,
@@ -64,6 +65,7 @@ void gateway_destroy(struct gateway **gateway)
     if (!*gateway)
         return;
     plans_destroy(*gateway);
+    notables_destroy(&(*gateway)->notables);
     log_sampling_destroy(&(*gateway)->sampling);
     traffic_destroy(&(*gateway)->traffic);
     keys_in_flight_destroy(&(*gateway)->in_flight);

@@ -143,6 +143,39 @@ struct gateway_stats {
 };
 void gateway_stats(struct gateway *gateway, struct gateway_stats *out);
 
+/* What passed a route since the start. */
+struct gateway_route {
+    unsigned index; /* stays that of the route */
+    enum method method;
+    const char *pattern; /* for the life of the process; NULL: requests without a route */
+    bool own;
+    uint64_t by_status[600];
+    struct histogram_snapshot duration; /* ns */
+};
+
+/* Shows each route that there ever was; the structure is valid during the call. */
+typedef void (*gateway_route_fn)(const struct gateway_route *route, void *arg);
+void gateway_each_route(struct gateway *gateway, gateway_route_fn each, void *arg);
+
+/* One answer that somebody may ask about: slow, or an error. Not of the server's own routes. */
+#define NOTABLE_PATH_MAX 160
+#define NOTABLES_MAX     50 /* of each kind */
+struct notable {
+    int64_t at_ms;
+    enum method method;
+    const char *pattern;             /* as above; NULL: without a route */
+    char path[NOTABLE_PATH_MAX + 1]; /* without the query; cut */
+    char request_id[65];
+    char user[PRINCIPAL_ID_MAX + 1];
+    int status;
+    uint64_t duration_ns;
+};
+
+/* Copies the slowest answers of the last hour, the slowest first, and the last errors (of 4xx those
+ * with a route, and not all if there are many), the latest first. Return how many. */
+unsigned gateway_slowest(struct gateway *gateway, struct notable out[NOTABLES_MAX]);
+unsigned gateway_errors(struct gateway *gateway, struct notable out[NOTABLES_MAX]);
+
 /* Access lines of refused requests that were not written (log_sampling.h). */
 uint64_t gateway_lines_left_out(struct gateway *gateway);
 

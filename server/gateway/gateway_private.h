@@ -17,6 +17,7 @@ struct gateway {
     struct answer_records answers;
     struct traffic *traffic;
     struct log_sampling *sampling;
+    struct notables *notables;
     _Atomic(struct plan *) plan; /* that requests begin with */
     struct lock lock;            /* of the list of plans */
     struct plan *plans;          /* all that were ever made; see plan.c */
@@ -71,6 +72,17 @@ void rate_limit_write_head(const struct rate_limit *limit, struct buf *out);
 /* Writes the line, unless there are too many of the kind. */
 void access_line_write(struct gateway *gateway, const struct request *request,
                        const struct response *response, const struct sent *sent);
+
+/* ---- notables.c: single answers that somebody may ask about. Threads: any. */
+
+struct notables *notables_create(void);
+void notables_destroy(struct notables **notables);
+
+unsigned notables_slowest(struct notables *notables, struct notable out[NOTABLES_MAX]);
+unsigned notables_errors(struct notables *notables, struct notable out[NOTABLES_MAX]);
+
+void notables_look(struct notables *notables, const struct request *request, int status,
+                   uint64_t duration_ns);
 
 /* ---- traffic.c: what passed, by route, for as long as the gateway lasts. Threads: any. */
 

@@ -3,7 +3,10 @@
 #include "server/gateway/gateway_private.h"
 #include "server/gateway/route_table.h"
 
+#include "base/mem.h"
+
 #include <assert.h>
+#include <stdlib.h>
 
 static void count(struct traffic *traffic, const struct route *route, int status,
                   uint64_t duration_ns)
@@ -19,6 +22,7 @@ void gateway_sent(struct gateway *gateway, struct request *request, const struct
 {
     assert(sent->duration_ns >= 0);
     count(gateway->traffic, request->route, response->status, (uint64_t)sent->duration_ns);
+    notables_look(gateway->notables, request, response->status, (uint64_t)sent->duration_ns);
     access_line_write(gateway, request, response, sent);
     exchange_forget(request);
     request->route = NULL;
@@ -54,6 +58,32 @@ void gateway_stats(struct gateway *gateway, struct gateway_stats *out)
         if (!one->own)
             add_snapshot(&out->duration, one->duration);
     }
+}
+
+void gateway_each_route(struct gateway *gateway, gateway_route_fn each, void *arg)
+{
+    struct gateway_route *shown = mem_zalloc(sizeof *shown);
+    for (struct route_traffic *one = traffic_first(gateway->traffic); one; one = one->next) {
+        shown->method = one->method;
+        shown->pattern = one->pattern;
+        shown->own = one->own;
+        for (int status = STATUS_MIN; status <= STATUS_MAX; status++)
+            shown->by_status[status] = total(one, status);
+        histogram_read(one->duration, &shown->duration);
+        each(shown, arg);
+        shown->index++;
+    }
+    free(shown);
+}
+
+unsigned gateway_slowest(struct gateway *gateway, struct notable out[NOTABLES_MAX])
+{
+    return notables_slowest(gateway->notables, out);
+}
+
+unsigned gateway_errors(struct gateway *gateway, struct notable out[NOTABLES_MAX])
+{
+    return notables_errors(gateway->notables, out);
 }
 
 /* `route="/x",method="GET"`; patterns hold nothing that needs escaping (route_table.c). */

@@ -1,12 +1,14 @@
 // Every page: where it is, what it is called, and the view that shows it. One without an icon is within
 // another.
-import { gauge, stack } from '../shell/icon.js';
+import { fork, gauge, stack } from '../shell/icon.js';
 import { Job } from './job.js';
 import { Jobs } from './jobs.js';
 import { Overview } from './overview.js';
+import { Routes } from './routes.js';
 
 export const pages = [
     { path: '/_/', pattern: /^\/_\/$/, name: 'Overview', icon: gauge, view: Overview },
+    { path: '/_/routes', pattern: /^\/_\/routes$/, name: 'Routes', icon: fork, view: Routes },
     { path: '/_/jobs', pattern: /^\/_\/jobs$/, name: 'Jobs', icon: stack, view: Jobs },
     { pattern: /^\/_\/jobs\/([\w-]+)$/, within: 'Jobs', title: (id) => `Job ${id.slice(-8)}`, view: Job },
 ];
