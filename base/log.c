@@ -42,6 +42,7 @@ static struct {
     pthread_t thread;
     struct log_sink sink;
     struct log_style style;
+    struct log_style json_style; /* of the tail's copy, if the log's own is text */
     uint64_t dropped_told;
     uint64_t unwritten_told;
 } logger = {.level = LOG_INFO, .lock = LOCK_INIT(LOCK_RANK_LOG)};
@@ -205,8 +206,19 @@ static void tell_unwritten(void)
     buf_release(&out);
 }
 
-static void write_out(struct buf *out)
+/* A copy for those who look. */
+static void take_tail(struct slice written, struct buf *json)
 {
+    if (!log_tail_is_open())
+        return;
+    log_tail_take(logger.style.text ? buf_slice(json) : written);
+    log_tail_tell();
+    buf_clear(json);
+}
+
+static void write_out(struct buf *out, struct buf *json)
+{
+    take_tail(buf_slice(out), json);
     tell_unwritten();
     logger.unwritten += log_sink_write(&logger.sink, buf_slice(out), &logger.give_up_ns);
     buf_clear(out);
@@ -216,17 +228,21 @@ static void write_out(struct buf *out)
 static void write_up_to(uint64_t head, struct buf *out)
 {
     uint64_t pos = logger.ring.tail; /* only this thread changes it */
+    struct buf json = BUF_INIT;
     do {
         while (pos != head && out->len < CHUNK) {
             struct log_line line;
             pos = log_ring_line(&logger.ring, pos, &line);
             log_format_line(out, &logger.style, &line);
+            if (logger.style.text && log_tail_is_open())
+                log_format_line(&json, &logger.json_style, &line);
         }
-        write_out(out);
+        write_out(out, &json);
         lock_acquire(&logger.lock);
         logger.ring.tail = pos;
         lock_leave(&logger.lock);
     } while (pos != head);
+    buf_release(&json);
 }
 
 /* A loss is told without waiting for the next line: there may be none. */
@@ -301,6 +317,7 @@ bool log_open(const struct log_options *options)
     if (!log_sink_open(&logger.sink, options->path))
         return false;
     log_style_init(&logger.style, options->format, logger.sink.fd);
+    log_style_init(&logger.json_style, LOG_JSON, logger.sink.fd);
     lock_cond_init(&logger.wake);
     lock_cond_init(&logger.ended);
     lock_acquire(&logger.lock);

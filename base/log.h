@@ -8,7 +8,7 @@
 #ifndef GALLEY_BASE_LOG_H
 #define GALLEY_BASE_LOG_H
 
-#include "base/slice.h"
+#include "base/buf.h"
 
 #define LOG_PATIENCE_MS                                                                            \
     1000 /* for a reader who makes no room, where somebody waits for the log                       \
@@ -66,6 +66,21 @@ struct log_access {
 };
 
 void log_access(const struct log_access *line);
+
+/* ---- The last lines, for who looks while it runs: JSON, whatever the log's own format is. */
+
+/* Begins to keep them, up to half a MiB; `news` is called by the writer thread when there are more,
+ * and must not block. Ends. Threads: main. */
+void log_tail_begin(void (*news)(void *arg), void *arg);
+void log_tail_end(void);
+
+/* Appends the first line that is at *pos or behind, without its end, and moves *pos behind it;
+ * false if there is none. *pos 0: the oldest that is kept; one that is not kept any more likewise.
+ */
+bool log_tail_line(uint64_t *pos, struct buf *out);
+
+/* How many bytes there are behind a position. Threads: any, as log_tail_line. */
+uint64_t log_tail_behind(uint64_t pos);
 
 /* Lines lost since log_open: dropped at a full ring, or not taken by a full disk. */
 uint64_t log_dropped(void);

@@ -55,6 +55,14 @@ bool log_ring_put(struct log_ring *ring, const struct log_line *line);
 /* The line at `pos`, whose texts are the ring's; returns where the next one begins. */
 uint64_t log_ring_line(const struct log_ring *ring, uint64_t pos, struct log_line *out);
 
+/* ---- log_tail.c: the last lines. */
+
+/* Whether somebody wants them. */
+bool log_tail_is_open(void);
+/* Takes whole JSON lines, each with its end; then news, which tells those who look. */
+void log_tail_take(struct slice lines);
+void log_tail_tell(void);
+
 /* ---- log_format.c */
 
 struct log_style {

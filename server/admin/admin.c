@@ -2,6 +2,7 @@
  * whether a session is needed; pages without one lead to the login, API calls get 401. */
 #include "server/admin/admin_private.h"
 
+#include "base/log.h"
 #include "base/mem.h"
 
 #include <assert.h>
@@ -30,6 +31,7 @@ static const struct admin_route routes[] = {
     {METHOD_GET, "/_/jobs", ADMIN_VIEWER, serve_shell, "no-store"},
     {METHOD_GET, "/_/jobs/*", ADMIN_VIEWER, serve_shell, "no-store"},
     {METHOD_GET, "/_/routes", ADMIN_VIEWER, serve_shell, "no-store"},
+    {METHOD_GET, "/_/logs", ADMIN_VIEWER, serve_shell, "no-store"},
     {METHOD_GET, "/_/login", ANYONE, serve_login_page, "no-store"},
     {METHOD_GET, "/_/setup", ANYONE, serve_setup_page, "no-store"},
     {METHOD_GET, "/_/assets/*", ANYONE, serve_asset, "public, max-age=31536000, immutable"},
@@ -52,6 +54,7 @@ static const struct admin_route routes[] = {
     {METHOD_POST, "/_/api/jobs/delete", ADMIN_OPERATOR, serve_job_delete, "no-store"},
     {METHOD_GET, "/_/api/jobs/*", ADMIN_VIEWER, serve_job, "no-store"},
     {METHOD_GET, "/_/api/routes", ADMIN_VIEWER, serve_routes, "no-store"},
+    {METHOD_GET, "/_/api/logs", ADMIN_VIEWER, serve_logs, "no-store"},
 };
 
 static bool path_matches(struct slice path, const char *pattern)
@@ -141,6 +144,8 @@ void admin_target(struct request *request, struct response *response, void *arg)
         response_header(response, "Allow", slice_str(method_name(route->method)));
 
     bool served = err == ERR_OK && response->status < 400;
+    bool page_asks = slice_starts(request->path, slice_str("/_/api/"));
+    response->quiet |= page_asks && request->method == METHOD_GET; /* again and again */
     const char *cache_control = served ? route->cache_control : "no-store";
     response_header(response, "Cache-Control", slice_str(cache_control));
     response_header(response, "Content-Security-Policy", slice_str(CONTENT_SECURITY_POLICY));
@@ -164,6 +169,11 @@ static struct schema *own_schema(const char *text)
     return schema;
 }
 
+static void tell_log_news(void *arg)
+{
+    event_raise(((struct admin *)arg)->log_news);
+}
+
 struct admin *admin_create(const struct admin_options *options)
 {
     struct admin *admin = mem_zalloc(sizeof *admin);
@@ -173,6 +183,8 @@ struct admin *admin_create(const struct admin_options *options)
     manage_init();
     admin->history = history_create();
     admin->news = event_create();
+    admin->log_news = event_create();
+    log_tail_begin(tell_log_news, admin);
     admin->keeper = history_keeper_create(options->store, admin->history);
     admin->route_figures = route_figures_create(options->gateway);
     admin->login_schema = own_schema(login_schema_text);
@@ -190,6 +202,8 @@ void admin_destroy(struct admin **out)
     if (!admin)
         return;
     assert(!admin->timer);
+    log_tail_end();
+    event_destroy(&admin->log_news);
     event_destroy(&admin->news);
     route_figures_destroy(&admin->route_figures);
     history_keeper_destroy(&admin->keeper);

@@ -32,6 +32,9 @@ struct admin {
     struct timer *timer, *keep_timer, *routes_timer;
     int64_t sample_due_ns;    /* the ticker's thread alone */
     _Atomic unsigned viewers; /* of the live stream */
+
+    struct event *log_news;    /* raised when the log has more lines */
+    _Atomic unsigned watchers; /* of the log */
 };
 
 /* One request on its way through the admin. */
@@ -94,6 +97,7 @@ void serve_history(struct visit *visit);
 void serve_reload(struct visit *visit);
 
 void serve_routes(struct visit *visit);
+void serve_logs(struct visit *visit);
 
 extern const char job_schema_text[];
 void serve_queues(struct visit *visit);

@@ -1,8 +1,9 @@
 // Every page: where it is, what it is called, and the view that shows it. One without an icon is within
 // another.
-import { fork, gauge, stack } from '../shell/icon.js';
+import { fork, gauge, lines, stack } from '../shell/icon.js';
 import { Job } from './job.js';
 import { Jobs } from './jobs.js';
+import { Logs } from './logs.js';
 import { Overview } from './overview.js';
 import { Routes } from './routes.js';
 
@@ -11,4 +12,5 @@ export const pages = [
     { path: '/_/routes', pattern: /^\/_\/routes$/, name: 'Routes', icon: fork, view: Routes },
     { path: '/_/jobs', pattern: /^\/_\/jobs$/, name: 'Jobs', icon: stack, view: Jobs },
     { pattern: /^\/_\/jobs\/([\w-]+)$/, within: 'Jobs', title: (id) => `Job ${id.slice(-8)}`, view: Job },
+    { path: '/_/logs', pattern: /^\/_\/logs$/, name: 'Logs', icon: lines, view: Logs },
 ];
