@@ -314,6 +314,11 @@ static enum err reload_for_admin(void *arg, struct buf *report)
     return galley_reload(arg, report);
 }
 
+static void each_setting_for_admin(void *arg, config_setting_fn show, void *show_arg)
+{
+    galley_each_setting(arg, show, show_arg);
+}
+
 static enum err open_admin(struct galley *galley, char *why, size_t why_size)
 {
     (void)why;
@@ -334,7 +339,10 @@ static enum err open_admin(struct galley *galley, char *why, size_t why_size)
                                     .draining = &galley->draining,
                                     .scrub = galley->scrub,
                                     .reload = reload_for_admin,
-                                    .reload_arg = galley};
+                                    .each_setting = each_setting_for_admin,
+                                    .galley = galley,
+                                    .config_path = galley->source.path,
+                                    .data_dir = galley->data_dir};
     galley->admin = admin_create(&options);
     return ERR_OK;
 }

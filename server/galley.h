@@ -33,6 +33,9 @@ enum err galley_start(const struct config_source *source, const struct config *c
  */
 enum err galley_reload(struct galley *galley, struct buf *report);
 
+/* Every setting that holds now (config_each). Threads: any; waits for a reload that runs. */
+void galley_each_setting(struct galley *galley, config_setting_fn show, void *arg);
+
 /* Stops accepting, answers what is in flight, finishes running jobs, closes the store; bounded by
  * server.drain_timeout. Sets NULL. True if nothing had to be cut. */
 bool galley_stop(struct galley **galley);

@@ -184,3 +184,12 @@ enum err galley_reload(struct galley *galley, struct buf *report)
     lock_leave(&galley->reload_lock);
     return err;
 }
+
+/* ---- Looking */
+
+void galley_each_setting(struct galley *galley, config_setting_fn show, void *arg)
+{
+    lock_acquire(&galley->reload_lock);
+    config_each(galley->config, galley_config(galley), show, arg);
+    lock_leave(&galley->reload_lock);
+}

@@ -32,6 +32,9 @@ static const struct admin_route routes[] = {
     {METHOD_GET, "/_/jobs/*", ADMIN_VIEWER, serve_shell, "no-store"},
     {METHOD_GET, "/_/routes", ADMIN_VIEWER, serve_shell, "no-store"},
     {METHOD_GET, "/_/logs", ADMIN_VIEWER, serve_shell, "no-store"},
+    {METHOD_GET, "/_/mails", ADMIN_VIEWER, serve_shell, "no-store"},
+    {METHOD_GET, "/_/mails/*", ADMIN_VIEWER, serve_shell, "no-store"},
+    {METHOD_GET, "/_/configuration", ADMIN_VIEWER, serve_shell, "no-store"},
     {METHOD_GET, "/_/login", ANYONE, serve_login_page, "no-store"},
     {METHOD_GET, "/_/setup", ANYONE, serve_setup_page, "no-store"},
     {METHOD_GET, "/_/assets/*", ANYONE, serve_asset, "public, max-age=31536000, immutable"},
@@ -55,6 +58,9 @@ static const struct admin_route routes[] = {
     {METHOD_GET, "/_/api/jobs/*", ADMIN_VIEWER, serve_job, "no-store"},
     {METHOD_GET, "/_/api/routes", ADMIN_VIEWER, serve_routes, "no-store"},
     {METHOD_GET, "/_/api/logs", ADMIN_VIEWER, serve_logs, "no-store"},
+    {METHOD_GET, "/_/api/mails", ADMIN_VIEWER, serve_mails, "no-store"},
+    {METHOD_GET, "/_/api/mails/*", ADMIN_VIEWER, serve_mail, "no-store"},
+    {METHOD_GET, "/_/api/configuration", ADMIN_VIEWER, serve_configuration, "no-store"},
 };
 
 static bool path_matches(struct slice path, const char *pattern)

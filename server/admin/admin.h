@@ -5,6 +5,7 @@
 #include "base/ticker.h"
 #include "cache/cache.h"
 #include "queue/queue.h"
+#include "server/config/config.h"
 #include "server/front/front.h"
 #include "server/gateway/gateway.h"
 #include "server/identity/administrators.h"
@@ -35,7 +36,10 @@ struct admin_options {
     const _Atomic bool *draining;
     /* As galley_reload. */
     enum err (*reload)(void *arg, struct buf *report);
-    void *reload_arg;
+    /* As galley_each_setting. */
+    void (*each_setting)(void *arg, config_setting_fn show, void *show_arg);
+    void *galley; /* the arg of both */
+    const char *config_path, *data_dir;
 };
 
 /* Begins to keep a history of the metrics (history.h). The options are copied. Threads: main. */

@@ -68,7 +68,7 @@ bool access_has_csrf_token(const struct visit *visit);
 void access_set_cookie(struct visit *visit, const char *token);
 void access_clear_cookie(struct visit *visit);
 
-/* ---- setup.c, login.c, pages.c, stream.c, reload.c, jobs.c: what the routes of admin.c serve. */
+/* ---- What the routes of admin.c serve, in files of their names. */
 
 /* Makes the one-time link if there is no administrator. */
 void setup_open(struct admin *admin);
@@ -96,6 +96,9 @@ void serve_history(struct visit *visit);
 
 void serve_reload(struct visit *visit);
 
+void serve_configuration(struct visit *visit);
+void serve_mails(struct visit *visit);
+void serve_mail(struct visit *visit);
 void serve_routes(struct visit *visit);
 void serve_logs(struct visit *visit);
 

@@ -18,7 +18,7 @@ void serve_reload(struct visit *visit)
     const struct admin_options *options = &visit->admin->options;
     struct buf report = BUF_INIT;
     log_write(LOG_INFO, "admin", "%s reloads the configuration", visit_who(visit));
-    enum err err = options->reload(options->reload_arg, &report);
+    enum err err = options->reload(options->galley, &report);
     if (err == ERR_VALIDATION) {
         answer_errors(visit, buf_slice(&report));
     } else if (err) {

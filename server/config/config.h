@@ -77,6 +77,26 @@ typedef void (*config_change_fn)(const struct config_change *change, void *arg);
 void config_diff(const struct config *before, const struct config *after, unsigned takes,
                  config_change_fn report, void *arg);
 
+/* ---- Showing */
+
+struct config_setting {
+    const char *section; /* "server", "route shop" */
+    const char *key;
+    const char *value;    /* that holds now; secrets as "(secret)" */
+    const char *waiting;  /* what the file says, if that takes a restart; else NULL */
+    const char *fallback; /* the default; NULL: there is none, the file has to say it */
+    unsigned line;        /* in the file; 0: not in it */
+    bool reloads;         /* a change takes a reload; else a restart */
+    const char *help;
+};
+typedef void (*config_setting_fn)(const struct config_setting *setting, void *arg);
+
+/* Shows each key of each section in the order of the file, those that it does not name behind:
+ * `started` is what the process was started with, `loaded` what was read last (perhaps the same).
+ */
+void config_each(const struct config *started, const struct config *loaded, config_setting_fn show,
+                 void *arg);
+
 /* ---- The manual */
 
 /* Appends docs/config.md: every section and key with its default, what is allowed, and its help. */

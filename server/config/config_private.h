@@ -92,6 +92,14 @@ bool config_values_parse(const struct config_field *field, const char *text, uns
 /* Appends what a value may be: "a whole number from 4 to 10000". */
 void config_value_describe(const struct config_field *field, struct buf *out);
 
+/* Replaces what is in `out` by the values as they are written, lists with commas, secrets as
+ * "(secret)"; returns it as a string. */
+const char *config_values_show(const struct config_key *key, const struct config_values *values,
+                               struct buf *out);
+/* 1024KiB is 1MiB. */
+bool config_values_same(const struct config_key *key, const struct config_values *a,
+                        const struct config_values *b);
+
 /* Forgets all values. */
 void config_values_release(struct config_values *values);
 

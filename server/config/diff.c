@@ -31,9 +31,8 @@ static bool is_number(enum config_type type)
            type == CONFIG_BOOL;
 }
 
-/* 1024KiB is 1MiB. */
-static bool is_same(const struct config_key *key, const struct config_values *a,
-                    const struct config_values *b)
+bool config_values_same(const struct config_key *key, const struct config_values *a,
+                        const struct config_values *b)
 {
     if (a->count != b->count)
         return false;
@@ -46,8 +45,8 @@ static bool is_same(const struct config_key *key, const struct config_values *a,
     return true;
 }
 
-static const char *write_values(const struct config_key *key, const struct config_values *values,
-                                struct buf *out)
+const char *config_values_show(const struct config_key *key, const struct config_values *values,
+                               struct buf *out)
 {
     buf_clear(out);
     for (unsigned i = 0; i < values->count; i++) {
@@ -66,8 +65,8 @@ static void report_key(struct diff *diff, const struct config_key *key,
     struct config_change change = {
         .section = diff->section,
         .key = key->name,
-        .from = before ? write_values(key, before, &diff->from) : NULL,
-        .to = after ? write_values(key, after, &diff->to) : NULL,
+        .from = before ? config_values_show(key, before, &diff->from) : NULL,
+        .to = after ? config_values_show(key, after, &diff->to) : NULL,
         .line = after ? after->line : 0,
         .takes = diff->takes,
     };
@@ -86,7 +85,8 @@ static void compare(struct diff *diff, const struct config_section *before,
     name_section(diff, after);
     for (unsigned i = 0; i < after->kind->key_count; i++) {
         const struct config_key *key = &after->kind->keys[i];
-        if ((key->flags & diff->takes) && !is_same(key, &before->values[i], &after->values[i]))
+        if ((key->flags & diff->takes) &&
+            !config_values_same(key, &before->values[i], &after->values[i]))
             report_key(diff, key, &before->values[i], &after->values[i]);
     }
 }

@@ -105,32 +105,6 @@ test('a certificate that ends soon is warned of', async () => {
     assert.deepEqual(it.troubles, []);
 });
 
-test('the configuration is reloaded from the page, which shows what changed or what is wrong', async () => {
-    const galley = await startGalley();
-    await it.setUp(galley);
-    await it.isLive();
-    const dialog = it.page.getByRole('dialog', { name: 'Reload the configuration' });
-    const reload = (name) => dialog.getByRole('button', { name, exact: true }).click();
-    await it.page.getByRole('button', { name: 'Reload the configuration' }).click();
-    await reload('Reload');
-    await dialog.getByText('The file says what it said before.').waitFor();
-
-    await galley.configure({ server: { workers: 65 }, log: { level: 'debug' } });
-    await reload('Again');
-    await dialog.getByText('[log] level').waitFor();
-    assert.match(await dialog.innerText(), /Taken over\s+\[log\] level\s+info → debug\s+Takes a restart\s+\[server\] workers\s+64 → 65/);
-    await it.shoot('reload', DESK, 'light');
-
-    await galley.configure('[server]\nworker = 8\n');
-    await reload('Again');
-    await dialog.getByText('nothing has changed').waitFor();
-    await dialog.getByText('config.ini:2: [server] worker: unknown key; did you mean workers?').waitFor();
-    await it.shoot('reload-refused', PHONE, 'dark');
-    await it.page.keyboard.press('Escape');
-    await dialog.waitFor({ state: 'hidden' });
-    assert.deepEqual(it.troubles.filter((text) => !text.includes('422')), []);
-});
-
 test('the chosen theme stays', async () => {
     const galley = await startGalley();
     await it.setUp(galley);

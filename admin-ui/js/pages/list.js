@@ -1,9 +1,11 @@
 // Every page: where it is, what it is called, and the view that shows it. One without an icon is within
 // another.
-import { fork, gauge, lines, stack } from '../shell/icon.js';
+import { fork, gauge, letter, lines, sliders, stack } from '../shell/icon.js';
+import { Configuration } from './configuration.js';
 import { Job } from './job.js';
 import { Jobs } from './jobs.js';
 import { Logs } from './logs.js';
+import { Mail, Mails } from './mails.js';
 import { Overview } from './overview.js';
 import { Routes } from './routes.js';
 
@@ -13,4 +15,7 @@ export const pages = [
     { path: '/_/jobs', pattern: /^\/_\/jobs$/, name: 'Jobs', icon: stack, view: Jobs },
     { pattern: /^\/_\/jobs\/([\w-]+)$/, within: 'Jobs', title: (id) => `Job ${id.slice(-8)}`, view: Job },
     { path: '/_/logs', pattern: /^\/_\/logs$/, name: 'Logs', icon: lines, view: Logs },
+    { path: '/_/mails', pattern: /^\/_\/mails$/, name: 'Mail box', icon: letter, view: Mails },
+    { pattern: /^\/_\/mails\/(\d+)$/, within: 'Mail box', title: () => 'Message', view: Mail },
+    { path: '/_/configuration', pattern: /^\/_\/configuration$/, name: 'Configuration', icon: sliders, view: Configuration },
 ];

@@ -7,7 +7,6 @@ import { Tiles } from '../overview/tiles.js';
 import { Workers } from '../overview/workers.js';
 import { useLive } from '../shell/live.js';
 import { useTheme } from '../shell/theme.js';
-import { ReloadButton } from './reload.js';
 
 function WindowChoice({ present, onChoose }) {
     return html`
@@ -35,7 +34,6 @@ export function Overview() {
             <header class="page-head">
                 <h1>Overview</h1>
                 <${WindowChoice} present=${window} onChoose=${setWindow} />
-                <${ReloadButton} />
             </header>
             ${error && html`<p class="trouble" data-tone="warn" role="status">
                 The last ${window.label} cannot be loaded. ${error.message}</p>`}

@@ -64,8 +64,7 @@ export function ReloadButton({ onReloaded }) {
     const over = outcome.report || outcome.error;
     const title = 'Reload the configuration';
     return html`
-        <button class="icon-button" type="button" title=${title} aria-label=${title}
-            onClick=${begin}>${turn}</button>
+        <button class="button" type="button" aria-label=${title} onClick=${begin}>${turn} Reload</button>
         <${Dialog} title=${title} open=${open} onClose=${() => setOpen(false)} actions=${html`
             <button type="button" class="button" onClick=${() => setOpen(false)}>Close</button>
             <button type="button" class="button" data-kind="primary" disabled=${outcome.busy}
