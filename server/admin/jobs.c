@@ -261,8 +261,7 @@ static void act(struct visit *visit, const char *verb,
                : err == ERR_CONFLICT ? "The job is not in a state in which that can be done."
                                      : NULL);
     } else {
-        log_write(LOG_INFO, "admin", "%s: job %s is %s",
-                  visit->signed_in ? visit->session.user : "the control socket", id, verb);
+        log_write(LOG_INFO, "admin", "%s: job %s is %s", visit_who(visit), id, verb);
         visit->response->status = 204;
     }
     json_decref(body);

@@ -77,10 +77,17 @@ static bool append_lines(struct watcher *watcher, struct buf *out)
     return more;
 }
 
+static bool still_signed_in(struct watcher *watcher)
+{
+    return watcher->token[0] == '\0' ||
+           sessions_use(watcher->admin->sessions, slice_str(watcher->token),
+                        clock_wall_ms(&clock_system), NULL);
+}
+
 static int64_t fill_logs(void *arg, struct buf *out, int64_t now_ns)
 {
     struct watcher *watcher = arg;
-    if (!sessions_use(watcher->admin->sessions, slice_str(watcher->token), now_ns / 1000000, NULL))
+    if (!still_signed_in(watcher))
         return FEED_END;
     if (!watcher->begun)
         buf_append_str(out, "retry: 2000\n\n");
@@ -132,7 +139,8 @@ void serve_logs(struct visit *visit)
                        room ? NULL : "Too many people look at the log.", NULL);
         return;
     }
-    memcpy(watcher->token, visit->token.ptr, visit->token.len);
+    if (visit->signed_in) /* else it came over the control socket, which has no session */
+        memcpy(watcher->token, visit->token.ptr, visit->token.len);
     response->status = 200;
     response->feed =
         (struct feed){.fill = fill_logs, .arg = watcher, .event = visit->admin->log_news};

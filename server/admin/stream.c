@@ -63,7 +63,8 @@ static void append_sample(struct viewer *viewer, const struct sample *sample, st
 /* An open dashboard keeps its session alive, and one whose session ended is cut. */
 static bool still_signed_in(struct viewer *viewer)
 {
-    return sessions_use(viewer->admin->sessions, slice_str(viewer->token),
+    return viewer->token[0] == '\0' ||
+           sessions_use(viewer->admin->sessions, slice_str(viewer->token),
                         clock_wall_ms(&clock_system), NULL);
 }
 
@@ -99,8 +100,8 @@ void serve_live(struct visit *visit)
     }
     struct viewer *viewer = mem_zalloc(sizeof *viewer);
     viewer->admin = visit->admin;
-    memcpy(viewer->token, visit->token.ptr,
-           visit->token.len); /* of a session: its length is right */
+    if (visit->signed_in) /* else it came over the control socket, which has no session */
+        memcpy(viewer->token, visit->token.ptr, visit->token.len);
     response->status = 200;
     response->feed = (struct feed){.fill = fill_live, .arg = viewer, .event = visit->admin->news};
     response->release = viewer_release;

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
 import { startGalley } from '../lib/galley.mjs';
-import { ADMIN, browse } from './pages.mjs';
+import { ADMIN, DESK, browse } from './pages.mjs';
 
 const it = browse();
 
@@ -35,4 +35,41 @@ test('on a phone the menu opens by keyboard and leads on', async () => {
     assert.equal(await menu.getAttribute('aria-expanded'), 'true');
     await it.page.getByRole('navigation', { name: 'Pages' }).getByRole('link', { name: 'Overview' }).waitFor();
     await it.shoot('menu', { width: 390, height: 844 }, 'light');
+});
+
+test('who signs in comes to the view that was asked for', async () => {
+    const galley = await it.begin();
+    await it.context.clearCookies();
+    await it.page.goto(`${galley.url}/_/jobs`);
+    await it.page.waitForURL(`${galley.url}/_/login?to=/_/jobs`);
+    await it.fillIn(ADMIN);
+    await it.page.getByRole('heading', { name: 'Jobs' }).waitFor();
+    await it.page.goto(`${galley.url}/_/login?to=//elsewhere.example/_/a`);
+    await it.page.waitForURL(`${galley.url}/_/`);
+    assert.deepEqual(it.troubles, []);
+});
+
+test('a view that fails says so and leaves the others alone', async () => {
+    const galley = await it.begin();
+    await it.context.route('**/_/api/queues', (route) => route.fulfill({ json: { data: [{ name: 'broken' }] } }));
+    await it.page.getByRole('link', { name: 'Jobs' }).click();
+    await it.page.getByRole('heading', { name: 'This view failed' }).waitFor();
+    await it.shoot('view-failed', DESK, 'light');
+    await it.page.getByRole('link', { name: 'Overview' }).click();
+    await it.page.getByRole('heading', { name: 'Latency' }).waitFor();
+    assert.equal(await galley.request('GET', '/_/nowhere').then(({ status }) => status), 404);
+});
+
+test('a store that has turned read-only or is damaged is said on every page, in red', async () => {
+    await it.begin();
+    const state = { state: 'read-only', cause: 'fdatasync failed: Input/output error', damage: '', warnings: [], load: '0', sample: {} };
+    await it.context.route('**/_/api/live', (route) => route.fulfill({
+        contentType: 'text/event-stream',
+        body: `event: history\ndata: {"t":[]}\n\nevent: sample\ndata: ${JSON.stringify(state)}\n\n`,
+    }));
+    await it.page.goto(`${new URL(it.page.url()).origin}/_/jobs`);
+    await it.page.getByRole('alert').getByText('The store is read-only until a restart.').waitFor();
+    await it.page.waitForFunction(() => document.title.startsWith('⚠'));
+    assert.match(await it.page.getAttribute('link[rel=icon]', 'href'), /favicon-alarm/);
+    await it.shoot('read-only', DESK, 'dark');
 });

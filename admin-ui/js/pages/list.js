@@ -1,6 +1,6 @@
 // Every page: where it is, what it is called, and the view that shows it. One without an icon is within
 // another.
-import { fork, gauge, letter, lines, sliders, stack } from '../shell/icon.js';
+import { fork, gauge, letter, lines, people, sliders, stack } from '../shell/icon.js';
 import { Configuration } from './configuration.js';
 import { Job } from './job.js';
 import { Jobs } from './jobs.js';
@@ -8,6 +8,7 @@ import { Logs } from './logs.js';
 import { Mail, Mails } from './mails.js';
 import { Overview } from './overview.js';
 import { Routes } from './routes.js';
+import { Administrators, Users } from './users.js';
 
 export const pages = [
     { path: '/_/', pattern: /^\/_\/$/, name: 'Overview', icon: gauge, view: Overview },
@@ -15,6 +16,8 @@ export const pages = [
     { path: '/_/jobs', pattern: /^\/_\/jobs$/, name: 'Jobs', icon: stack, view: Jobs },
     { pattern: /^\/_\/jobs\/([\w-]+)$/, within: 'Jobs', title: (id) => `Job ${id.slice(-8)}`, view: Job },
     { path: '/_/logs', pattern: /^\/_\/logs$/, name: 'Logs', icon: lines, view: Logs },
+    { path: '/_/users', pattern: /^\/_\/users$/, name: 'Users', icon: people, view: Users },
+    { pattern: /^\/_\/users\/administrators$/, within: 'Users', title: () => 'Administrators', view: Administrators },
     { path: '/_/mails', pattern: /^\/_\/mails$/, name: 'Mail box', icon: letter, view: Mails },
     { pattern: /^\/_\/mails\/(\d+)$/, within: 'Mail box', title: () => 'Message', view: Mail },
     { path: '/_/configuration', pattern: /^\/_\/configuration$/, name: 'Configuration', icon: sliders, view: Configuration },

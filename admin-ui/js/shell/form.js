@@ -1,11 +1,11 @@
 // A form that is sent once, and its fields.
 import { html, useState } from '../../lib/preact.js';
 
-export function Field({ name, label, hint, ...input }) {
+export function Field({ name, label, hint, optional, ...input }) {
     return html`
         <div class="field">
             <label for=${name}>${label}</label>
-            <input id=${name} name=${name} required spellcheck="false" autocapitalize="none"
+            <input id=${name} name=${name} required=${!optional} spellcheck=${false} autocapitalize="none"
                 aria-describedby=${hint ? `${name}-hint` : undefined} ...${input} />
             ${hint && html`<span class="hint" id=${`${name}-hint`}>${hint}</span>`}
         </div>
@@ -24,27 +24,34 @@ export function Choice({ name, label, choices, ...select }) {
     `;
 }
 
-/** `send(values)` may throw an Error, whose sentence is shown; after it comes `done()`. */
-export function Form({ action, busyAction, send, done, children }) {
+const detailText = ({ field, reason, message }) => message ?? [field, reason].filter(Boolean).join(': ');
+
+/** `send(values)` may throw an Error, whose sentence and details are shown; after it comes `done()`.
+ *  Without an `action` the button is elsewhere. */
+export function Form({ id, action, busyAction, send, done, children }) {
     const [busy, setBusy] = useState(false);
-    const [message, setMessage] = useState('');
+    const [failure, setFailure] = useState(null);
     const submit = async (event) => {
         event.preventDefault();
         setBusy(true);
-        setMessage('');
+        setFailure(null);
         try {
             await send(Object.fromEntries(new FormData(event.target)));
             done();
         } catch (error) {
-            setMessage(error.message);
+            setFailure(error);
             setBusy(false);
         }
     };
     return html`
-        <form method="post" onSubmit=${submit}>
+        <form id=${id} method="post" onSubmit=${submit}>
             ${children}
-            <p class="message" role="alert">${message}</p>
-            <button class="submit" disabled=${busy}>${busy ? busyAction : action}</button>
+            <div class="message" role="alert">
+                ${failure?.message}
+                ${failure?.details?.length > 0 && html`
+                    <ul>${failure.details.map((detail) => html`<li>${detailText(detail)}</li>`)}</ul>`}
+            </div>
+            ${action && html`<button class="submit" disabled=${busy}>${busy ? busyAction : action}</button>`}
         </form>
     `;
 }

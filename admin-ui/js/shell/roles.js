@@ -1,5 +1,5 @@
 // What the signed-in one may do. The server decides; the pages only leave out what it would refuse.
-const order = ['viewer', 'operator', 'administrator'];
+export const roles = ['viewer', 'operator', 'administrator'];
 
 let role = 'viewer';
 
@@ -7,4 +7,4 @@ export function setRole(present = 'administrator') {
     role = present;
 }
 
-export const may = (needed) => order.indexOf(role) >= order.indexOf(needed);
+export const may = (needed) => roles.indexOf(role) >= roles.indexOf(needed);

@@ -52,7 +52,8 @@ function Who({ session }) {
     const leave = () => post('logout').finally(() => location.replace('/_/login'));
     return html`
         <div class="who">
-            <span class="user" title="Signed in as">${session.user}</span>
+            <span class="user" title="Signed in as">${session.user}
+                ${session.role && html`<small>${session.role}</small>`}</span>
             <${ThemeButton} />
             <button class="icon-button" type="button" title="Sign out" aria-label="Sign out"
                 onClick=${leave}>${door}</button>
