@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
 import { startGalley } from '../lib/galley.mjs';
+import { inject } from '../lib/strace.mjs';
 import { ADMIN, DESK, browse } from './pages.mjs';
 
 const it = browse();
@@ -60,16 +61,16 @@ test('a view that fails says so and leaves the others alone', async () => {
     assert.equal(await galley.request('GET', '/_/nowhere').then(({ status }) => status), 404);
 });
 
-test('a store that has turned read-only or is damaged is said on every page, in red', async () => {
-    await it.begin();
-    const state = { state: 'read-only', cause: 'fdatasync failed: Input/output error', damage: '', warnings: [], load: '0', sample: {} };
-    await it.context.route('**/_/api/live', (route) => route.fulfill({
-        contentType: 'text/event-stream',
-        body: `event: history\ndata: {"t":[]}\n\nevent: sample\ndata: ${JSON.stringify(state)}\n\n`,
-    }));
-    await it.page.goto(`${new URL(it.page.url()).origin}/_/jobs`);
+test('a store that has turned read-only is said on every page, in red', async () => {
+    const galley = await it.begin({ config: { server: { workers: 8 } } }, '/_/jobs');
+    const token = await galley.login();
+    const mend = await inject(galley, 'fdatasync', 'error=EIO');
+    const order = await galley.request('POST', '/place-order', { token, json: { productId: 1, qty: 1 } });
+    await mend();
+    assert.equal(order.status, 503);
     await it.page.getByRole('alert').getByText('The store is read-only until a restart.').waitFor();
-    await it.page.waitForFunction(() => document.title.startsWith('⚠'));
+    await it.page.getByRole('status').getByText('Read-only').waitFor();
+    await it.page.waitForFunction(() => document.title === '⚠ The store is read-only until a restart · Jobs · Galley');
     assert.match(await it.page.getAttribute('link[rel=icon]', 'href'), /favicon-alarm/);
-    await it.shoot('read-only', DESK, 'dark');
+    await it.isAccessible('read-only');
 });
