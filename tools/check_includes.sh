@@ -19,7 +19,7 @@ BEGIN {
     may["server/identity"] = "server/identity/ server/http/ cache/ storage/ base/"
     may["server/gateway"] = "server/gateway/ server/http/ server/identity/ cache/ storage/ base/"
     may["server/app"] = "server/app/ server/http/ server/identity/ server/config/config.h server/config/schema.h queue/ cache/ storage/ base/"
-    may["server/admin"] = "server/admin/ server/front/front.h server/gateway/gateway.h server/http/ server/identity/ server/listeners.h server/scrub.h server/version.h queue/ cache/ storage/ base/"
+    may["server/admin"] = "server/admin/ server/config/config.h server/front/front.h server/gateway/gateway.h server/http/ server/identity/ server/listeners.h server/scrub.h server/version.h queue/ cache/ storage/ base/"
     may["server/cli"] = may["server"] = "*"
 
     # Libraries that stay behind one folder, so that they can be replaced there.
