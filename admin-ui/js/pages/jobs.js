@@ -28,7 +28,8 @@ const columns = [
         key: 'id',
         label: 'Job',
         cell: ({ id, type }) => html`
-            <a href=${`/_/jobs/${id}`}>${type || 'unreadable'}</a> <span class="mono faint">${id.slice(-8)}</span>
+            <span><a href=${`/_/jobs/${id}`}>${type || 'unreadable'}</a>${' '}
+                <span class="mono faint">${id.slice(-8)}</span></span>
         `,
     },
     { key: 'state', label: 'State', cell: ({ state }) => statePill(state) },
