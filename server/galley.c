@@ -340,6 +340,7 @@ static enum err open_admin(struct galley *galley, char *why, size_t why_size)
                                     .scrub = galley->scrub,
                                     .reload = reload_for_admin,
                                     .each_setting = each_setting_for_admin,
+                                    .write_alarms = ops_write_alarms,
                                     .galley = galley,
                                     .config_path = galley->source.path,
                                     .data_dir = galley->data_dir};

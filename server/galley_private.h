@@ -96,4 +96,8 @@ void ops_healthz(struct request *request, struct response *response, void *galle
 void ops_readyz(struct request *request, struct response *response, void *galley);
 void ops_metrics(struct request *request, struct response *response, void *galley);
 
+/* ops.c: writes sentences into an array that is open: what is served all the same, but should be
+ * looked at. Threads: any. */
+void ops_write_alarms(void *galley, struct json_writer *w);
+
 #endif

@@ -246,9 +246,7 @@ static void write_sentence(const char *text, void *w)
 void listeners_write_warnings(const struct listeners *listeners, int64_t now_ms,
                               struct json_writer *w)
 {
-    jw_begin(w, '[');
     tell_all_warnings(listeners, now_ms, write_sentence, w);
-    jw_end(w, ']');
 }
 
 /* ---- The timer. */

@@ -42,7 +42,8 @@ void listeners_reload(struct listeners *listeners, const struct config *next);
 
 void listeners_metrics(const struct listeners *listeners, struct buf *out);
 
-/* Writes an array of sentences: certificates that end within 30 days, reloads that have failed. */
+/* Writes sentences into an array that is open: certificates that end within 30 days, reloads that
+ * have failed. */
 void listeners_write_warnings(const struct listeners *listeners, int64_t now_ms,
                               struct json_writer *w);
 

@@ -56,6 +56,14 @@ static unsigned write_alarms(struct json_writer *w, const struct galley *galley,
     return count;
 }
 
+void ops_write_alarms(void *arg, struct json_writer *w)
+{
+    const struct galley *galley = arg;
+    struct store_stats store;
+    store_stats(galley->store, &store);
+    write_alarms(w, galley, &store);
+}
+
 /* What the slow walk has found, whether or not anybody has needed it yet. */
 static uint64_t scrub_damaged(const struct galley *galley)
 {

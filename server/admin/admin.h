@@ -38,7 +38,9 @@ struct admin_options {
     enum err (*reload)(void *arg, struct buf *report);
     /* As galley_each_setting. */
     void (*each_setting)(void *arg, config_setting_fn show, void *show_arg);
-    void *galley; /* the arg of both */
+    /* As ops_write_alarms. */
+    void (*write_alarms)(void *arg, struct json_writer *w);
+    void *galley; /* the arg of all three */
     const char *config_path, *data_dir;
 };
 

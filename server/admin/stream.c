@@ -27,6 +27,17 @@ static void append_history(struct viewer *viewer, struct buf *out)
     free(samples);
 }
 
+/* What was met last, or that the slow walk has found what nobody has needed yet. */
+static void write_damage(const struct admin_options *process, const struct store_stats *store,
+                         struct json_writer *w)
+{
+    struct scrub_figures found;
+    scrub_figures(process->scrub, &found);
+    bool only_found = store->damage[0] == '\0' && found.damaged > 0;
+    jw_str(w, slice_str(only_found ? "The scrub has found it: galley verify lists what."
+                                   : store->damage));
+}
+
 static void append_state(struct json_writer *w, const struct admin_options *process)
 {
     struct store_stats store;
@@ -36,9 +47,12 @@ static void append_state(struct json_writer *w, const struct admin_options *proc
     jw_key(w, "cause");
     jw_str(w, slice_str(store.cause));
     jw_key(w, "damage");
-    jw_str(w, slice_str(store.damage));
+    write_damage(process, &store, w);
     jw_key(w, "warnings");
+    jw_begin(w, '[');
     listeners_write_warnings(process->listeners, clock_wall_ms(&clock_system), w);
+    process->write_alarms(process->galley, w);
+    jw_end(w, ']');
 }
 
 static void append_sample(struct viewer *viewer, const struct sample *sample, struct buf *out)

@@ -7,8 +7,7 @@
 void serve_verify(struct visit *visit)
 {
     struct buf *out = &visit->response->body;
-    log_write(LOG_INFO, "admin", "%s has everything verified",
-              visit->signed_in ? visit->session.user : "somebody at the control socket");
+    log_write(LOG_INFO, "admin", "%s has everything verified", visit_who(visit));
     buf_printf(out, "{\"pass\":%llu}",
                (unsigned long long)scrub_hurry(visit->admin->options.scrub));
     response_json(visit->response, 202);

@@ -13,20 +13,26 @@ const it = browse();
 
 const FILE_MAX = 2 ** 30; // bytes; far more than the database takes
 
-// A server with so many dead jobs, whose e-mails found no room in the file; there is some now.
-async function withDeadJobs(count) {
-    const config = { 'queue mail': { attempts: 1 } };
-    const galley = await startGalley({ config });
-    const box = path.join(galley.dataDir, 'mail/outbox.mbox');
-    await truncate(box, FILE_MAX); // a hole
+const config = { 'queue mail': { attempts: 1 } };
+const boxOf = (galley) => path.join(galley.dataDir, 'mail/outbox.mbox');
+
+// So many jobs that die, as their e-mails find no room in the file until the next start.
+async function letJobsDie(galley, count) {
+    await truncate(boxOf(galley), FILE_MAX); // a hole
     await promisify(execFile)('prlimit', [`--pid=${galley.pid}`, `--fsize=${FILE_MAX}`]);
     const token = await galley.login();
     for (let i = 0; i < count; i++)
         await galley.request('POST', '/place-order', { token, json: { productId: 7, qty: 1 } });
     await eventually('they are dead', async () =>
         (await galley.metric('galley_queue_jobs{queue="mail",state="dead"}')) === count);
+}
+
+// A server with so many dead jobs whose e-mails would find room now.
+async function withDeadJobs(count) {
+    const galley = await startGalley({ config });
+    await letJobsDie(galley, count);
     await galley.stop();
-    await rm(box);
+    await rm(boxOf(galley));
     await galley.start();
     it.watchHosts(galley);
     await it.setUp(galley);
@@ -91,4 +97,12 @@ test('a job that is gone, and a server that is gone, are said so', async () => {
     await galley.start();
     await it.isLive();
     await it.page.getByText('No job waits to be run.').waitFor();
+});
+
+test('what keeps the mail box from taking messages is said on every page', async () => {
+    const galley = await it.begin({ config }, '/_/routes');
+    await letJobsDie(galley, 1);
+    const { body } = await galley.request('GET', '/readyz');
+    assert.equal(body.status, 'degraded');
+    await it.page.getByRole('status').getByText(body.alarms[0]).waitFor();
 });

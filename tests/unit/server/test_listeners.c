@@ -93,7 +93,9 @@ static const char *warnings(struct stage *s)
     buf_clear(&s->out);
     struct json_writer w = {.out = &s->out};
     int64_t now_s = time(NULL) + 60; /* a minute later, days are not quite full */
+    jw_begin(&w, '[');
     listeners_write_warnings(s->listeners, now_s * 1000, &w);
+    jw_end(&w, ']');
     buf_append_char(&s->out, '\0');
     return s->out.data;
 }
