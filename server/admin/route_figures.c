@@ -3,6 +3,7 @@
 #include "base/lock.h"
 #include "base/mem.h"
 
+#include <math.h>
 #include <stdlib.h>
 
 #define NOTES 3 /* the oldest is one to one and a half minutes old */
@@ -114,7 +115,7 @@ static void write_quantile(struct json_writer *w, const char *key,
     if (snapshot->count == 0)
         jw_null(w);
     else
-        jw_f64(w, (double)(histogram_quantile(snapshot, q) / 1000) / 1000);
+        jw_f64(w, round((double)histogram_quantile(snapshot, q) / 1e3) / 1e3);
 }
 
 /* Of the last minute. */
@@ -163,7 +164,7 @@ void route_figures_write(struct route_figures *figures, int64_t mono_ns, struct 
     struct writing writing = {figures, w};
     lock_acquire(&figures->lock);
     jw_key(w, "seconds");
-    jw_f64(w, (double)((mono_ns - figures->noted_ns[figures->oldest]) / 1000000) / 1000);
+    jw_f64(w, round((double)(mono_ns - figures->noted_ns[figures->oldest]) / 1e6) / 1e3);
     jw_key(w, "data");
     jw_begin(w, '[');
     gateway_each_route(figures->gateway, write_route, &writing);

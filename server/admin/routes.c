@@ -3,6 +3,7 @@
 
 #include "base/mem.h"
 
+#include <math.h>
 #include <stdlib.h>
 
 static void write_notable(struct json_writer *w, const struct notable *one)
@@ -19,7 +20,7 @@ static void write_notable(struct json_writer *w, const struct notable *one)
     jw_key(w, "status");
     jw_i64(w, one->status);
     jw_key(w, "ms");
-    jw_f64(w, (double)(one->duration_ns / 1000) / 1000);
+    jw_f64(w, round((double)one->duration_ns / 1e3) / 1e3);
     jw_key(w, "user");
     jw_str(w, slice_str(one->user));
     jw_key(w, "requestId");
