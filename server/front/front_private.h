@@ -480,6 +480,8 @@ struct front {
     struct connection *first_free; /* last freed first, so that few are warm */
     struct peer **peers;           /* lists, by hash of the network */
     unsigned peer_lists;           /* a power of two */
+    unsigned refusals;             /* by accept(), since they were logged last */
+    int64_t refusals_quiet_until_ns;
 
     /* Written under the lock, read anywhere. */
     atomic_uint live;

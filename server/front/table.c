@@ -163,13 +163,23 @@ static bool evict_of(struct front *front, struct peer *peer, int64_t now_ns)
     return evict(front, oldest);
 }
 
+/* Said once a second, however often it happens. */
 void table_make_room(struct front *front, const char *why)
 {
+    int64_t now_ns = front_now_ns(front);
     lock_acquire(&front->lock);
-    bool found = evict_any(front, front_now_ns(front));
+    bool found = evict_any(front, now_ns);
+    bool say = now_ns >= front->refusals_quiet_until_ns;
+    unsigned times = ++front->refusals;
+    if (say) {
+        front->refusals_quiet_until_ns = now_ns + INT64_C(1000000000);
+        front->refusals = 0;
+    }
     lock_leave(&front->lock);
-    log_write(LOG_WARN, "front", "cannot accept: %s; %s", why,
-              found ? "the connection that waited longest is closed" : "nobody can be closed");
+    if (say)
+        log_write(LOG_WARN, "front", "cannot accept: %s; %s (%u times since it was said last)", why,
+                  found ? "the connection that waited longest is closed" : "nobody can be closed",
+                  times);
 }
 
 /* ---- Coming and going */
