@@ -141,7 +141,6 @@ static void run_child(struct fixture *f, void (*what)(struct fixture *f), struct
         dup2(ends[1], STDERR_FILENO);
         signal(SIGBUS, SIG_DFL); /* cmocka's */
         signal(SIGSEGV, SIG_DFL);
-        log_close();
         if (try_open(f, MAP_BYTES, &f->store) == ERR_OK &&
             store_table(f->store, "test", &f->table) == ERR_OK)
             what(f);
