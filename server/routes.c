@@ -139,6 +139,53 @@ static struct rate_limit rate_of(const struct config_section *section, const cha
     return limit;
 }
 
+/* ---- Pages of other origins */
+
+/* The options, and the words that they point to. */
+struct cors_words {
+    struct cors_options options;
+    const char **words;
+};
+
+static unsigned list_words(const struct config_section *section, const char *key,
+                           const char *const **out, const char ***room)
+{
+    unsigned count = config_list_count(section, key);
+    *out = *room;
+    for (unsigned i = 0; i < count; i++)
+        *(*room)++ = config_list_at(section, key, i);
+    return count;
+}
+
+static bool may_have_credentials(const struct config_section *cors,
+                                 const struct config_section *route)
+{
+    enum { AS_CORS, YES, NO } own = route ? config_choice(route, "cors_credentials") : AS_CORS;
+    return own == AS_CORS ? config_bool(cors, "credentials") : own == YES;
+}
+
+/* What [cors] says, and a route, if there is one, otherwise. */
+static void cors_read(const struct config *config, const struct config_section *route,
+                      struct cors_words *out)
+{
+    const struct config_section *cors = config_section(config, "cors");
+    bool own = route && config_list_count(route, "cors_origins") > 0;
+    const struct config_section *from = own ? route : cors;
+    const char *key = own ? "cors_origins" : "origins";
+    unsigned count = config_list_count(from, key) + config_list_count(cors, "methods") +
+                     config_list_count(cors, "headers") + config_list_count(cors, "expose");
+    const char **room = out->words = mem_zalloc((count + 1) * sizeof *out->words);
+    struct cors_options *options = &out->options;
+    options->origin_count = list_words(from, key, &options->origins, &room);
+    options->method_count = list_words(cors, "methods", &options->methods, &room);
+    options->header_count = list_words(cors, "headers", &options->headers, &room);
+    options->expose_count = list_words(cors, "expose", &options->expose, &room);
+    options->credentials = may_have_credentials(cors, route);
+    options->max_age_s = config_int(cors, "max_age") / 1000;
+}
+
+/* ---- A module's route */
+
 /* Routes that one section mounts share its limit; `section` is NULL for one that is served without.
  */
 static struct route_spec app_spec(const struct config *config, const struct app_route_info *info,
@@ -170,7 +217,17 @@ static struct route_spec app_spec(const struct config *config, const struct app_
 struct route_list {
     struct route_spec *specs;
     unsigned count;
+    struct cors_words *cors; /* one for each route of a module, and one for what has no route */
+    unsigned cors_count;
 };
+
+static const struct cors_options *add_cors(struct route_list *list, const struct config *config,
+                                           const struct config_section *route)
+{
+    struct cors_words *words = &list->cors[list->cors_count++];
+    cors_read(config, route, words);
+    return &words->options;
+}
 
 static void add(struct route_list *list, struct route_spec spec)
 {
@@ -237,8 +294,11 @@ static void add_modules(struct route_list *list, struct galley *galley, const st
     for (unsigned i = 0; i < app_route_count(galley->app); i++) {
         struct app_route_info info = app_route(galley->app, i);
         const struct mount *mount = find_mount(&mounts, &info);
-        if (mount || info.module->always) /* else not reachable, by choice of the configuration */
-            add(list, app_spec(config, &info, mount ? mount->section : NULL));
+        if (!mount && !info.module->always)
+            continue; /* not reachable, by choice of the configuration */
+        struct route_spec spec = app_spec(config, &info, mount ? mount->section : NULL);
+        spec.cors = add_cors(list, config, mount ? mount->section : NULL);
+        add(list, spec);
     }
     free(mounts.list);
 }
@@ -265,8 +325,8 @@ static const char **list_hosts(const struct config_section *server)
     return hosts;
 }
 
-static enum err create(struct galley *galley, const struct config *config,
-                       const struct route_list *list, struct plan **out, char *why, size_t why_size)
+static enum err create(struct galley *galley, const struct config *config, struct route_list *list,
+                       struct plan **out, char *why, size_t why_size)
 {
     const struct config_section *server = config_section(config, "server");
     const struct config_section *compression = config_section(config, "compression");
@@ -274,6 +334,7 @@ static enum err create(struct galley *galley, const struct config *config,
     struct plan_options options = {
         .routes = list->specs,
         .route_count = list->count,
+        .cors = add_cors(list, config, NULL),
         .trusted = networks(server, "trusted_proxies"),
         .address_limit = rate_of(server, "address_limit"),
         .guard = {.allow = networks(config_section(config, "admin"), "allow"),
@@ -296,11 +357,16 @@ enum err routes_plan(struct galley *galley, const struct config *config, struct 
                      char *why, size_t why_size)
 {
     struct route_list list = {0};
-    list.specs = mem_zalloc((OWN_ROUTES + app_route_count(galley->app)) * sizeof *list.specs);
+    unsigned of_modules = app_route_count(galley->app);
+    list.specs = mem_zalloc((OWN_ROUTES + of_modules) * sizeof *list.specs);
+    list.cors = mem_zalloc((of_modules + 1) * sizeof *list.cors);
     add_own(&list, galley);
     add_modules(&list, galley, config);
     add_landing(&list, galley, config);
     enum err err = create(galley, config, &list, out, why, why_size);
+    while (list.cors_count > 0)
+        free(list.cors[--list.cors_count].words);
+    free(list.cors);
     free(list.specs);
     return err;
 }

@@ -110,6 +110,45 @@ static void check_listener(struct config_errors *errors, const struct config_sec
                         "tls_client: wants tls_client_ca, the authorities to check against");
 }
 
+static bool names_everybody(const struct config_section *section, const char *key)
+{
+    const struct config_values *origins = values_of(section, key);
+    for (unsigned i = 0; i < origins->count; i++) {
+        if (strcmp(origins->at[i].text, "*") == 0)
+            return true;
+    }
+    return false;
+}
+
+static void check_route_cors(struct config_errors *errors, const struct config_section *cors,
+                             const struct config_section *route)
+{
+    const struct config_values *value = values_of(cors, "credentials");
+    const char *own = text_of(route, "cors_credentials");
+    bool all = value->count > 0 && value->at->number != 0;
+    bool named = values_of(route, "cors_origins")->count > 0;
+    bool with = strcmp(own, "yes") == 0 || (all && strcmp(own, "no") != 0);
+    bool everybody =
+        named ? names_everybody(route, "cors_origins") : !all && names_everybody(cors, "origins");
+    if (with && everybody)
+        config_complain(errors, route->line, route,
+                        "cors_origins: * lets everybody's pages ask, but credentials may come "
+                        "along; allowed: the origins by name, or cors_credentials = no");
+}
+
+/* The standard forbids it, as it would give everybody's pages what is the user's alone. */
+static void check_cors(const struct config *config, struct config_errors *errors)
+{
+    const struct config_section *cors = config_section(config, "cors"), *route;
+    const struct config_values *value = values_of(cors, "credentials");
+    if (value->count > 0 && value->at->number != 0 && names_everybody(cors, "origins"))
+        config_complain(errors, value->line, cors,
+                        "credentials: read \"yes\", but origins = * lets everybody's pages ask; "
+                        "allowed: no, or the origins by name");
+    for (unsigned i = 0; (route = config_named(config, "route", i)); i++)
+        check_route_cors(errors, cors, route);
+}
+
 void config_check(const struct config *config, struct config_errors *errors)
 {
     for (unsigned i = 0; i < config->count; i++)
@@ -118,4 +157,5 @@ void config_check(const struct config *config, struct config_errors *errors)
     for (unsigned i = 0; (listener = config_named(config, "listener", i)); i++)
         check_listener(errors, listener);
     check_seed(config, errors);
+    check_cors(config, errors);
 }

@@ -11,8 +11,8 @@
 
 extern const struct config_kind config_server, config_listener, config_admin; /* section_server.c */
 extern const struct config_kind config_storage, config_cache, config_queue;   /* section_data.c */
-extern const struct config_kind config_auth, config_log;          /* section_process.c */
-extern const struct config_kind config_route, config_compression; /* section_route.c */
+extern const struct config_kind config_auth, config_log; /* section_process.c */
+extern const struct config_kind config_route, config_cors, config_compression; /* section_route.c */
 
 /* ---- file.c */
 

@@ -20,6 +20,9 @@ enum config_type {
     CONFIG_CIDR,     /* "10.0.0.0/8", "::1" */
     CONFIG_HOST,     /* the name of a host, without a port */
     CONFIG_ORIGIN,   /* "https://HOST[:PORT]" */
+    CONFIG_PAGES,    /* of pages: an origin as browsers write it, or one for all below a host, or a
+                        star */
+    CONFIG_TOKEN,    /* of HTTP: the name of a header or method; or "*" */
     CONFIG_RATE,     /* what rate_limit_parse reads */
     CONFIG_PATTERN,  /* of a path: "/orders/{id}", or all below with a final star */
     CONFIG_METHODS,  /* one or several methods, "GET, POST" */

@@ -1,4 +1,4 @@
-/* [route NAME], [compression]: what the gateway does with a request and its answer. */
+/* [route NAME], [cors], [compression]: what the gateway does with a request and its answer. */
 #include "server/config/config_private.h"
 
 #include <stddef.h>
@@ -18,6 +18,40 @@ static const struct config_key route_keys[] = {
      "last."},
     {"body_max", CONFIG_SIZE, "", CONFIG_KIB, 16 * CONFIG_GIB, CONFIG_RELOADS, NULL,
      "The largest body of a request; empty: that of [server]."},
+    {"cors_origins", CONFIG_PAGES, "", 0, 0, CONFIG_RELOADS | CONFIG_LIST | CONFIG_COMMAS, NULL,
+     "Whose pages may use it, instead of those of [cors]; the other keys of [cors] hold here too."},
+    {"cors_credentials", CONFIG_CHOICE, "as-cors", 0, 0, CONFIG_RELOADS, "as-cors yes no",
+     "Instead of credentials of [cors]."},
+};
+
+static const struct config_key cors_keys[] = {
+    {"origins", CONFIG_PAGES, "", 0, 0, CONFIG_RELOADS | CONFIG_LIST | CONFIG_COMMAS, NULL,
+     "Whose pages may ask and read the answers; empty: no other's. Those of Galley itself need not "
+     "be named."},
+    {"methods", CONFIG_TOKEN, "", 0, 0, CONFIG_RELOADS | CONFIG_LIST | CONFIG_COMMAS, NULL,
+     "What they may send; empty: what the path answers."},
+    {"headers", CONFIG_TOKEN,
+     "Accept, Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, Prefer, "
+     "X-API-Key, X-Request-Id",
+     0, 0, CONFIG_RELOADS | CONFIG_LIST | CONFIG_COMMAS, NULL, "The headers that they may send."},
+    {"expose", CONFIG_TOKEN,
+     "ETag, Idempotency-Replayed, Link, Location, RateLimit, RateLimit-Policy, Retry-After, "
+     "X-Request-Id",
+     0, 0, CONFIG_RELOADS | CONFIG_LIST | CONFIG_COMMAS, NULL,
+     "The headers of answers that they may see."},
+    {"credentials", CONFIG_BOOL, "no", 0, 0, CONFIG_RELOADS, NULL,
+     "Whether cookies may come along; tokens in Authorization need no such permission. Not with "
+     "origins = *."},
+    {"max_age", CONFIG_DURATION, "10min", 0, CONFIG_DAY, CONFIG_RELOADS, NULL,
+     "How long a browser need not ask again."},
+};
+
+const struct config_kind config_cors = {
+    "cors",
+    0,
+    "Pages of other origins, such as a front end on a port of its own (docs/cors.md). Never for "
+    "/_/.",
+    CONFIG_KEYS(cors_keys),
 };
 
 const struct config_kind config_route = {

@@ -138,6 +138,58 @@ static void describe_origin(const struct config_field *field, struct buf *out)
     buf_append_str(out, "https://HOST or https://HOST:PORT");
 }
 
+/* As browsers write an origin: in lower case, without a path, and without the scheme's own port. */
+static bool parse_pages(const struct config_field *field, const char *text,
+                        struct config_value *out, struct buf *why)
+{
+    (void)field;
+    (void)out;
+    struct host host;
+    bool tls = strncmp(text, "https://", 8) == 0;
+    const char *rest = tls ? text + 8 : text + 7;
+    if (strcmp(text, "*") == 0)
+        return true;
+    if (!tls && strncmp(text, "http://", 7) != 0)
+        return false;
+    if (strncmp(rest, "*.", 2) == 0)
+        rest += 2;
+    if (!host_parse(slice_str(rest), &host))
+        return false;
+    for (const char *c = rest; *c; c++) {
+        if (*c >= 'A' && *c <= 'Z') {
+            buf_append_str(why, " (browsers write origins in lower case)");
+            return false;
+        }
+    }
+    if (host.port != (tls ? 443 : 80))
+        return true;
+    buf_printf(why, " (browsers leave :%u out)", (unsigned)host.port);
+    return false;
+}
+
+static void describe_pages(const struct config_field *field, struct buf *out)
+{
+    (void)field;
+    buf_append_str(out, "https://HOST, http://HOST:PORT, https://*.HOST or *");
+}
+
+static bool parse_token(const struct config_field *field, const char *text,
+                        struct config_value *out, struct buf *why)
+{
+    (void)field;
+    (void)out;
+    (void)why;
+    static const char token[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+                                "!#$%&'*+-.^_`|~";
+    return text[0] && !text[strspn(text, token)];
+}
+
+static void describe_token(const struct config_field *field, struct buf *out)
+{
+    (void)field;
+    buf_append_str(out, "a name such as Content-Type");
+}
+
 /* ---- Routes */
 
 static bool parse_rate(const struct config_field *field, const char *text, struct config_value *out,
@@ -247,6 +299,8 @@ const struct config_type_row *config_http_type(enum config_type type)
         [CONFIG_CIDR] = {parse_cidr, describe_cidr},
         [CONFIG_HOST] = {parse_host, describe_host},
         [CONFIG_ORIGIN] = {parse_origin, describe_origin},
+        [CONFIG_PAGES] = {parse_pages, describe_pages},
+        [CONFIG_TOKEN] = {parse_token, describe_token},
         [CONFIG_RATE] = {parse_rate, describe_rate},
         [CONFIG_PATTERN] = {parse_pattern, describe_pattern},
         [CONFIG_METHODS] = {parse_methods, describe_methods},

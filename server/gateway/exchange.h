@@ -28,6 +28,7 @@ struct exchange {
         struct rate_verdict verdict;
     } rate;
     struct keyed_request keyed; /* idempotency.c */
+    const struct cors *cors;    /* of a preflight; or NULL */
     unsigned stage;             /* the present one, of gateway.c's table */
 };
 
@@ -44,6 +45,11 @@ enum stage_result exchange_refuse(struct exchange *exchange, enum err err, const
 /* Frees one that waited for its body, which will not come. None is fine. */
 void exchange_forget(struct request *request);
 
+struct route_set;
+
+/* cors.c: true after answering a preflight, which is not a request for any route. */
+bool cors_preflight(struct exchange *exchange, const struct route_set *routes);
+
 /* The stages, in the order of gateway.c's table. */
 enum stage_result stage_request_id(struct exchange *exchange);    /* request_id.c */
 enum stage_result stage_address_limit(struct exchange *exchange); /* address_limit.c */
@@ -59,6 +65,7 @@ enum stage_result stage_target(struct exchange *exchange);        /* target.c */
 /* Run for every exchange after its answer stands, in this order. */
 void stage_idempotency_end(struct exchange *exchange);
 void stage_rate_limit_end(struct exchange *exchange);
+void stage_cors_end(struct exchange *exchange);   /* cors.c */
 void stage_encode_end(struct exchange *exchange); /* last: it changes the bytes */
 
 #endif

@@ -19,6 +19,7 @@ static const stage_fn stages[] = {
 static void (*const closing_stages[])(struct exchange *exchange) = {
     stage_idempotency_end,
     stage_rate_limit_end,
+    stage_cors_end,
     stage_encode_end,
 };
 
@@ -84,6 +85,7 @@ static void clear_findings(struct request *request)
     request->json = NULL;
     request->before_commit = (struct commit_hook){0};
     request->route = NULL;
+    request->preflight = false;
 }
 
 static struct exchange *begin(struct gateway *gateway, struct request *request,

@@ -51,6 +51,20 @@ enum route_reach {
     REACH_ADMIN,  /* there alone if there is one, and to the networks that may see it */
 };
 
+/* Which pages of other origins may read answers (cors.c). */
+struct cors_options {
+    const char *const *origins; /* "https://app.example.org", or with a star: see cors.c */
+    unsigned origin_count;      /* 0: none */
+    const char *const *methods; /* none: those that the path has */
+    unsigned method_count;
+    const char *const *headers; /* that requests may have */
+    unsigned header_count;
+    const char *const *expose; /* of answers, that the pages may see */
+    unsigned expose_count;
+    bool credentials;  /* cookies may be sent; not with "*" */
+    int64_t max_age_s; /* that a browser need not ask again */
+};
+
 struct route_spec {
     enum method method;  /* HEAD is answered by GET's routes */
     const char *pattern; /* "/users/{id}", "/files/" and a final "*" for the rest; copied */
@@ -64,6 +78,7 @@ struct route_spec {
     enum route_reach reach;
     bool known_host; /* only under hosts that the administration is known by */
     bool own;        /* of the server itself (health, metrics, /_/): counted apart in the figures */
+    const struct cors_options *cors; /* copied; NULL: nobody */
     target_fn target;
     void *arg;
 };
@@ -82,6 +97,7 @@ struct plan_options {
     struct rate_limit address_limit; /* of all that an address sends; .count 0: none */
     bool compress; /* text of at least so many bytes, for clients that take it so */
     size_t compress_min_bytes;
+    const struct cors_options *cors; /* of answers that no route gives; copied; NULL: nobody */
     struct guard_options guard;
     struct cidr_list trusted; /* proxies that are believed; taken over on ERR_OK */
 };

@@ -43,6 +43,7 @@ struct plan {
     struct route_table *routes;
     struct cidr_list trusted;
     struct guard *guard;
+    struct cors *cors;               /* or NULL */
     struct rate_limit address_limit; /* .count 0: none */
     bool compress;
     size_t compress_min_bytes;
@@ -61,6 +62,12 @@ void plans_destroy(struct gateway *gateway);
 /* Takes the list of networks over. */
 struct guard *guard_create(const struct guard_options *options);
 void guard_destroy(struct guard **guard);
+
+/* ---- cors.c */
+
+/* NULL for a policy that allows nobody. */
+struct cors *cors_create(const struct cors_options *options);
+void cors_destroy(struct cors **cors);
 
 /* ---- rate_limit.c */
 
@@ -90,12 +97,13 @@ void notables_look(struct notables *notables, const struct request *request, int
 #define STATUS_MAX   599
 #define STATUS_COUNT (STATUS_MAX - STATUS_MIN + 1)
 
-/* Of one route, or of all requests without one. */
+/* Of one route, or of requests without one. */
 struct route_traffic {
     _Atomic(struct route_traffic *) next;
-    const char *pattern; /* as route_spec's, for the life of the process; NULL: without a route */
-    enum method method;
-    bool own;                   /* of the server itself, as route_spec says */
+    const char *pattern; /* as route_spec's, for the life of the process, or what stands for one:
+                            "unmatched", "preflight" */
+    enum method method;  /* METHOD_COUNT: none, as the request line could not be read */
+    bool own;            /* of the server itself, as route_spec says */
     struct counter *by_status;  /* STATUS_COUNT of them, from STATUS_MIN on */
     struct histogram *duration; /* ns */
 };
@@ -106,7 +114,13 @@ void traffic_destroy(struct traffic **traffic);
 /* That of a spec's method and pattern, which has none yet if none was asked for before. */
 struct route_traffic *traffic_of(struct traffic *traffic, const struct route_spec *spec);
 
-/* The first, which is that of the requests without a route; go on with `next`. */
+/* That of requests without a route: METHOD_COUNT if not even the method is known. */
+struct route_traffic *traffic_unmatched(struct traffic *traffic, enum method method);
+
+/* That of what browsers ask for pages of other origins. */
+struct route_traffic *traffic_preflights(struct traffic *traffic);
+
+/* The first; go on with `next`. */
 struct route_traffic *traffic_first(struct traffic *traffic);
 
 #endif

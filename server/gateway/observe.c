@@ -8,11 +8,20 @@
 #include <assert.h>
 #include <stdlib.h>
 
-static void count(struct traffic *traffic, const struct route *route, int status,
+static struct route_traffic *traffic_for(struct traffic *traffic, const struct request *request)
+{
+    if (request->route)
+        return request->route->traffic;
+    if (request->preflight)
+        return traffic_preflights(traffic);
+    return traffic_unmatched(traffic, request->first_line.ptr ? METHOD_COUNT : request->method);
+}
+
+static void count(struct traffic *traffic, const struct request *request, int status,
                   uint64_t duration_ns)
 {
     assert(status >= STATUS_MIN && status <= STATUS_MAX);
-    struct route_traffic *own = route ? route->traffic : traffic_first(traffic);
+    struct route_traffic *own = traffic_for(traffic, request);
     counter_add(&own->by_status[status - STATUS_MIN], 1);
     histogram_record(own->duration, duration_ns);
 }
@@ -21,7 +30,7 @@ void gateway_sent(struct gateway *gateway, struct request *request, const struct
                   const struct sent *sent)
 {
     assert(sent->duration_ns >= 0);
-    count(gateway->traffic, request->route, response->status, (uint64_t)sent->duration_ns);
+    count(gateway->traffic, request, response->status, (uint64_t)sent->duration_ns);
     notables_look(gateway->notables, request, response->status, (uint64_t)sent->duration_ns);
     access_line_write(gateway, request, response, sent);
     exchange_forget(request);
@@ -89,11 +98,10 @@ unsigned gateway_errors(struct gateway *gateway, struct notable out[NOTABLES_MAX
 /* `route="/x",method="GET"`; patterns hold nothing that needs escaping (route_table.c). */
 static void write_labels(const struct route_traffic *one, struct buf *out)
 {
+    bool known = one->method < METHOD_COUNT;
     buf_clear(out);
-    if (one->pattern)
-        buf_printf(out, "route=\"%s\",method=\"%s\"", one->pattern, method_name(one->method));
-    else
-        buf_append_str(out, "route=\"unmatched\",method=\"\"");
+    buf_printf(out, "route=\"%s\",method=\"%s\"", one->pattern,
+               known ? method_name(one->method) : "");
 }
 
 static void write_totals(struct route_traffic *one, struct buf *labels, struct buf *out)

@@ -114,6 +114,7 @@ enum err plan_create(struct gateway *gateway, const struct plan_options *options
     (*out)->routes = routes;
     (*out)->trusted = options->trusted;
     (*out)->guard = guard_create(&options->guard);
+    (*out)->cors = cors_create(options->cors);
     (*out)->address_limit = options->address_limit;
     (*out)->compress = options->compress;
     (*out)->compress_min_bytes = options->compress_min_bytes;
@@ -125,6 +126,7 @@ static void drop_contents(struct plan *plan)
     route_table_destroy(&plan->routes);
     cidr_list_release(&plan->trusted);
     guard_destroy(&plan->guard);
+    cors_destroy(&plan->cors);
 }
 
 static void empty(struct gateway *gateway, struct plan *plan)

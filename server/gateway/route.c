@@ -9,16 +9,21 @@ static bool is_allowed(const struct route_set *routes, enum method method)
            (method == METHOD_HEAD && routes->by_method[METHOD_GET]);
 }
 
-static void add_allow(struct response *response, const struct route_set *routes)
+void route_set_list(const struct route_set *routes, struct buf *out)
 {
-    struct buf allowed = BUF_INIT;
     for (enum method method = 0; method < METHOD_COUNT; method++) {
         if (!is_allowed(routes, method))
             continue;
-        if (allowed.len > 0)
-            buf_append_str(&allowed, ", ");
-        buf_append_str(&allowed, method_name(method));
+        if (out->len > 0)
+            buf_append_str(out, ", ");
+        buf_append_str(out, method_name(method));
     }
+}
+
+static void add_allow(struct response *response, const struct route_set *routes)
+{
+    struct buf allowed = BUF_INIT;
+    route_set_list(routes, &allowed);
     response_header(response, "Allow", buf_slice(&allowed));
     buf_release(&allowed);
 }
@@ -34,7 +39,7 @@ static enum stage_result answer_without_route(struct exchange *exchange,
     return STAGE_ANSWERED;
 }
 
-static const struct route *route_for(const struct route_set *routes, enum method method)
+const struct route *route_set_find(const struct route_set *routes, enum method method)
 {
     const struct route *route = routes->by_method[method];
     return !route && method == METHOD_HEAD ? routes->by_method[METHOD_GET] : route;
@@ -44,7 +49,7 @@ enum priority gateway_priority(struct gateway *gateway, const struct request *re
 {
     struct plan *plan = plan_hold(gateway);
     const struct route_set *routes = route_table_find(plan->routes, request->path);
-    const struct route *route = routes ? route_for(routes, request->method) : NULL;
+    const struct route *route = routes ? route_set_find(routes, request->method) : NULL;
     enum priority priority = route ? route->spec.priority : PRIORITY_LOW;
     plan_release(plan);
     return priority;
@@ -56,7 +61,9 @@ enum stage_result stage_route(struct exchange *exchange)
     const struct route_set *routes = route_table_find(request->plan->routes, request->path);
     if (!routes)
         return exchange_refuse(exchange, ERR_NOT_FOUND, "There is nothing at this path.");
-    request->route = route_for(routes, request->method);
+    if (cors_preflight(exchange, routes))
+        return STAGE_ANSWERED;
+    request->route = route_set_find(routes, request->method);
     if (!request->route)
         return answer_without_route(exchange, routes);
     route_bind_params(request->route, request);

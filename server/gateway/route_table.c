@@ -187,6 +187,8 @@ enum err route_table_create(const struct route_spec *specs, unsigned count,
         *route = (struct route){.spec = specs[i]};
         assert(route->spec.limit.count == 0 || route->spec.limit.burst > 0);
         route->spec.pattern = keep_pattern(specs[i].pattern);
+        route->cors = cors_create(specs[i].cors);
+        route->spec.cors = NULL; /* the caller's */
         rate_limit_write_head(&route->spec.limit, &route->limit_head);
         table->count++;
         enum err err = add_route(table, route, why, why_size);
@@ -220,8 +222,10 @@ void route_table_destroy(struct route_table **table)
     if (!t)
         return;
     release_below(&t->root);
-    for (unsigned i = 0; i < t->count; i++)
+    for (unsigned i = 0; i < t->count; i++) {
         buf_release(&t->routes[i].limit_head);
+        cors_destroy(&t->routes[i].cors);
+    }
     free(t->routes);
     free(t);
     *table = NULL;

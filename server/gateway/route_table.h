@@ -8,6 +8,7 @@ struct route {
     struct route_spec spec;        /* spec.pattern is a copy that lives as long as the process */
     struct route_traffic *traffic; /* these two are tied to it by its plan (plan.c) */
     uint64_t limit_scope;
+    struct cors *cors;     /* or NULL */
     struct buf limit_head; /* rate_limit.c: the part of the limit's headers that never changes */
 };
 
@@ -15,6 +16,12 @@ struct route {
 struct route_set {
     const struct route *by_method[METHOD_COUNT];
 };
+
+/* The route for the method, or NULL; HEAD is answered by GET's. */
+const struct route *route_set_find(const struct route_set *routes, enum method method);
+
+/* Appends the methods that the path answers: "GET, HEAD, OPTIONS". */
+void route_set_list(const struct route_set *routes, struct buf *out);
 
 struct route_table;
 

@@ -9,8 +9,9 @@
 #include <stdlib.h>
 
 struct traffic {
-    struct route_traffic *first;
-    struct lock lock; /* of those who add */
+    struct route_traffic *unmatched[METHOD_COUNT + 1];
+    struct route_traffic *preflights; /* these come first in the list, in this order */
+    struct lock lock;                 /* of those who add */
 };
 
 static struct route_traffic *create(const struct route_spec *spec)
@@ -27,7 +28,15 @@ static struct route_traffic *create(const struct route_spec *spec)
 struct traffic *traffic_create(void)
 {
     struct traffic *traffic = mem_zalloc(sizeof *traffic);
-    traffic->first = create(&(struct route_spec){.method = METHOD_GET});
+    struct route_spec unmatched = {.pattern = "unmatched"},
+                      preflight = {.method = METHOD_OPTIONS, .pattern = "preflight"};
+    traffic->preflights = create(&preflight);
+    for (unsigned i = METHOD_COUNT + 1; i-- > 0;) {
+        unmatched.method = i;
+        traffic->unmatched[i] = create(&unmatched);
+        traffic->unmatched[i]->next =
+            i < METHOD_COUNT ? traffic->unmatched[i + 1] : traffic->preflights;
+    }
     lock_init(&traffic->lock, LOCK_RANK_PLANS);
     return traffic;
 }
@@ -36,7 +45,7 @@ void traffic_destroy(struct traffic **traffic)
 {
     if (!*traffic)
         return;
-    for (struct route_traffic *one = (*traffic)->first; one;) {
+    for (struct route_traffic *one = traffic_first(*traffic); one;) {
         struct route_traffic *next = one->next;
         counters_destroy(&one->by_status, STATUS_COUNT);
         histogram_destroy(&one->duration);
@@ -50,13 +59,13 @@ void traffic_destroy(struct traffic **traffic)
 
 static bool is_of(const struct route_traffic *one, const struct route_spec *spec)
 {
-    return one->pattern && one->method == spec->method && strcmp(one->pattern, spec->pattern) == 0;
+    return one->method == spec->method && strcmp(one->pattern, spec->pattern) == 0;
 }
 
 struct route_traffic *traffic_of(struct traffic *traffic, const struct route_spec *spec)
 {
     lock_acquire(&traffic->lock);
-    struct route_traffic *one = traffic->first;
+    struct route_traffic *one = traffic->preflights;
     while (!is_of(one, spec) && one->next)
         one = one->next;
     if (!is_of(one, spec)) {
@@ -69,5 +78,15 @@ struct route_traffic *traffic_of(struct traffic *traffic, const struct route_spe
 
 struct route_traffic *traffic_first(struct traffic *traffic)
 {
-    return traffic->first;
+    return traffic->unmatched[0];
+}
+
+struct route_traffic *traffic_unmatched(struct traffic *traffic, enum method method)
+{
+    return traffic->unmatched[method];
+}
+
+struct route_traffic *traffic_preflights(struct traffic *traffic)
+{
+    return traffic->preflights;
 }

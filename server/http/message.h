@@ -106,6 +106,7 @@ struct request {
     json_t *json; /* the parsed and validated body, owned by the exchange, or NULL */
     struct commit_hook before_commit;
     const struct route *route; /* NULL until one is found */
+    bool preflight;            /* a browser asks for a page whether it may send something (CORS) */
     struct plan *plan;         /* held until the answer was sent; or NULL */
     struct exchange *exchange; /* until it is answered; or NULL */
 

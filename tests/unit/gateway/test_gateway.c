@@ -536,7 +536,7 @@ static void test_gateway_tells_metrics_by_pattern_never_by_path(void **state)
     assert_non_null(strstr(text.data, "galley_http_requests_total{route=\"/things/{id}\","
                                       "method=\"GET\",code=\"200\"} 1\n"));
     assert_non_null(strstr(text.data, "galley_http_requests_total{route=\"unmatched\","
-                                      "method=\"\",code=\"404\"} 1\n"));
+                                      "method=\"GET\",code=\"404\"} 1\n"));
     assert_non_null(strstr(text.data, "galley_http_request_duration_seconds_count{"
                                       "route=\"/things/{id}\",method=\"GET\"} 1\n"));
     assert_null(strstr(text.data, "secret"));

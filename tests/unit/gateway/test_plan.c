@@ -184,7 +184,7 @@ static void test_plan_keeps_the_traffic_of_routes_that_are_gone(void **state)
     get(f, "/gone");
     assert_metrics_have(f, "galley_http_requests_total{route=\"/gone\",method=\"GET\","
                            "code=\"200\"} 1\n");
-    assert_metrics_have(f, "galley_http_requests_total{route=\"unmatched\",method=\"\","
+    assert_metrics_have(f, "galley_http_requests_total{route=\"unmatched\",method=\"GET\","
                            "code=\"404\"} 1\n");
 }
 
