@@ -33,24 +33,30 @@ CIVETWEB := build/civetweb
 CIVET_CFLAGS := -w -DNO_SSL -DNO_CGI -DNO_FILES -DNO_CACHING -DUSE_IPV6 -DUSE_X_DOM_SOCKET \
                 -DUSE_STACK_SIZE=524288 -DSOCKET_TIMEOUT_QUANTUM=100
 
-SRC  := $(wildcard base/*.c storage/*.c storage/engine/*.c cache/*.c queue/*.c server/*.c server/*/*.c)
-OBJ  := $(patsubst %.c,$(B)/%.o,$(filter-out server/main.c,$(SRC))) $(B)/civetweb.o $(B)/assets.o
+SRC  := $(wildcard base/*.c storage/*.c storage/engine/*.c cache/*.c queue/*.c server/*.c server/*/*.c \
+          modules/*.c modules/*/*.c)
+MODULES := $(basename $(notdir $(wildcard modules/*.c)))
+OBJ  := $(patsubst %.c,$(B)/%.o,$(filter-out server/main.c,$(SRC))) $(B)/civetweb.o $(B)/assets.o $(B)/modules.o $(B)/templates.o
 UNIT := $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/*/test_*.c))
-TOOLS := $(patsubst tests/%.c,$(B)/tests/%,$(wildcard tests/*.c)) $(B)/tests/crowd
+TOOLS := $(patsubst tests/%.c,$(B)/tests/%,$(wildcard tests/*.c)) $(B)/tests/crowd $(B)/tests/galley-notes
 BENCH_TOOLS := $(B)/tests/cache_bench $(B)/tests/fill_jobs $(B)/tests/large_documents $(B)/tests/queue_cost
-API     := $(wildcard tests/api/*.test.mjs)
+API     := $(wildcard tests/api/*.test.mjs examples/*/*.test.mjs)
 CRASH   := $(wildcard tests/crash/*.test.mjs)
 BROWSER := $(wildcard tests/browser/*.test.mjs)
 RUN_TESTS = GALLEY_BIN=$(CURDIR)/$(GALLEY) GALLEY_TOOLS=$(CURDIR)/$(B)/tests tests/run.sh
 
-.PHONY: all run test unit api crash browser bench cost sanitized asan tsan check deps clean install
+.PHONY: all run dev docs test unit api crash browser bench cost sanitized asan tsan check deps clean distclean install FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
 
 all: $(GALLEY)
 
 run: all
-	@exec $(GALLEY) serve
+	@exec $(GALLEY) serve $(ARGS)
+
+# Builds without LTO, and again when a file changes, and starts anew.
+dev:
+	+@node tools/dev.mjs $(ARGS)
 
 # ---- Building
 
@@ -71,6 +77,26 @@ $(B)/civetweb.o: $(CIVETWEB)/.stamp Makefile
 	@mkdir -p $(@D)
 	@echo "  cc civetweb.c"
 	$(Q)$(CC) $(CFLAGS_ALL) $(CIVET_CFLAGS) -I$(CIVETWEB)/include -c -o $@ $(CIVETWEB)/src/civetweb.c
+
+# The list of modules, written anew when a file comes or goes.
+build/modules.c: FORCE
+	@mkdir -p build
+	@tools/modules.sh $(MODULES) >$@.new; cmp -s $@.new $@ && rm $@.new || mv $@.new $@
+
+build/modules-notes.c: tools/modules.sh
+	@mkdir -p build
+	@tools/modules.sh $(MODULES) notes >$@
+
+# What `galley new module` writes.
+build/templates.c: tools/templates.sh examples/notes/notes.c examples/notes/notes.test.mjs
+	@mkdir -p build
+	@tools/templates.sh >$@
+
+$(B)/modules.o $(B)/modules-notes.o $(B)/templates.o: $(B)/%.o: build/%.c
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS_ALL) -c -o $@ $<
+
+FORCE:
 
 $(B)/assets.o: build/assets.c
 	@mkdir -p $(@D)
@@ -96,6 +122,9 @@ build/.deps-%: tools/deps.sh
 	@tools/deps.sh $*
 	@touch $@
 
+docs: $(GALLEY)
+	$(GALLEY) help config own >docs/config.md
+
 # ---- Testing
 
 $(B)/unit/%: $(B)/tests/unit/%.o $(B)/libgalley.a
@@ -103,6 +132,12 @@ $(B)/unit/%: $(B)/tests/unit/%.o $(B)/libgalley.a
 	$(Q)$(CC) $(filter-out -flto=auto,$(LDFLAGS_ALL)) -fno-lto -o $@ $^ $(LIBS) -lcmocka -lbrotlidec -ldl
 
 $(B)/tests/%: $(B)/tests/%.o $(B)/libgalley.a
+	$(Q)$(CC) $(filter-out -flto=auto,$(LDFLAGS_ALL)) -fno-lto -o $@ $^ $(LIBS)
+
+# The server with the module of examples/notes in it.
+$(B)/tests/galley-notes: $(B)/server/main.o $(B)/examples/notes/notes.o $(B)/modules-notes.o \
+                         $(filter-out $(B)/modules.o,$(OBJ))
+	@mkdir -p $(@D)
 	$(Q)$(CC) $(filter-out -flto=auto,$(LDFLAGS_ALL)) -fno-lto -o $@ $^ $(LIBS)
 
 $(B)/tests/crowd: $(patsubst %.c,$(B)/%.o,$(wildcard bench/crowd/*.c))

@@ -28,17 +28,13 @@
 #define USERS_SWEEP_MS   3600000
 #define STEP_STOP_MIN_MS 1000
 
-/* The modules of this build; a new one is a file in app/ and a line here. */
-static const struct app_module *const modules[] = {&auth_module, &shop_module, &mail_module, NULL};
-
-#define MODULES (sizeof modules / sizeof modules[0])
-
 const struct config_kind *galley_sections(void)
 {
-    static struct config_kind kinds[MODULES];
+    static struct config_kind kinds[APP_MODULES_MAX + 1];
     unsigned count = 0;
-    for (unsigned i = 0; modules[i]; i++) {
-        const struct app_module *module = modules[i];
+    for (unsigned i = 0; app_modules[i]; i++) {
+        const struct app_module *module = app_modules[i];
+        assert(i < APP_MODULES_MAX);
         if (!module->always && (module->route_count > 0 || module->settings))
             kinds[count++] = (struct config_kind){
                 .name = module->name,
@@ -303,7 +299,7 @@ static enum err open_app(struct galley *galley, char *why, size_t why_size)
                                   .data_dir = galley->data_dir,
                                   .logins = galley->logins,
                                   .users = galley->users,
-                                  .modules = modules,
+                                  .modules = app_modules,
                                   .issue_token = issue_token,
                                   .issue_token_arg = galley};
     return app_open(&options, &galley->app, why, why_size);
@@ -521,7 +517,17 @@ static void undo(struct galley *galley, size_t taken)
 bool galley_check(const struct config *config, const char *path, struct buf *errors)
 {
     bool certificates = listeners_check(config, path, errors);
-    return routes_check(config, modules, path, errors) && certificates;
+    return routes_check(config, app_modules, path, errors) && certificates;
+}
+
+void galley_warn(const struct config *config, const char *path, struct buf *out)
+{
+    if (config_is_empty(config))
+        buf_printf(out,
+                   "%s: warning: it is empty: nothing is served but health, metrics, /_/ and "
+                   "/auth/*\n",
+                   path);
+    routes_warn(config, app_modules, path, out);
 }
 
 enum err galley_start(const struct config_source *source, const struct config *config,

@@ -17,6 +17,10 @@ const struct config_kind *galley_sections(void);
  * file at `path` that leads to nothing. */
 bool galley_check(const struct config *config, const char *path, struct buf *errors);
 
+/* Appends a line for what is right and yet perhaps not meant: routes of modules that no [route]
+ * section mounts, a file that says nothing. Threads: main. */
+void galley_warn(const struct config *config, const char *path, struct buf *out);
+
 /* What [log] says. The path is the configuration's. Threads: any. */
 void galley_log_options(const struct config *config, struct log_options *out);
 

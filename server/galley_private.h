@@ -84,6 +84,8 @@ void reload_settings(struct galley *galley, const struct config *config);
  * [route] sections. */
 bool routes_check(const struct config *config, const struct app_module *const *modules,
                   const char *path, struct buf *errors); /* see galley_check */
+void routes_warn(const struct config *config, const struct app_module *const *modules,
+                 const char *path, struct buf *out); /* see galley_warn */
 enum err routes_plan(struct galley *galley, const struct config *config, struct plan **out,
                      char *why, size_t why_size);
 

@@ -8,8 +8,9 @@
 #define MIB (1 << 20)
 
 const struct command *const commands[] = {
-    &command_serve, &command_check, &command_reload,  &command_cert, &command_verify,
-    &command_user,  &command_admin, &command_version, &command_help, NULL,
+    &command_serve, &command_check, &command_reload, &command_cert,    &command_verify,
+    &command_user,  &command_admin, &command_new,    &command_version, &command_help,
+    NULL,
 };
 
 /* --help where nobody looks at it for anything else. */

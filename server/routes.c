@@ -37,13 +37,15 @@ static struct mounts mounts_of(const struct config *config)
     return mounts;
 }
 
-/* Whether a section's path, a pattern or a prefix that ends in '*', covers a route's pattern. */
+/* Whether a section's path covers a route's pattern: "/notes" followed by a slash and a star covers
+ * the place "/notes" and all that is below it. */
 static bool path_covers(const char *path, const char *pattern)
 {
     size_t len = strlen(path);
-    if (len && path[len - 1] == '*')
-        return strncmp(path, pattern, len - 1) == 0;
-    return strcmp(path, pattern) == 0;
+    if (!len || path[len - 1] != '*')
+        return strcmp(path, pattern) == 0;
+    size_t place = len - 2; /* without the slash and the star */
+    return strncmp(path, pattern, place) == 0 && (pattern[place] == '/' || pattern[place] == '\0');
 }
 
 /* No method named: all of them. Else a list, "GET, POST". */
@@ -101,11 +103,122 @@ static void note_used(const struct mounts *mounts, const struct app_module *modu
     }
 }
 
+/* ---- Routes that say the same */
+
+/* "/orders/{id}" and "/orders/{number}" are one shape. */
+static bool same_shape(const char *a, const char *b)
+{
+    while (*a && *a == *b) {
+        if (*a == '{') {
+            a = strchr(a, '}');
+            b = strchr(b, '}');
+        }
+        a++, b++;
+    }
+    return *a == *b;
+}
+
+struct served {
+    const struct app_module *module;
+    const struct app_route *route;
+};
+
+/* All that some section mounts, and what is always served; the caller frees it. */
+static struct served *list_served(const struct mounts *mounts,
+                                  const struct app_module *const *modules, unsigned *count)
+{
+    unsigned room = 0;
+    for (unsigned i = 0; modules[i]; i++)
+        room += modules[i]->route_count;
+    struct served *list = mem_zalloc((room + 1) * sizeof *list);
+    *count = 0;
+    for (; *modules; modules++) {
+        for (unsigned i = 0; i < (*modules)->route_count; i++) {
+            struct app_route_info info = {.module = *modules, .route = &(*modules)->routes[i]};
+            if ((*modules)->always || find_mount(mounts, &info))
+                list[(*count)++] = (struct served){*modules, info.route};
+        }
+    }
+    return list;
+}
+
+static bool complain_equal(const struct served *a, const struct served *b, const char *path,
+                           struct buf *errors)
+{
+    if (a->route->method != b->route->method || !same_shape(a->route->pattern, b->route->pattern))
+        return true;
+    buf_printf(errors, "%s: module %s and module %s both have the route %s %s", path,
+               a->module->name, b->module->name, method_name(a->route->method), a->route->pattern);
+    if (strcmp(a->route->pattern, b->route->pattern) != 0)
+        buf_printf(errors, " (%s)", b->route->pattern);
+    buf_append_str(errors, "; mount one of them alone, by a [route] for each of its paths\n");
+    return false;
+}
+
+static bool check_equal(const struct mounts *mounts, const struct app_module *const *modules,
+                        const char *path, struct buf *errors)
+{
+    unsigned count;
+    struct served *list = list_served(mounts, modules, &count);
+    bool good = true;
+    for (unsigned i = 0; i < count; i++) {
+        for (unsigned j = i + 1; j < count; j++)
+            good = complain_equal(&list[i], &list[j], path, errors) && good;
+    }
+    free(list);
+    return good;
+}
+
+/* ---- Routes that nobody reaches */
+
+static void warn_of_module(const struct app_module *module, unsigned missing, const char *path,
+                           struct buf *out)
+{
+    const char *first = module->routes[0].pattern;
+    int place = (int)strcspn(first + 1, "/") + 1;
+    buf_printf(out,
+               "%s: warning: no [route] mounts module %s, so none of its %u routes is served; "
+               "allowed: [route %s], path = %.*s/*, target = app:%s\n",
+               path, module->name, missing, module->name, place, first, module->name);
+}
+
+static void warn_of_routes(const struct mounts *mounts, const struct app_module *module,
+                           const char *path, struct buf *out)
+{
+    unsigned missing = 0;
+    size_t before = out->len;
+    for (unsigned i = 0; i < module->route_count; i++) {
+        struct app_route_info info = {.module = module, .route = &module->routes[i]};
+        if (find_mount(mounts, &info))
+            continue;
+        missing++;
+        buf_printf(out, "%s: warning: no [route] mounts %s %s of module %s\n", path,
+                   method_name(info.route->method), info.route->pattern, module->name);
+    }
+    if (missing == 0 || missing < module->route_count)
+        return;
+    out->len = before;
+    warn_of_module(module, missing, path, out);
+}
+
+void routes_warn(const struct config *config, const struct app_module *const *modules,
+                 const char *path, struct buf *out)
+{
+    struct mounts mounts = mounts_of(config);
+    for (; *modules; modules++) {
+        if (!(*modules)->always)
+            warn_of_routes(&mounts, *modules, path, out);
+    }
+    free(mounts.list);
+}
+
+/* ---- Checking */
+
 bool routes_check(const struct config *config, const struct app_module *const *modules,
                   const char *path, struct buf *errors)
 {
     struct mounts mounts = mounts_of(config);
-    bool good = true;
+    bool good = check_equal(&mounts, modules, path, errors);
     for (; *modules; modules++)
         note_used(&mounts, *modules);
     for (unsigned i = 0; i < mounts.count; i++) {

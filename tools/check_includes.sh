@@ -4,7 +4,7 @@
 set -eu
 cd "${1:-$(dirname "$0")/..}"
 
-find base storage cache queue server -name '*.[ch]' -print0 2>/dev/null | sort -z |
+find base storage cache queue server modules examples -name '*.[ch]' -print0 2>/dev/null | sort -z |
     xargs -0 -r grep -nHE '^[[:space:]]*#[[:space:]]*include' | awk '
 BEGIN {
     # What each folder may include of ours: folders and single headers. "*" is everything that is
@@ -19,6 +19,9 @@ BEGIN {
     may["server/identity"] = "server/identity/ server/http/ cache/ storage/ base/"
     may["server/gateway"] = "server/gateway/ server/http/ server/identity/ cache/ storage/ base/"
     may["server/app"] = "server/app/ server/http/ server/identity/ server/config/config.h server/config/schema.h queue/ cache/ storage/ base/"
+    may["modules"] = "modules/ server/app/app.h base/"
+    may["examples/notes"] = "server/app/app.h base/"
+    may["modules/shop"] = may["modules/mail"] = "modules/ server/app/app.h base/"
     may["server/admin"] = "server/admin/ server/config/config.h server/front/front.h server/gateway/gateway.h server/http/ server/identity/ server/listeners.h server/scrub.h server/version.h queue/ cache/ storage/ base/"
     may["server/cli"] = may["server"] = "*"
 

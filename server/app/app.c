@@ -109,8 +109,11 @@ static enum err open_route(struct app *app, struct app_opened *opened,
                            const struct app_route *route, char *why, size_t why_size)
 {
     struct app_entry *entry = &app->entries[app->entry_count];
-    *entry = (struct app_entry){
-        .app = app, .module = opened->module, .route = route, .state = &opened->state};
+    *entry = (struct app_entry){.app = app,
+                                .module = opened->module,
+                                .route = route,
+                                .state = &opened->state,
+                                .collections = opened->collections};
     if (route->schema) {
         char reason[256];
         entry->schema = schema_compile(route->schema, reason, sizeof reason);
@@ -150,23 +153,52 @@ static enum err open_jobs(struct app *app, struct app_opened *opened, char *why,
     return err;
 }
 
+static enum err open_collections(struct app *app, struct app_opened *opened, char *why,
+                                 size_t why_size)
+{
+    const struct app_module *module = opened->module;
+    opened->collections = mem_zalloc((module->collection_count + 1) * sizeof *opened->collections);
+    for (unsigned i = 0; i < module->collection_count; i++) {
+        const struct app_collection *wanted = &module->collections[i];
+        enum err err = collection_open(app->options.store, wanted->name, wanted->indexes,
+                                       wanted->index_count, &opened->collections[i]);
+        if (err) {
+            snprintf(why, why_size, "module %s: collection %s cannot be opened (%s)", module->name,
+                     wanted->name, err_code(err));
+            return err;
+        }
+    }
+    return ERR_OK;
+}
+
+static void close_collections(struct app_opened *opened)
+{
+    for (unsigned i = 0; i < opened->module->collection_count; i++) {
+        if (opened->collections[i])
+            collection_close(&opened->collections[i]);
+    }
+    free(opened->collections);
+    opened->collections = NULL;
+}
+
 static enum err open_module(struct app *app, const struct app_module *module, char *why,
                             size_t why_size)
 {
     struct app_opened *opened = &app->modules[app->module_count];
     *opened = (struct app_opened){.module = module};
     const struct config_section *settings = config_section(app->options.config, module->name);
-    if (module->open) {
-        enum err err = module->open(app, settings, &opened->state, why, why_size);
-        if (err) {
-            if (module->close)
-                module->close(opened->state);
-            return err;
-        }
+    enum err err = open_collections(app, opened, why, why_size);
+    if (!err && module->open)
+        err = module->open(app, settings, &opened->state, why, why_size);
+    if (err) {
+        if (module->close)
+            module->close(opened->state);
+        close_collections(opened);
+        return err;
     }
     app->module_count++;
     for (unsigned i = 0; i < module->route_count; i++) {
-        enum err err = open_route(app, opened, &module->routes[i], why, why_size);
+        err = open_route(app, opened, &module->routes[i], why, why_size);
         if (err)
             return err;
     }
@@ -205,6 +237,7 @@ void app_close(struct app **app_ptr)
     for (unsigned i = app->module_count; i-- > 0;) {
         if (app->modules[i].module->close)
             app->modules[i].module->close(app->modules[i].state);
+        close_collections(&app->modules[i]);
     }
     free(app->entries);
     free(app->modules);

@@ -1,10 +1,11 @@
 /* The module API: how business logic is written.
  *
- * A module is one C file that defines a struct app_module: its routes, its job handlers, and what
- * to do at start. A handler gets one struct call. A handler that writes (APP_WRITE) runs inside the
- * store's write transaction: the documents it changes, the jobs it enqueues and the record of the
- * request's Idempotency-Key commit together, or not at all, and its answer leaves after they are on
- * disk. Read shop.c: it is the example. */
+ * A module is one C file in modules/, NAME.c, that defines a struct app_module NAME_module: its
+ * routes, its job handlers, and what to do at start. A handler gets one struct call. A handler that
+ * writes (APP_WRITE) runs inside the store's write transaction: the documents it changes, the jobs
+ * it enqueues and the record of the request's Idempotency-Key commit together, or not at all, and
+ * its answer leaves after they are on disk.  docs/module.md tells the story of one, and
+ * modules/shop.c is the reference. */
 #ifndef GALLEY_SERVER_APP_APP_H
 #define GALLEY_SERVER_APP_APP_H
 
@@ -69,6 +70,13 @@ struct app_route {
     app_handler before; /* runs first, outside the transaction, once; an error ends it; or NULL */
 };
 
+/* A collection that a module keeps its documents in; opened, and made, before its open(). */
+struct app_collection {
+    const char *name;
+    const struct index_spec *indexes;
+    unsigned index_count;
+};
+
 struct app_module {
     const char *name;                  /* also its section in config.ini and its target, app:NAME */
     const char *help;                  /* what it is, a sentence */
@@ -77,6 +85,8 @@ struct app_module {
     bool always; /* served also where no [route] section mounts it */
     const struct app_route *routes;
     unsigned route_count;
+    const struct app_collection *collections;
+    unsigned collection_count;
     const struct job_handler *jobs; /* .arg is replaced by the module's state */
     unsigned job_count;
     const char *(*trouble)(const void *state); /* what is not as it should be, a clause for /readyz;
@@ -89,6 +99,9 @@ struct app_module {
                      char *why, size_t why_size);
     void (*close)(void *state); /* also after a failed open, with what that had set, or NULL */
 };
+
+/* The module's i-th collection, of call.app. */
+struct collection *call_collection(const struct call *call, unsigned i);
 
 /* ---- The request. */
 
@@ -105,6 +118,10 @@ const char *call_text(struct call *call, struct slice json, const char *member);
 /* A whole number in the query between min and max; ERR_VALIDATION answered otherwise. */
 enum err call_query_int(struct call *call, const char *name, int64_t min, int64_t max,
                         int64_t fallback, int64_t *out);
+
+/* In a transaction: a new id, for a document. Ids sort by the time that they were made. */
+#define CALL_ID_SIZE 37
+void call_new_id(const struct call *call, char out[CALL_ID_SIZE]);
 
 /* ---- The answer. Each returns what the handler returns. */
 

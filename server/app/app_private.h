@@ -9,13 +9,15 @@ struct app_entry {
     struct app *app;
     const struct app_module *module;
     const struct app_route *route;
-    struct schema *schema; /* or NULL */
-    void **state;          /* of the module */
+    struct schema *schema;           /* or NULL */
+    void **state;                    /* of the module */
+    struct collection **collections; /* of the module */
 };
 
 struct app_opened {
     const struct app_module *module;
     void *state;
+    struct collection **collections;
 };
 
 struct app {

@@ -12,6 +12,19 @@
 /* How long a request waits for another that loads the same key before it loads for itself. */
 #define CACHED_WAIT_MS 1000
 
+struct collection *call_collection(const struct call *call, unsigned i)
+{
+    assert(i < call->entry->module->collection_count);
+    return call->entry->collections[i];
+}
+
+void call_new_id(const struct call *call, char out[CALL_ID_SIZE])
+{
+    _Static_assert(CALL_ID_SIZE == ID_TEXT_SIZE, "an id must fit");
+    struct id id = id_make(txn_now_ms(call->txn));
+    id_format(&id, out);
+}
+
 /* ---- The request */
 
 struct slice call_param(const struct call *call, const char *name)

@@ -13,9 +13,10 @@ static int check_run(int argc, char **argv)
     struct config *config = cli_load_config(&source);
     if (!config)
         return CLI_USAGE;
-    if (config_is_empty(config))
-        fprintf(stderr, "%s: warning: it is empty: nothing is served but health, metrics and /_/\n",
-                source.path);
+    struct buf warnings = BUF_INIT;
+    galley_warn(config, source.path, &warnings);
+    fprintf(stderr, "%.*s", SLICE_ARG(buf_slice(&warnings)));
+    buf_release(&warnings);
     printf("%s: ok\n", source.path);
     config_destroy(&config);
     return 0;
@@ -25,7 +26,8 @@ const struct command command_check = {
     .name = "check",
     .usage = "galley check [-c FILE]",
     .help = "Reads the configuration (config.ini unless -c names another) and prints every error\n"
-            "with its line; warns if it is empty. Starts nothing. Exit status 0 if it is right, "
+            "with its line; warns if it is empty, or leaves routes of modules unserved. Starts "
+            "nothing. Exit status 0 if it is right, "
             "else 2.",
     .run = check_run,
 };

@@ -13,10 +13,11 @@ static void list_commands(void)
     puts("\ngalley help COMMAND says more; galley help config lists what config.ini may hold.");
 }
 
-static void print_config(void)
+/* With or without what the modules of this build bring. */
+static void print_config(const struct config_kind *modules)
 {
     struct buf page = BUF_INIT;
-    config_describe(galley_sections(), &page);
+    config_describe(modules, &page);
     fwrite(page.data, 1, page.len, stdout);
     buf_release(&page);
 }
@@ -27,12 +28,16 @@ static int help_run(int argc, char **argv)
         list_commands();
         return 0;
     }
+    if (argc == 2 && strcmp(argv[0], "config") == 0 && strcmp(argv[1], "own") == 0) {
+        print_config(NULL);
+        return 0;
+    }
     if (argc > 1) {
         fprintf(stderr, "usage: %s\n", command_help.usage);
         return CLI_USAGE;
     }
     if (strcmp(argv[0], "config") == 0) {
-        print_config();
+        print_config(galley_sections());
         return 0;
     }
     const struct command *command = command_find(argv[0]);

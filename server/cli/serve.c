@@ -90,12 +90,13 @@ static void print_banner(const struct config *config, const struct galley *galle
     char listener[300];
     for (unsigned i = 0; galley_listener(galley, i, listener, sizeof listener); i++)
         printf("             %s\n", listener);
-    printf("admin        %s%s%s\n", url, setup ? setup : "/_/",
-           setup ? "  (once: makes the first administrator)" : "");
     printf("data         %s\n", galley_data_dir(galley));
     printf("durability   every answer after fsync\n");
     if (config_bool(config_section(config, "shop"), "seed"))
         print_examples(url);
+    /* Last, where one looks: it can be followed once. */
+    printf("\nadmin        %s%s%s\n", url, setup ? setup : "/_/",
+           setup ? "  (once: makes the first administrator)" : "");
     fflush(stdout);
 }
 

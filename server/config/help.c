@@ -1,24 +1,26 @@
 /* The manual of config.ini, made of the tables that also read it: docs/config.md is this text. */
 #include "server/config/config_private.h"
 
-static const char introduction[] = "# Configuration\n"
-                                   "\n"
-                                   "One file, `config.ini` in the working directory, or what `-c` "
-                                   "names. Every key has a default and may be left out, unless\n"
-                                   "it says *required*. `galley check` tells all errors with their "
-                                   "lines. A key or section that is not on this page is one.\n"
-                                   "\n"
-                                   "`${NAME}` in a value stands for a variable of the environment; "
-                                   "a value that begins with `@` names a file that holds it.\n"
-                                   "A comment begins with `;` or `#`. Amounts have their unit "
-                                   "right behind them: `10s`, `5min`, `64KiB`.\n"
-                                   "A *list* may be given in several lines, or in one with commas "
-                                   "where the table says so.\n"
-                                   "\n"
-                                   "The column *change* says what a changed value takes: a "
-                                   "*reload* (`galley reload`, docs/reload.md) or a *restart*.\n"
-                                   "\n"
-                                   "This page is what `galley help config` prints.\n";
+static const char introduction[] =
+    "# Configuration\n"
+    "\n"
+    "One file, `config.ini` in the working directory, or what `-c` "
+    "names. Every key has a default and may be left out, unless\n"
+    "it says *required*. `galley check` tells all errors with their "
+    "lines. A key or section that is not on this page is one.\n"
+    "\n"
+    "`${NAME}` in a value stands for a variable of the environment; "
+    "a value that begins with `@` names a file that holds it.\n"
+    "A comment begins with `;` or `#`. Amounts have their unit "
+    "right behind them: `10s`, `5min`, `64KiB`.\n"
+    "A *list* may be given in several lines, or in one with commas "
+    "where the table says so.\n"
+    "\n"
+    "The column *change* says what a changed value takes: a "
+    "*reload* (`galley reload`, docs/reload.md) or a *restart*.\n"
+    "\n"
+    "This page is made by `make docs`. `galley help config` prints it with the sections that the "
+    "modules of the build bring.\n";
 
 static void describe_default(const struct config_key *key, struct buf *out)
 {

@@ -6,7 +6,7 @@
 /* clang-format off: tables, a row a key */
 static const struct config_key route_keys[] = {
     {"path", CONFIG_PATTERN, "", 0, 0, CONFIG_RELOADS | CONFIG_REQUIRED, NULL,
-     "The paths it is about; a final * stands for all that follows."},
+     "The paths it is about; /notes/* is /notes and all that is below it."},
     {"method", CONFIG_METHODS, "", 0, 0, CONFIG_RELOADS, NULL,
      "The methods it is about; empty: all."},
     {"target", CONFIG_TARGET, "", 0, 0, CONFIG_RELOADS | CONFIG_REQUIRED, NULL,

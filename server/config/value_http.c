@@ -284,6 +284,10 @@ static bool parse_target(const struct config_field *field, const char *text,
 
 static void describe_target(const struct config_field *field, struct buf *out)
 {
+    if (!field->modules) {
+        buf_append_str(out, "app:auth, or app:MODULE for each module of the build");
+        return;
+    }
     buf_append_str(out, "one of:");
     const struct config_kind *kind;
     for (unsigned i = 0; (kind = config_kind_at(field->modules, i)); i++) {

@@ -32,11 +32,13 @@ test('help lists the commands, and says more about one', async () => {
     }
 });
 
-test('help config is docs/config.md, word for word', async () => {
-    const { status, stdout } = await runGalley(['help', 'config']);
+test('docs/config.md is help config own, word for word; help config has the modules\' sections too', async () => {
+    const { status, stdout } = await runGalley(['help', 'config', 'own']);
     assert.equal(status, 0);
-    assert.equal(await readFile(new URL('../../docs/config.md', import.meta.url), 'utf8'), stdout,
-        'build/galley help config > docs/config.md');
+    assert.equal(await readFile(new URL('../../docs/config.md', import.meta.url), 'utf8'), stdout, 'make docs');
+    const all = await runGalley(['help', 'config']);
+    assert.match(all.stdout, /## \[shop\]/);
+    assert.match(all.stdout, /one of: app:auth app:shop/);
 });
 
 test('--help and -h explain, wherever they stand', async () => {
@@ -71,13 +73,6 @@ test('check reads config.ini of the working directory, or another', async (t) =>
     assert.deepEqual(await runGalley(['check'], { cwd: dir }), { status: 0, stdout: 'config.ini: ok\n', stderr: '' });
     const elsewhere = await runGalley(['check', '-c', path.join(dir, 'config.ini')]);
     assert.equal(elsewhere.status, 0);
-});
-
-test('check warns of an empty configuration', async (t) => {
-    const dir = await directory(t, '; nothing yet\n');
-    const { status, stdout, stderr } = await runGalley(['check'], { cwd: dir });
-    assert.deepEqual([status, stdout], [0, 'config.ini: ok\n']);
-    assert.equal(stderr, 'config.ini: warning: it is empty: nothing is served but health, metrics and /_/\n');
 });
 
 test('an option without a value takes none', async () => {
@@ -169,9 +164,10 @@ test('the banner says where, what and how durable', async () => {
     const lines = galley.stdout.split('\n');
     assert.equal(lines[0], 'galley 0.1.0');
     assert.equal(lines[1], `listening on http://127.0.0.1:${galley.port}`);
-    assert.match(lines[2], new RegExp(`^admin +${galley.url}/_/setup\\?token=\\S+`));
-    assert.match(lines[3], new RegExp(`^data +${galley.dataDir}$`));
-    assert.match(lines[4], /^durability +every answer after fsync$/);
+    assert.match(lines[2], new RegExp(`^data +${galley.dataDir}$`));
+    assert.match(lines[3], /^durability +every answer after fsync$/);
+    const last = galley.stdout.trimEnd().split('\n').at(-1); // where one looks
+    assert.match(last, new RegExp(`^admin +${galley.url}/_/setup\\?token=\\S+`));
 });
 
 test('an address of IPv6 stands in brackets, wherever it is said', async () => {
@@ -198,8 +194,8 @@ test('a signing key that is none, or that others may read, is refused', async ()
 
 test('the three curl lines of the banner work when pasted into a shell', async () => {
     const galley = await startGalley();
-    const lines = galley.stdout.trimEnd().split('\n').slice(-3);
-    assert.ok(lines.every((line) => line.includes('curl -s ')));
+    const lines = galley.stdout.split('\n').filter((line) => line.includes('curl -s '));
+    assert.equal(lines.length, 3);
     const { stdout } = await promisify(execFile)('sh', ['-c', lines.join('\n')]);
     const [product, order] = stdout.trim().split('\n').map((line) => JSON.parse(line));
     assert.equal(product.id, 17);
@@ -209,4 +205,35 @@ test('the three curl lines of the banner work when pasted into a shell', async (
 test('without the development data there are no lines to paste', async () => {
     const galley = await startGalley({ config: { shop: { seed: 'no' } } });
     assert.doesNotMatch(galley.stdout, /curl|secret/);
+});
+
+test('galley check warns of what no [route] mounts, and of an empty file', async (t) => {
+    const dir = await directory(t, '[route p]\npath = /products/*\ntarget = app:shop\n[route o]\npath = /orders/*\ntarget = app:shop\n');
+    const some = await runGalley(['check'], { cwd: dir });
+    assert.deepEqual([some.status, some.stdout], [0, 'config.ini: ok\n']);
+    assert.equal(some.stderr, 'config.ini: warning: no [route] mounts POST /place-order of module shop\n');
+    await writeFile(path.join(dir, 'config.ini'), '');
+    const none = await runGalley(['check'], { cwd: dir });
+    assert.equal(none.status, 0);
+    assert.match(none.stderr, /config\.ini: warning: it is empty: .*\n.*no \[route\] mounts module shop, so none of its 5 routes/);
+});
+
+test('galley new module writes a module and its test, once', async (t) => {
+    const dir = await directory(t, '');
+    const make = (...args) => runGalley(['new', ...args], { cwd: dir });
+    assert.match((await make('module', 'tasks')).stderr, /not Galley's source folder/);
+    for (const folder of ['modules', 'tests/api']) await mkdir(path.join(dir, folder), { recursive: true });
+    const made = await make('module', 'tasks');
+    assert.equal(made.status, 0);
+    assert.match(made.stdout, /\[route tasks\]\npath = \/tasks\/\*\ntarget = app:tasks\n/);
+    const module = await readFile(path.join(dir, 'modules/tasks.c'), 'utf8');
+    assert.match(module, /const struct app_module tasks_module = \{\n {4}\.name = "tasks",/);
+    const test = await readFile(path.join(dir, 'tests/api/tasks.test.mjs'), 'utf8');
+    assert.match(test, /import \{ startGalley \} from '\.\.\/lib\/galley\.mjs';/);
+    for (const text of [module, test]) assert.doesNotMatch(text, /notes/i);
+    const again = await make('module', 'tasks');
+    assert.deepEqual([again.status, again.stderr], [1, 'galley new: modules/tasks.c: File exists\n']);
+    for (const args of [[], ['module'], ['module', 'Tasks'], ['module', '../x'], ['thing', 'x']]) {
+        assert.equal((await make(...args)).status, 2);
+    }
 });

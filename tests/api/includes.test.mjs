@@ -12,7 +12,7 @@ const SCRIPT = path.resolve('tools/check_includes.sh');
 function check(t, files) {
     const root = mkdtempSync(path.join(os.tmpdir(), 'galley-includes-'));
     t.after(() => rmSync(root, { recursive: true }));
-    for (const folder of ['base', 'storage', 'cache', 'queue', 'server']) mkdirSync(path.join(root, folder));
+    for (const folder of ['base', 'storage', 'cache', 'queue', 'server', 'modules', 'examples']) mkdirSync(path.join(root, folder));
     for (const [name, text] of Object.entries(files)) {
         mkdirSync(path.join(root, path.dirname(name)), { recursive: true });
         writeFileSync(path.join(root, name), text);

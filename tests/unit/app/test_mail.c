@@ -1,7 +1,8 @@
 /* The mail box when the disk fails: fdatasync is found here before the C library's. */
 #include "base/log.h"
 #include "server/app/app_private.h"
-#include "server/app/modules.h"
+
+extern const struct app_module mail_module;
 
 #include <setjmp.h>
 #include <stdarg.h>

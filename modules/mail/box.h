@@ -4,8 +4,8 @@
  * line, the body with its "From " lines quoted (mboxrd), and an empty line (docs/format.md). A kill
  * may cut the last one, as a write to a file is not one step: opening the box cuts such a rest off.
  * Its job was not acknowledged, so it writes the message again. Threads: any, after opening. */
-#ifndef GALLEY_SERVER_APP_MAIL_BOX_H
-#define GALLEY_SERVER_APP_MAIL_BOX_H
+#ifndef GALLEY_MODULES_MAIL_BOX_H
+#define GALLEY_MODULES_MAIL_BOX_H
 
 #include "base/err.h"
 #include "base/slice.h"

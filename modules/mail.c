@@ -3,11 +3,11 @@
  *
  * A job runs at least once, so a message may be there twice; its Message-ID is made from the job's
  * id, by which a reader tells. A batch of jobs is acknowledged only after the box was synced. */
-#include "server/app/mail_box.h"
-#include "server/app/modules.h"
+#include "modules/mail/box.h"
 
 #include "base/base64.h"
 #include "base/mem.h"
+#include "server/app/app.h"
 
 #include <stdio.h>
 #include <stdlib.h>

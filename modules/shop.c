@@ -3,10 +3,9 @@
  * Read the table of routes at the end first. A product is read through the cache and sold in a
  * transaction: the stock, the order and the confirmation e-mail commit together, and the cached
  * product is dropped before the buyer hears of it. */
-#include "server/app/shop.h"
+#include "modules/shop/shop.h"
 
 #include "base/mem.h"
-#include "server/app/modules.h"
 
 #include <assert.h>
 #include <inttypes.h>

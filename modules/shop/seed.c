@@ -1,6 +1,6 @@
 /* The development data of the shop. Its password is known to everyone, so a server that listens
  * beyond loopback refuses to seed (server/config/check.c). */
-#include "server/app/shop.h"
+#include "modules/shop/shop.h"
 
 #include <stdio.h>
 

@@ -1,4 +1,4 @@
-#include "server/app/mail_box.h"
+#include "modules/mail/box.h"
 
 #include "base/lock.h"
 #include "base/log.h"

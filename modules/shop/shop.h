@@ -1,6 +1,6 @@
 /* The shop's own names: what shop.c and shop_seed.c share. */
-#ifndef GALLEY_SERVER_APP_SHOP_H
-#define GALLEY_SERVER_APP_SHOP_H
+#ifndef GALLEY_MODULES_SHOP_H
+#define GALLEY_MODULES_SHOP_H
 
 #include "server/app/app.h"
 

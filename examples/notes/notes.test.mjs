@@ -1,0 +1,37 @@
+// The module notes from outside: request, answer, state afterwards.
+import assert from 'node:assert/strict';
+import path from 'node:path';
+import test from 'node:test';
+
+import { startGalley } from '../../tests/lib/galley.mjs';
+import { claims, makeToken } from '../../tests/lib/jwt.mjs';
+
+const binary = path.resolve(process.env.GALLEY_TOOLS ?? 'build/dev/tests', 'galley-notes');
+const galley = await startGalley({ binary, config: { 'route notes': { path: '/notes/*', target: 'app:notes' } } });
+const token = await galley.login();
+
+test('who is signed in adds, finds, lists and drops', async () => {
+    const made = await galley.request('POST', '/notes', { token, json: { text: 'hello' } });
+    assert.equal(made.status, 201);
+    const { location } = made.headers;
+    const found = await galley.request('GET', location, { token });
+    assert.deepEqual(found.body, { id: made.body.id, owner: 'alice', text: 'hello' });
+    const { body } = await galley.request('GET', '/notes', { token });
+    assert.deepEqual(body.data, [found.body]);
+    assert.equal((await galley.request('DELETE', location, { token })).status, 204);
+    assert.equal((await galley.request('GET', location, { token })).status, 404);
+});
+
+test('nobody sees what is another\'s', async () => {
+    const made = await galley.request('POST', '/notes', { token, json: { text: 'mine' } });
+    const bob = makeToken(claims({ sub: 'bob' }));
+    assert.equal((await galley.request('GET', made.headers.location, { token: bob })).status, 404);
+    assert.deepEqual((await galley.request('GET', '/notes', { token: bob })).body.data, []);
+    assert.equal((await galley.request('GET', '/notes')).status, 401);
+});
+
+test('what does not fit is refused with the field', async () => {
+    const { status, body } = await galley.request('POST', '/notes', { token, json: { text: '' } });
+    assert.equal(status, 422);
+    assert.equal(body.error.details[0].field, 'text');
+});
