@@ -1,7 +1,7 @@
 # Galley. `make run` sets up, builds and starts; `make test` sets up and tests. See README.md.
 #
 # Objects of a variant (release, asan, tsan) lie in build/VARIANT; what is downloaded or generated
-# lies in build/ (V=1 shows the commands). Release objects carry both LTO and native code: the server links with LTO, the
+# lies in build/ (V=1 shows the commands); make clean keeps downloads, make distclean nothing. Release objects carry both LTO and native code: the server links with LTO, the
 # unit tests without, which keeps them quick to build.
 
 MAKEFLAGS += -j$(shell nproc)
@@ -112,7 +112,8 @@ build/assets.c: tools/embed.mjs $(wildcard admin-ui/*.* admin-ui/*/*.* admin-ui/
 build/%/.stamp: %/package.json %/package-lock.json | build/.deps-build
 	@mkdir -p $(@D)
 	cp $*/package.json $*/package-lock.json $(wildcard $*/.npmrc) $(@D)/
-	npm --prefix $(@D) ci --no-audit --no-fund
+	npm --prefix $(@D) ci --no-audit --no-fund || { echo "The libraries of $* are missing and cannot be fetched: \
+	connect to the network once (make clean keeps what was fetched)." >&2; exit 1; }
 	@touch $@
 
 deps: build/.deps-build build/.deps-test build/.deps-check build/.deps-bench build/.deps-cost
@@ -185,7 +186,11 @@ check: build/.deps-check build/assets.c $(CIVETWEB)/.stamp
 install: $(GALLEY)
 	install -D -m 755 $(GALLEY) $(DESTDIR)$(PREFIX)/bin/galley
 
+# What was downloaded stays: building again needs no network. distclean drops that too.
 clean:
+	rm -rf build/release build/dev build/asan build/tsan build/galley build/*.c
+
+distclean:
 	rm -rf build
 
 -include $(shell find $(B) -name '*.d' 2>/dev/null)

@@ -2,6 +2,7 @@
 
 #include "base/json.h"
 
+#include <stdlib.h>
 #include <unistd.h>
 
 static const struct {
@@ -18,9 +19,10 @@ static const struct {
 void log_style_init(struct log_style *style, enum log_format format, int fd)
 {
     bool terminal = isatty(fd) == 1;
+    const char *no_colour = getenv("NO_COLOR"); /* no-color.org */
     *style = (struct log_style){
         .text = format == LOG_TEXT || (format == LOG_AUTO && terminal),
-        .colour = terminal,
+        .colour = terminal && !(no_colour && no_colour[0]),
         .second_ms = INT64_MIN,
     };
 }

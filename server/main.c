@@ -13,6 +13,19 @@ const struct command *const commands[] = {
     NULL,
 };
 
+/* The command that a first argument stands for. */
+static const char *name_of(const char *argument)
+{
+    static const struct {
+        const char *option, *name;
+    } known[] = {{"-h", "help"}, {"--help", "help"}, {"-V", "version"}, {"--version", "version"}};
+    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
+        if (strcmp(argument, known[i].option) == 0)
+            return known[i].name;
+    }
+    return argument;
+}
+
 /* --help where nobody looks at it for anything else. */
 static bool asks_for_help(int argc, char **argv)
 {
@@ -34,12 +47,9 @@ static void set_up_malloc(void)
 int main(int argc, char **argv)
 {
     set_up_malloc();
-    if (argc < 2) {
-        command_help.run(0, NULL);
-        return CLI_USAGE;
-    }
-    const char *name = strcmp(argv[1], "-h") == 0 ? "help" : argv[1] + strspn(argv[1], "-");
-    const struct command *command = command_find(name);
+    if (argc < 2)
+        return command_help.run(0, NULL);
+    const struct command *command = command_find(name_of(argv[1]));
     if (!command)
         return CLI_USAGE;
     if (asks_for_help(argc - 2, argv + 2))

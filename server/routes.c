@@ -454,6 +454,7 @@ static enum err create(struct galley *galley, const struct config *config, struc
                   .hosts = hosts,
                   .host_count = config_list_count(server, "hosts"),
                   .listener = galley->admin_listener},
+        .old_rate_headers = config_choice(server, "rate_limit_headers") == 1,
         .compress = config_bool(compression, "enabled"),
         .compress_min_bytes = (size_t)config_int(compression, "min_size"),
     };

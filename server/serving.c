@@ -6,6 +6,7 @@
 #include "server/control.h"
 #include "server/http/path.h"
 #include "server/listeners.h"
+#include "server/port_holder.h"
 
 #include <assert.h>
 #include <inttypes.h>
@@ -36,13 +37,20 @@ void serving_unload(struct galley *galley)
 struct places {
     struct front_listener list[FRONT_LISTENERS_MAX];
     char control[5 + CONTROL_PATH_SIZE];
+    char whole[FRONT_LISTENERS_MAX][32]; /* of those that are written ":PORT" */
     unsigned count;
 };
 
 static void add_place(struct places *out, struct front_listener place)
 {
-    if (place.address[0] != '\0')
-        out->list[out->count++] = place;
+    if (place.address[0] == '\0')
+        return;
+    if (place.address[0] == ':') {
+        char *whole = out->whole[out->count];
+        snprintf(whole, sizeof out->whole[0], "127.0.0.1%s", place.address);
+        place.address = whole;
+    }
+    out->list[out->count++] = place;
 }
 
 static const char *text_of(const struct galley *galley, const char *section, const char *key)
@@ -189,15 +197,36 @@ static void note_authority(struct galley *galley)
     write_authority(galley, listen, 0, galley->authority, sizeof galley->authority);
 }
 
+/* Names the place that somebody else listens on, and how to have another. */
+static void explain_taken(struct galley *galley, char *why, size_t why_size)
+{
+    struct places places;
+    struct config_address address;
+    char who[120];
+    list_places(galley, &places);
+    for (unsigned i = 0; i < places.count; i++) {
+        const char *text = places.list[i].address;
+        if (!config_parse_address(text, &address) || address.path[0] || address.port == 0 ||
+            !port_holder(address.port, who, sizeof who))
+            continue;
+        snprintf(why, why_size, "%s is taken by %s; %s another", text, who,
+                 i == 0 ? "--listen ADDRESS:PORT, or [server] listen, names"
+                        : "the configuration may name");
+        return;
+    }
+}
+
 /* Early, while we may still be root; connections wait until serve. */
 enum err serving_open(struct galley *galley, char *why, size_t why_size)
 {
     galley->front = make_front(galley);
     enum err err = front_listen(galley->front, why, why_size);
-    if (err)
+    if (err) {
         front_close(&galley->front);
-    else
+        explain_taken(galley, why, why_size);
+    } else {
         note_authority(galley);
+    }
     return err;
 }
 

@@ -58,8 +58,11 @@ private_apt() {
 fetch() {
     [ -f "$dest/civetweb_$VERSION.dsc" ] && return
     write_source_lists
-    private_apt update
-    (cd "$apt" && private_apt source --download-only "civetweb=$VERSION")
+    { private_apt update && (cd "$apt" && private_apt source --download-only "civetweb=$VERSION"); } || {
+        echo "civetweb.sh: the source of civetweb $VERSION is missing and cannot be fetched from the Debian archive." >&2
+        echo "Connect to the network once (make clean keeps what was fetched), or set CIVETWEB_SRC=DIR." >&2
+        exit 1
+    }
     mv "$apt"/civetweb_* "$dest/"
     rm -rf "$apt"
 }

@@ -41,9 +41,16 @@ exec 9>build/.deps.lock # one installation at a time, also under make -j
 flock 9
 wanted=$(missing "$@" | sort -u | tr '\n' ' ')
 [ -n "${wanted% }" ] || exit 0
-echo "Installing with apt-get: $wanted"
 as_root=
-[ "$(id -u)" = 0 ] || as_root="sudo"
+if [ "$(id -u)" != 0 ]; then
+    command -v sudo >/dev/null 2>&1 || {
+        echo "You are not root and there is no sudo. Run this as root, then make again:" >&2
+        echo "    apt-get update && apt-get install -y --no-install-recommends ${wanted% }" >&2
+        exit 1
+    }
+    as_root=sudo
+fi
+echo "Installing with apt-get: $wanted"
 $as_root env DEBIAN_FRONTEND=noninteractive apt-get -q -o DPkg::Lock::Timeout=300 update
 # shellcheck disable=SC2086
 $as_root env DEBIAN_FRONTEND=noninteractive apt-get -q -y -o DPkg::Lock::Timeout=300 \

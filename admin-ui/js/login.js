@@ -8,10 +8,11 @@ const linkWasUsed = new URLSearchParams(location.search).get('link') === 'used';
 function Note({ setupOpen }) {
     if (setupOpen)
         return html`<p class="note">Nobody has set up this server yet. Open the link that it printed
-            when it started to become its administrator.</p>`;
+            when it started to become its administrator, or run <code>galley admin add NAME</code> there.</p>`;
     if (linkWasUsed)
         return html`<p class="note">That set-up link has been used already. Sign in instead.</p>`;
-    return null;
+    return html`<p class="note">On the server, <code>galley admin add NAME</code> makes an administrator, and
+        <code>galley admin passwd NAME</code> helps who has lost a password.</p>`;
 }
 
 const signIn = (values) => post('login', values);

@@ -2,6 +2,8 @@
 #include "server/admin/admin_private.h"
 #include "server/version.h"
 
+#include <stdio.h>
+
 const char login_schema_text[] =
     "{\"type\": \"object\","
     " \"properties\": {"
@@ -87,6 +89,11 @@ static enum err check_password(struct visit *visit, const char *name, const char
 
 void refuse_login(struct visit *visit, enum err err, const char *message, uint32_t retry_after_s)
 {
+    char when[80];
+    if (retry_after_s > 0) {
+        snprintf(when, sizeof when, "Too many try to sign in; try again in %u s.", retry_after_s);
+        message = when;
+    }
     response_error(visit->response, visit->request, err, NULL, message, NULL);
     if (retry_after_s > 0)
         response_retry_after(visit->response, retry_after_s);

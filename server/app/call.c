@@ -364,7 +364,9 @@ enum err call_check_password(struct call *call, const char *name, const char *pa
     if (err == ERR_UNAUTHENTICATED)
         return call_fail(call, err, "WRONG_CREDENTIALS", "The name or the password is wrong.");
     if (err) {
-        call_fail(call, err, NULL, "Too many try to sign in, or too often in vain.");
+        call_fail(call, err, NULL,
+                  "Too many try to sign in, or too often in vain; try again in %u s.",
+                  retry_after_s);
         response_retry_after(call->response, retry_after_s);
     }
     return err;
@@ -376,7 +378,8 @@ enum err call_hash_password(struct call *call, const char *password, char *out)
     enum err err = logins_hash(call->app->options.logins, LOGIN_USERS, call->request->network,
                                slice_str(password), out, &retry_after_s);
     if (err) {
-        call_fail(call, err, NULL, "Too many want to sign in or to register.");
+        call_fail(call, err, NULL, "Too many want to sign in or to register; try again in %u s.",
+                  retry_after_s);
         response_retry_after(call->response, retry_after_s);
     }
     return err;

@@ -59,7 +59,12 @@ static void read_header(struct reader *reader, char *line)
 {
     char *end = strchr(line, ']');
     char *rest = end ? end + 1 + strspn(end + 1, " \t") : NULL;
-    if (!rest || (*rest != '\0' && *rest != ';' && *rest != '#')) {
+    if (!end) {
+        reader->sink->error(reader->sink, reader->line,
+                            "the bracket ] that ends the name of the section is missing");
+        return;
+    }
+    if (*rest != '\0' && *rest != ';' && *rest != '#') {
         reader->sink->error(reader->sink, reader->line,
                             "a section is written [NAME], with nothing behind it");
         return;

@@ -70,6 +70,13 @@ static void unknown_key(struct loader *loader, unsigned line, const char *key)
                     suggestion_text(&near, hint));
 }
 
+/* INI has no quotes: they would be part of the value, which nobody means. */
+static bool is_quoted(const char *written)
+{
+    size_t len = strlen(written);
+    return len >= 2 && (written[0] == '"' || written[0] == '\'') && written[len - 1] == written[0];
+}
+
 /* Gives a key a value, or of a list some more, from the text in the file. */
 static void set_value(struct loader *loader, unsigned line, const struct config_key *row,
                       struct config_values *values, const char *written)
@@ -77,7 +84,10 @@ static void set_value(struct loader *loader, unsigned line, const struct config_
     struct buf text = BUF_INIT, why = BUF_INIT;
     bool secret = row->flags & CONFIG_SECRET;
     struct config_field field = {row, loader->config->modules};
-    if (!config_expand(written, &text, &why)) {
+    if (is_quoted(written)) {
+        config_complain(&loader->errors, line, loader->section,
+                        "%s: a value stands without quotes around it", row->name);
+    } else if (!config_expand(written, &text, &why)) {
         config_complain(&loader->errors, line, loader->section, "%s: %.*s", row->name,
                         SLICE_ARG(buf_slice(&why)));
     } else if (!config_values_parse(&field, text.data, line, values, &why)) {

@@ -24,6 +24,9 @@ static const struct config_key server_keys[] = {
     {"address_limit", CONFIG_RATE, "", 0, 0, CONFIG_RELOADS, NULL,
      "How many requests each address may send in all, whatever becomes of them; empty: any "
      "number."},
+    {"rate_limit_headers", CONFIG_CHOICE, "standard", 0, 0, CONFIG_RELOADS, "standard all",
+     "standard: RateLimit and RateLimit-Policy; all: X-RateLimit-Limit, -Remaining and -Reset "
+     "too."},
     {"queue_timeout", CONFIG_DURATION, "1s", 10, CONFIG_MINUTE, CONFIG_RESTART, NULL,
      "A request that has waited so long for a thread is answered with 503."},
     {"head_timeout", CONFIG_DURATION, "10s", 100, CONFIG_HOUR, CONFIG_RESTART, NULL,

@@ -59,7 +59,7 @@ bool config_parse_address(const char *text, struct config_address *out)
     if (!split_address(text, &host, &port) || host.len >= sizeof out->host ||
         !parse_port(port, &out->port))
         return false;
-    if (slice_is(host, "localhost"))
+    if (host.len == 0 || slice_is(host, "localhost"))
         host = slice_str("127.0.0.1");
     memcpy(out->host, host.ptr, host.len);
     return is_ip(out->host);
@@ -70,15 +70,21 @@ static bool parse_address(const struct config_field *field, const char *text,
 {
     (void)field;
     (void)out;
-    (void)why;
     struct config_address address;
-    return config_parse_address(text, &address);
+    if (config_parse_address(text, &address))
+        return true;
+    const char *port = strrchr(text, ':');
+    int64_t number;
+    if (port && slice_to_i64(slice_str(port + 1), &number) && number > UINT16_MAX)
+        buf_printf(why, " (a port is at most %u)", UINT16_MAX);
+    return false;
 }
 
 static void describe_address(const struct config_field *field, struct buf *out)
 {
     (void)field;
-    buf_append_str(out, "ADDRESS:PORT, such as 127.0.0.1:8080 or [::1]:8080, or unix:PATH");
+    buf_append_str(out, "ADDRESS:PORT, such as 127.0.0.1:8080 or [::1]:8080; :PORT, which is on "
+                        "127.0.0.1; or unix:PATH");
 }
 
 /* ---- Networks */

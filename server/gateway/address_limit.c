@@ -4,6 +4,8 @@
 #include "server/gateway/exchange.h"
 #include "server/gateway/gateway_private.h"
 
+#include <stdio.h>
+
 /* Whether it is one too many, and answered. The connection closes, so that what the client has sent
  * ahead is not even read. */
 static bool refuse(struct gateway *gateway, const struct plan *plan, const struct request *request,
@@ -16,8 +18,10 @@ static bool refuse(struct gateway *gateway, const struct plan *plan, const struc
                         request->network, request->started_ns);
     if (verdict.allowed)
         return false;
-    response_error(response, request, ERR_LIMITED, NULL, "Too many requests from this address.",
-                   NULL);
+    char message[100];
+    snprintf(message, sizeof message, "Too many requests from this address; try again in %u s.",
+             verdict.retry_after_s);
+    response_error(response, request, ERR_LIMITED, NULL, message, NULL);
     response_retry_after(response, verdict.retry_after_s);
     response->close = true;
     return true;

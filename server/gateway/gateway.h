@@ -95,6 +95,7 @@ struct plan_options {
     const struct route_spec *routes; /* copied; schemas and args live longer than the plan */
     unsigned route_count;
     struct rate_limit address_limit; /* of all that an address sends; .count 0: none */
+    bool old_rate_headers;           /* X-RateLimit-* as well */
     bool compress; /* text of at least so many bytes, for clients that take it so */
     size_t compress_min_bytes;
     const struct cors_options *cors; /* of answers that no route gives; copied; NULL: nobody */

@@ -45,6 +45,7 @@ struct plan {
     struct guard *guard;
     struct cors *cors;               /* or NULL */
     struct rate_limit address_limit; /* .count 0: none */
+    bool old_rate_headers;
     bool compress;
     size_t compress_min_bytes;
 };

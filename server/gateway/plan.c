@@ -116,6 +116,7 @@ enum err plan_create(struct gateway *gateway, const struct plan_options *options
     (*out)->guard = guard_create(&options->guard);
     (*out)->cors = cors_create(options->cors);
     (*out)->address_limit = options->address_limit;
+    (*out)->old_rate_headers = options->old_rate_headers;
     (*out)->compress = options->compress;
     (*out)->compress_min_bytes = options->compress_min_bytes;
     return ERR_OK;

@@ -2,14 +2,22 @@
 #include "server/gateway/gateway_private.h"
 #include "server/gateway/route_table.h"
 
+#include <stdio.h>
+
 /* Its first part never changes for a route: made once, and the rest is two numbers. */
 void rate_limit_write_head(const struct rate_limit *limit, struct buf *out)
 {
     buf_printf(out,
                "RateLimit-Policy: \"default\";q=%u;w=%u\r\n"
-               "X-RateLimit-Limit: %u\r\n"
                "RateLimit: \"default\";r=",
-               limit->count, limit->window_s, limit->count);
+               limit->count, limit->window_s);
+}
+
+static enum stage_result refuse(struct exchange *exchange, uint32_t retry_after_s)
+{
+    char message[80];
+    snprintf(message, sizeof message, "Too many requests; try again in %u s.", retry_after_s);
+    return exchange_refuse(exchange, ERR_LIMITED, message);
 }
 
 enum stage_result stage_rate_limit(struct exchange *exchange)
@@ -27,7 +35,16 @@ enum stage_result stage_rate_limit(struct exchange *exchange)
                                              key, request->started_ns);
     if (exchange->rate.verdict.allowed)
         return STAGE_NEXT;
-    return exchange_refuse(exchange, ERR_LIMITED, NULL);
+    return refuse(exchange, exchange->rate.verdict.retry_after_s);
+}
+
+/* As servers sent them before there was a standard. */
+static void append_old_headers(const struct rate_verdict *verdict, uint32_t limit, struct buf *out)
+{
+    buf_printf(out,
+               "X-RateLimit-Limit: %u\r\nX-RateLimit-Remaining: %llu\r\n"
+               "X-RateLimit-Reset: %llu\r\n",
+               limit, (unsigned long long)verdict->remaining, (unsigned long long)verdict->reset_s);
 }
 
 void stage_rate_limit_end(struct exchange *exchange)
@@ -40,11 +57,9 @@ void stage_rate_limit_end(struct exchange *exchange)
     buf_append_u64(headers, verdict->remaining);
     buf_append_str(headers, ";t=");
     buf_append_u64(headers, verdict->reset_s);
-    buf_append_str(headers, "\r\nX-RateLimit-Remaining: ");
-    buf_append_u64(headers, verdict->remaining);
-    buf_append_str(headers, "\r\nX-RateLimit-Reset: ");
-    buf_append_u64(headers, verdict->reset_s);
     buf_append_str(headers, "\r\n");
+    if (exchange->request->plan->old_rate_headers)
+        append_old_headers(verdict, exchange->request->route->spec.limit.count, headers);
     if (!verdict->allowed) {
         buf_append_str(headers, "Retry-After: ");
         buf_append_u64(headers, verdict->retry_after_s);

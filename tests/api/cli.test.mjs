@@ -50,12 +50,6 @@ test('--help and -h explain, wherever they stand', async () => {
     }
 });
 
-test('no command at all is an error that helps', async () => {
-    const { status, stdout } = await runGalley([]);
-    assert.equal(status, 2);
-    assert.match(stdout, /galley serve/);
-});
-
 test('a slip in a command or option is answered with the nearest one', async () => {
     const command = await runGalley(['sevre']);
     assert.equal(command.status, 2);
@@ -235,5 +229,42 @@ test('galley new module writes a module and its test, once', async (t) => {
     assert.deepEqual([again.status, again.stderr], [1, 'galley new: modules/tasks.c: File exists\n']);
     for (const args of [[], ['module'], ['module', 'Tasks'], ['module', '../x'], ['thing', 'x']]) {
         assert.equal((await make(...args)).status, 2);
+    }
+});
+
+test('a taken port names who holds it, and how to have another', async () => {
+    const galley = await startGalley();
+    const { status, stderr } = await runGalley(['serve', '--listen', `127.0.0.1:${galley.port}`, '--data', './other'], { cwd: galley.dir });
+    assert.equal(status, 1);
+    assert.match(stderr, new RegExp(`cannot start: 127\\.0\\.0\\.1:${galley.port} is taken by galley \\(process ${galley.pid}\\); --listen ADDRESS:PORT, `));
+});
+
+test('what is nearly right in config.ini is told with a hint', async (t) => {
+    const say = async (text) => {
+        const dir = await directory(t, text);
+        const { status, stderr } = await runGalley(['check'], { cwd: dir });
+        assert.equal(status, 2);
+        return stderr;
+    };
+    assert.match(await say('[server]\nlisten = 127.0.0.1:99999\n'), /:2: \[server\] listen: read "127.0.0.1:99999"; .*\(a port is at most 65535\)\n/);
+    assert.equal(await say('[queue mail\nconcurrency = 2\n'.split('\n')[0] + '\n'), 'config.ini:1: the bracket ] that ends the name of the section is missing\n');
+    assert.equal(await say('[server]\nlisten = "127.0.0.1:80"\ndata = \'./data\'\n'),
+        'config.ini:2: [server] listen: a value stands without quotes around it\nconfig.ini:3: [server] data: a value stands without quotes around it\n');
+});
+
+test('--listen :PORT is on loopback', async () => {
+    const galley = await startGalley({ args: ['--listen', ':0'] });
+    assert.match(galley.stdout, /^listening on http:\/\/127\.0\.0\.1:\d+$/m);
+});
+
+test('galley alone helps, -V is the version, and an option that is none keeps its dashes', async () => {
+    const all = await runGalley(['help']);
+    assert.deepEqual(await runGalley([]), all);
+    assert.equal(all.status, 0);
+    for (const option of ['-V', '--version']) assert.equal((await runGalley([option])).stdout, 'galley 0.1.0\n');
+    for (const name of ['-v', '--verbose', 'serv']) {
+        const { status, stderr } = await runGalley([name]);
+        assert.equal(status, 2);
+        assert.ok(stderr.startsWith(`galley: there is no command ${name}`), stderr);
     }
 });

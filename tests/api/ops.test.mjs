@@ -93,12 +93,21 @@ test('429: over the limit, with when to come back', async () => {
     for (let i = 0; i < 3; i++) {
         const { status, headers } = await look();
         assert.equal(status, 200);
-        assert.equal(headers['x-ratelimit-limit'], '3');
-        assert.equal(headers['x-ratelimit-remaining'], String(2 - i));
+        assert.equal(headers['x-ratelimit-limit'], undefined);
         assert.equal(headers['ratelimit-policy'], '"default";q=3;w=60');
         assert.match(headers.ratelimit, new RegExp(`^"default";r=${2 - i};t=\\d+$`));
     }
     const answer = await look();
     assertError(answer, 429, 'RATE_LIMITED');
-    assert.ok(Number(answer.headers['retry-after']) >= 1 && Number(answer.headers['retry-after']) <= 20);
+    const wait = answer.headers['retry-after'];
+    assert.ok(Number(wait) >= 1 && Number(wait) <= 20);
+    assert.equal(answer.body.error.message, `Too many requests; try again in ${wait} s.`);
+});
+
+test('the headers of a limit that there were before the standard are sent on request', async () => {
+    const old = await startGalley({ config: { server: { rate_limit_headers: 'all' }, 'route shop': { rate_limit: '3/min by ip' } } });
+    const { headers } = await old.request('GET', '/products?limit=1');
+    assert.deepEqual([headers['x-ratelimit-limit'], headers['x-ratelimit-remaining']], ['3', '2']);
+    assert.match(headers['x-ratelimit-reset'], /^\d+$/);
+    assert.equal(headers['ratelimit-policy'], '"default";q=3;w=60');
 });

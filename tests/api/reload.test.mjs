@@ -138,7 +138,8 @@ test('limits keep their counts over a reload, wherever their section stands', as
     await galley.configure({ 'route list': { ...limited, rate_limit: '2/h by ip burst 4' } });
     await galley.reload();
     const { status, headers } = await list();
-    assert.deepEqual([status, headers['x-ratelimit-remaining']], [200, '1']);
+    assert.equal(status, 200);
+    assert.match(headers.ratelimit, /^"default";r=1;/);
 });
 
 test('traffic figures go on counting over a reload', async () => {

@@ -161,7 +161,7 @@ test('a page whose server went away says so, and goes on after a restart', async
     await it.page.getByRole('status').getByText('Reconnecting').waitFor();
     galley.args = ['--listen', `127.0.0.1:${port}`];
     await galley.start();
-    await it.isLive();
+    await it.isLive(); // the session is still there
 });
 
 test('latency is drawn by decades, axes are named, idle tiles are dim', async () => {

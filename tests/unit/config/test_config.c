@@ -146,7 +146,7 @@ static void test_config_tells_all_errors_at_once_in_order(void **state)
 static void test_config_refuses_what_is_not_a_line(void **state)
 {
     assert_errors(*state, "[server\n[server] x\nworkers\n",
-                  "config.ini:1: a section is written [NAME], with nothing behind it\n"
+                  "config.ini:1: the bracket ] that ends the name of the section is missing\n"
                   "config.ini:2: a section is written [NAME], with nothing behind it\n"
                   "config.ini:3: a line is [SECTION], KEY = VALUE or a comment\n");
 }
@@ -193,14 +193,28 @@ static void test_config_refuses_bad_listen_addresses(void **state)
 {
     static const char *const bad[] = {
         "8080",           "127.0.0.1", "127.0.0.1:65536", "1.2.3:80", "::1:80", "[127.0.0.1]:80",
-        "example.org:80", ":80",       "127.0.0.1:-1",    "[::1]",    "[::1]:", "*:80",
+        "example.org:80", ":",         "127.0.0.1:-1",    "[::1]",    "[::1]:", "*:80",
         "unix:"};
     struct config_address address;
     for (unsigned i = 0; i < sizeof bad / sizeof bad[0]; i++)
         assert_false(config_parse_address(bad[i], &address));
     assert_errors(*state, "[server]\nlisten = 8080\n",
                   "config.ini:2: [server] listen: read \"8080\"; allowed: ADDRESS:PORT, such as "
-                  "127.0.0.1:8080 or [::1]:8080, or unix:PATH\n");
+                  "127.0.0.1:8080 or [::1]:8080; :PORT, which is on 127.0.0.1; or unix:PATH\n");
+    assert_errors(
+        *state, "[server]\nlisten = :65536\n",
+        "config.ini:2: [server] listen: read \":65536\"; allowed: ADDRESS:PORT, such as "
+        "127.0.0.1:8080 or [::1]:8080; :PORT, which is on 127.0.0.1; or unix:PATH (a port "
+        "is at most 65535)\n");
+    assert_true(config_parse_address(":80", &address));
+    assert_string_equal(address.host, "127.0.0.1");
+}
+
+static void test_config_refuses_quotes_around_values(void **state)
+{
+    assert_errors(*state, "[server]\nworkers = \"8\"\ndata = './data'\n",
+                  "config.ini:2: [server] workers: a value stands without quotes around it\n"
+                  "config.ini:3: [server] data: a value stands without quotes around it\n");
 }
 
 static void test_config_takes_listen_addresses_apart(void **state)
@@ -315,8 +329,9 @@ static void test_config_refuses_bad_overrides(void **state)
     struct fixture *f = *state;
     struct config_source overrides = {.listen = "8080"};
     assert_int_equal(load_source(f, slice_str(""), overrides), ERR_VALIDATION);
-    assert_string_equal(errors_of(f), "--listen: read \"8080\"; allowed: ADDRESS:PORT, such as "
-                                      "127.0.0.1:8080 or [::1]:8080, or unix:PATH\n");
+    assert_string_equal(
+        errors_of(f), "--listen: read \"8080\"; allowed: ADDRESS:PORT, such as "
+                      "127.0.0.1:8080 or [::1]:8080; :PORT, which is on 127.0.0.1; or unix:PATH\n");
 }
 
 /* ---- The development data. */
@@ -391,6 +406,7 @@ int main(void)
         TEST(test_config_refuses_a_size_below_its_bound),
         TEST(test_config_refuses_wrong_words),
         TEST(test_config_refuses_bad_listen_addresses),
+        TEST(test_config_refuses_quotes_around_values),
         TEST(test_config_takes_listen_addresses_apart),
         TEST(test_config_refuses_missing_files_and_names),
         TEST(test_config_never_prints_a_secret),

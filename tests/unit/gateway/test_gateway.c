@@ -317,9 +317,7 @@ static void test_gateway_tells_the_limit_on_every_answer(void **state)
     assert_int_equal(get(*state, &call, "/limited"), 200);
     assert_answer_header(&call, "RateLimit-Policy", "\"default\";q=60;w=60");
     assert_answer_header(&call, "RateLimit", "\"default\";r=1;t=1");
-    assert_answer_header(&call, "X-RateLimit-Limit", "60");
-    assert_answer_header(&call, "X-RateLimit-Remaining", "1");
-    assert_answer_header(&call, "X-RateLimit-Reset", "1");
+    assert_no_answer_header(&call, "X-RateLimit-Limit");
     assert_no_answer_header(&call, "Retry-After");
     call_release(&call);
 }
