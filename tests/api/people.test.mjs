@@ -34,6 +34,7 @@ function command(galley, args, input = '') {
         const child = execFile(binary, args, { cwd: galley.dir }, (error, stdout, stderr) => {
             resolve({ status: error ? error.code : 0, stdout, stderr });
         });
+        child.stdin.on('error', () => {}); // it may end without reading
         child.stdin.end(input);
     });
 }
