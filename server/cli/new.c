@@ -24,11 +24,10 @@ static void append_renamed(const char *text, const char *name, struct buf *out)
 {
     static const char notes[] = "notes";
     for (const char *at; (at = strcasestr(text, notes)); text = at + sizeof notes - 1) {
-        size_t begin = out->len + (size_t)(at - text);
         buf_append(out, text, (size_t)(at - text));
-        buf_append_str(out, name);
-        if (*at == 'N')
-            out->data[begin] = (char)(name[0] - 'a' + 'A');
+        char large = (char)(name[0] - 'a' + 'A');
+        buf_append(out, *at == 'N' ? &large : name, 1);
+        buf_append_str(out, name + 1);
     }
     buf_append_str(out, text);
 }
@@ -42,7 +41,7 @@ static bool write_file(const char *path, const char *text, const char *name)
         return false;
     }
     append_renamed(text, name, &renamed);
-    bool written = fwrite(renamed.data, 1, renamed.len, file) == renamed.len;
+    bool written = fprintf(file, "%.*s", SLICE_ARG(buf_slice(&renamed))) == (int)renamed.len;
     written = fclose(file) == 0 && written;
     buf_release(&renamed);
     if (!written)
