@@ -1,6 +1,6 @@
 /* The development mail box: its latest messages, and one of them as text.
  *
- * DESIGN. The file belongs to who writes it (modules/mail/mail_box.c) and to people, who may empty it
+ * DESIGN. The file belongs to who writes it (modules/mail/box.c) and to people, who may empty it
  * or put anything into it. So it is opened anew each time, only its end is looked at, and what is
  * in it is shown as text: bytes that are no UTF-8 become question marks. A message is named by the
  * offset of its first line, which is checked to be one. */
