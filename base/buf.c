@@ -68,13 +68,12 @@ void buf_append_u64(struct buf *buf, uint64_t value)
     size_t digits = count_digits(value);
     char *at = buf_reserve(buf, digits) + digits;
     buf->len += digits;
-    for (; value >= 100; value /= 100) {
+    while (value >= 10) {
         at -= 2;
         memcpy(at, two_digits[value % 100], 2);
+        value /= 100;
     }
-    if (value >= 10)
-        memcpy(at - 2, two_digits[value], 2);
-    else
+    if (digits % 2)
         at[-1] = (char)('0' + value);
 }
 

@@ -72,7 +72,7 @@ static void append_dates(struct buf *out, int64_t now_ms)
     buf_append(out, date, 3);
     buf_append_char(out, ' ');
     buf_append(out, date + 8, 4);
-    buf_append_char(out, date[5] == '0' ? ' ' : date[5]);
+    buf_append_char(out, (char)(date[5] == '0' ? ' ' : date[5]));
     buf_append_char(out, date[6]);
     buf_append(out, date + 16, 10);
     buf_append(out, date + 12, 4);

@@ -256,7 +256,7 @@ enum err catalog_find_all(struct txn *txn, const struct collection *tables,
     *count = 0;
     enum err err = read_catalog(txn, tables->meta, &catalog);
     json_t *all = json_object_get(catalog, "collections");
-    *out = mem_zalloc((json_object_size(all) + 1) * sizeof **out);
+    *out = mem_zalloc((json_object_size(all) + 1) * sizeof **out); /* NOLINT: pointers */
     json_object_foreach(all, name, known) {
         if (!err)
             err = find(txn, tables, catalog, name, &(*out)[*count]);

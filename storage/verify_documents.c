@@ -154,7 +154,7 @@ static enum err chained_entry(struct verifier *v, struct cursor *at, void *arg)
         return err;
     if (!is_anchor)
         err = check_link(at->txn, v, walk, slice_of((const char *)key.bytes, key.len));
-    struct slice value;
+    struct slice value = {NULL, 0};
     if (!err)
         err = txn_get(at->txn, walk->chain->table, slice_of((const char *)key.bytes, key.len),
                       &value);
@@ -202,7 +202,7 @@ static struct slice text_of(struct txn *txn, const struct document_parts *parts,
 /* The same for whoever knows the key alone. */
 static struct slice find_text(struct txn *txn, const struct document_parts *parts, struct slice key)
 {
-    struct slice value;
+    struct slice value = {NULL, 0};
     struct chain_entry entry;
     const char *how;
     if (txn_get(txn, parts->tables.docs.table, key, &value))
@@ -379,7 +379,7 @@ static enum err entries_step(struct txn *txn, struct verifier *v, struct verify_
 static const char *fault_of_place(struct txn *txn, const struct collection *c,
                                   const struct entry *entry, struct slice key, struct slice id)
 {
-    struct slice value;
+    struct slice value = {NULL, 0};
     enum err err = txn_get(txn, c->entries.table, key, &value);
     if (err == ERR_NOT_FOUND)
         return "is missing";

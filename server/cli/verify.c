@@ -121,7 +121,7 @@ static bool open_kept(struct verification *it)
     char time[CLOCK_RFC3339_SIZE], path[4096];
     clock_rfc3339(clock_wall_ms(&clock_system), time);
     for (char *c = time; *c; c++)
-        *c = *c == ':' ? '-' : *c;
+        *c = (char)(*c == ':' ? '-' : *c);
     snprintf(it->kept_name, sizeof it->kept_name, KEPT_FORM, time);
     snprintf(path, sizeof path, "%s/%s", it->data_dir, it->kept_name);
     it->kept_fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);

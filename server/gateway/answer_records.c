@@ -318,7 +318,7 @@ static bool answer_is_over(struct txn *txn, const struct sweep *sweep, uint64_t 
 static enum err shelf_that_is_over(struct txn *txn, const struct answer_records *records,
                                    uint64_t *out)
 {
-    uint64_t shelf, next, oldest;
+    uint64_t shelf = 0, next = 0, oldest = 0;
     enum err err = first_number(txn, records->keys, 0, &shelf);
     if (err == ERR_OK)
         err = first_number(txn, records->keys, shelf + 1, &next);

@@ -138,7 +138,9 @@ static bool find_map(MDB_env *env, struct watched *out)
             found = sscanf(text, "%lx-%lx %*s %*s %*s %lu", &begin, &end, &inode) == 3 &&
                     inode == st.st_ino && end - begin == info.me_mapsize;
             if (found)
-                *out = (struct watched){.begin = (const char *)begin, .end = (const char *)end};
+                *out = (struct watched){
+                    .begin = (const char *)begin, /* NOLINT: what the kernel says in digits */
+                    .end = (const char *)end};    /* NOLINT */
         }
     }
     if (maps)

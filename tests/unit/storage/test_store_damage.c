@@ -189,8 +189,8 @@ static void test_store_that_is_cut_while_running_ends_with_a_line_that_names_it(
 static enum err fault(struct txn *txn, void *arg)
 {
     (void)txn, (void)arg;
-    volatile char *nowhere = (char *)16;
-    return (enum err) * nowhere;
+    char *volatile nowhere = (char *)16; /* the compiler is not to know */
+    return (enum err) * (volatile char *)nowhere;
 }
 
 static void fault_in_read(struct fixture *f)
