@@ -157,7 +157,8 @@ static enum err open_collections(struct app *app, struct app_opened *opened, cha
                                  size_t why_size)
 {
     const struct app_module *module = opened->module;
-    opened->collections = mem_zalloc((module->collection_count + 1) * sizeof *opened->collections);
+    opened->collections = mem_zalloc((module->collection_count + 1) *
+                                     sizeof *opened->collections); /* NOLINT: pointers */
     for (unsigned i = 0; i < module->collection_count; i++) {
         const struct app_collection *wanted = &module->collections[i];
         enum err err = collection_open(app->options.store, wanted->name, wanted->indexes,

@@ -69,18 +69,35 @@ void gateway_stats(struct gateway *gateway, struct gateway_stats *out)
     }
 }
 
+static void add_traffic(struct gateway_route *sum, const struct route_traffic *one)
+{
+    for (int status = STATUS_MIN; status <= STATUS_MAX; status++)
+        sum->by_status[status] += total(one, status);
+    add_snapshot(&sum->duration, one->duration);
+}
+
+static void show(const struct route_traffic *one, struct gateway_route *shown,
+                 gateway_route_fn each, void *arg)
+{
+    unsigned next = shown->index + 1;
+    add_traffic(shown, one);
+    each(shown, arg);
+    *shown = (struct gateway_route){.index = next};
+}
+
+/* All without a route are one. */
 void gateway_each_route(struct gateway *gateway, gateway_route_fn each, void *arg)
 {
     struct gateway_route *shown = mem_zalloc(sizeof *shown);
-    for (struct route_traffic *one = traffic_first(gateway->traffic); one; one = one->next) {
-        shown->method = one->method;
-        shown->pattern = one->pattern;
+    struct route_traffic *one = traffic_first(gateway->traffic);
+    for (; one->next != traffic_preflights(gateway->traffic); one = one->next)
+        add_traffic(shown, one);
+    for (; one; one = one->next) {
+        bool matched = shown->index > 0;
+        shown->method = matched ? one->method : METHOD_GET;
+        shown->pattern = matched ? one->pattern : NULL;
         shown->own = one->own;
-        for (int status = STATUS_MIN; status <= STATUS_MAX; status++)
-            shown->by_status[status] = total(one, status);
-        histogram_read(one->duration, &shown->duration);
-        each(shown, arg);
-        shown->index++;
+        show(one, shown, each, arg);
     }
     free(shown);
 }
