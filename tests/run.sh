@@ -6,6 +6,8 @@
 # exit status is 0 only if something passed and nothing failed.
 set -u
 
+# Some tests go on in a child, and start threads there.
+export TSAN_OPTIONS=${TSAN_OPTIONS:-die_after_fork=0}
 export TEST_TIMEOUT=${TEST_TIMEOUT:-900}
 out=$(mktemp -d "${TMPDIR:-/tmp}/galley-tests-XXXXXX")
 trap 'rm -rf "$out"' EXIT
