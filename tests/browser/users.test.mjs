@@ -49,7 +49,8 @@ test('a user is added, disabled and enabled, gets roles, and is removed', async 
     await it.page.getByRole('button', { name: 'Disable Jörg' }).click();
     await dialog('Disable Jörg?').getByRole('button', { name: 'Disable' }).click();
     await row('Jörg').getByText('disabled').waitFor();
-    assert.equal((await galley.request('GET', '/users/me', { token })).status, 401);
+    await eventually('the token has stopped', async () =>
+        (await galley.request('GET', '/users/me', { token })).status === 401);
     await it.page.getByRole('button', { name: 'Enable Jörg' }).click();
     await row('Jörg').getByText('active').waitFor();
 
