@@ -1,5 +1,6 @@
 #include "modules/mail/box.h"
 
+#include "base/buf.h"
 #include "base/lock.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -13,22 +14,36 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#define PENDING_MAX  (4u << 20)   /* bytes; from then on they are written at once */
+#define PENDING_KEEP (256u << 10) /* of memory, over a batch of small messages */
+
+/* DESIGN. Workers add messages to a buffer. Whoever syncs first writes all of it with one write and
+ * one fdatasync, while the others wait; what they had added is mostly on disk when it is their
+ * turn, which their position tells. What could not be written or synced is cut off the file again,
+ * and everything that waits goes with it: it counts for nobody, and its jobs write it anew. */
 struct mail_box {
     int fd;
-    int mark_fd;           /* mail/outbox.synced: how much of the file is surely on disk */
-    char rest_path[4160];  /* where what is cut off at the start goes */
-    struct lock lock;      /* rank MAIL; guards the end of the file */
-    off_t synced;          /* bytes known to be on disk; guarded by lock */
-    struct lock sync_lock; /* rank MAIL_SYNC; the others' syncs wait for the outcome of this one */
-    _Atomic bool lost;     /* a sync has failed; set under sync_lock */
-    _Atomic uint64_t cuts; /* how often what was not synced has been cut off; set under both */
-    _Atomic int trouble;   /* errno of what failed last; 0 since something has worked */
+    int mark_fd;          /* mail/outbox.synced: how much of the file is surely on disk */
+    char rest_path[4160]; /* where what is cut off at the start goes */
+
+    struct lock lock;   /* rank MAIL; guards these three */
+    struct buf pending; /* messages that are not in the file yet */
+    uint64_t appended;  /* bytes of messages so far: the position behind the last one */
+    uint64_t cuts;      /* how often what was not synced was dropped; set under both */
+
+    struct lock sync_lock; /* rank MAIL_SYNC; guards these, and the file */
+    struct buf writing;    /* what was pending and is being written */
+    uint64_t durable;      /* the position up to which all is on disk */
+
+    _Atomic bool lost;   /* the file takes no more */
+    _Atomic int trouble; /* errno of what failed last; 0 since something has worked */
 };
 
-/* What a thread has appended and not yet synced: sound only if nothing was cut off since. */
+/* What a thread has appended and not yet synced: sound only if nothing was dropped since. */
 static _Thread_local struct {
     const struct mail_box *box; /* NULL: nothing */
-    uint64_t cuts;
+    uint64_t cuts;              /* as its first message was appended */
+    uint64_t end;               /* the position behind its last */
 } unsynced;
 
 static bool is_full(int code)
@@ -75,43 +90,11 @@ static enum err write_all(int fd, struct slice bytes)
 /* A message that is not whole must not stay: what follows it would be taken for a part of it. */
 static void cut_at(struct mail_box *box, off_t end)
 {
-    lock_assert_held(&box->lock);
+    lock_assert_held(&box->sync_lock);
     if (end >= 0 && ftruncate(box->fd, end) == 0)
         return;
     log_write(LOG_ERROR, "mail", "outbox.mbox holds a cut message: %s", strerror(errno));
     box->lost = true;
-}
-
-/* Where the file ends is asked each time: people empty their mail boxes. */
-enum err mail_box_append(struct mail_box *box, struct slice message, char *why, size_t why_size)
-{
-    if (box->lost) {
-        snprintf(why, why_size, "outbox.mbox takes no messages until a restart");
-        return ERR_INTERNAL;
-    }
-    lock_acquire(&box->lock);
-    off_t end = lseek(box->fd, 0, SEEK_END);
-    enum err err = end < 0 ? ERR_INTERNAL : write_all(box->fd, message);
-    int code = errno;
-    if (err) {
-        snprintf(why, why_size, "outbox.mbox: %s", strerror(code));
-        cut_at(box, end);
-    } else if (unsynced.box != box) {
-        unsynced.box = box;
-        unsynced.cuts = atomic_load(&box->cuts);
-    }
-    lock_leave(&box->lock);
-    if (err)
-        note_trouble(box, code);
-    return err;
-}
-
-static off_t length_of(struct mail_box *box)
-{
-    lock_acquire(&box->lock);
-    off_t length = lseek(box->fd, 0, SEEK_END);
-    lock_leave(&box->lock);
-    return length;
 }
 
 /* Not synced itself: one that is older costs a longer look at the start. */
@@ -119,45 +102,100 @@ static void note_synced(struct mail_box *box, off_t length)
 {
     char text[32];
     int len = snprintf(text, sizeof text, "%-20lld\n", (long long)length);
-    lock_acquire(&box->lock);
-    box->synced = length;
-    lock_leave(&box->lock);
     if (pwrite(box->mark_fd, text, (size_t)len, 0) != len)
         log_write(LOG_WARN, "mail", "outbox.synced: %s", strerror(errno));
 }
 
-/* The disk had no room for what the kernel had taken already, and forgets it. What was synced
- * before is on disk; the rest is cut off, so that none of its pages is left, and counts for nobody.
- */
-static void drop_unsynced(struct mail_box *box)
+/* Takes what is pending for writing; returns the position behind it. */
+static uint64_t take_pending(struct mail_box *box)
 {
     lock_acquire(&box->lock);
-    off_t end = lseek(box->fd, 0, SEEK_END);
-    cut_at(box, end < box->synced ? end : box->synced);
-    atomic_fetch_add(&box->cuts, 1);
+    struct buf emptied = box->writing;
+    box->writing = box->pending;
+    box->pending = emptied;
+    uint64_t position = box->appended;
+    lock_leave(&box->lock);
+    return position;
+}
+
+static void drop_pending(struct mail_box *box)
+{
+    lock_acquire(&box->lock);
+    buf_shrink(&box->pending, PENDING_KEEP);
+    box->cuts++;
     lock_leave(&box->lock);
 }
 
-/* The kernel reports a failed sync once, and forgets what it could not write: so nobody's messages
- * count any more, those of other batches that were written before included. */
+/* The kernel reports a failed sync once, and forgets what it could not write. What lay before `end`
+ * is on disk, so all the rest is cut off. */
+static void drop_unsynced(struct mail_box *box, off_t end, int code)
+{
+    cut_at(box, end);
+    drop_pending(box);
+    if (!is_full(code))
+        box->lost = true;
+}
+
+/* 0, or errno; then nothing counts that was not on disk before. Where the file ends is asked each
+ * time: people empty their mail boxes. */
+static int flush(struct mail_box *box)
+{
+    lock_assert_held(&box->sync_lock);
+    if (box->lost)
+        return EIO;
+    uint64_t position = take_pending(box);
+    if (box->writing.len == 0)
+        return 0;
+    off_t end = lseek(box->fd, 0, SEEK_END);
+    bool written = end >= 0 && write_all(box->fd, buf_slice(&box->writing)) == ERR_OK &&
+                   fdatasync(box->fd) == 0;
+    int code = written ? 0 : errno;
+    if (written) {
+        note_synced(box, end + (off_t)box->writing.len);
+        box->durable = position;
+    } else {
+        drop_unsynced(box, end, code);
+    }
+    buf_shrink(&box->writing, PENDING_KEEP);
+    note_trouble(box, code);
+    return code;
+}
+
+enum err mail_box_append(struct mail_box *box, struct slice message, char *why, size_t why_size)
+{
+    if (box->lost) {
+        snprintf(why, why_size, "outbox.mbox takes no messages until a restart");
+        return ERR_INTERNAL;
+    }
+    lock_acquire(&box->lock);
+    buf_append_slice(&box->pending, message);
+    box->appended += message.len;
+    if (unsynced.box != box) {
+        unsynced.box = box;
+        unsynced.cuts = box->cuts;
+    }
+    unsynced.end = box->appended;
+    bool much = box->pending.len >= PENDING_MAX;
+    lock_leave(&box->lock);
+    if (!much)
+        return ERR_OK;
+    lock_acquire(&box->sync_lock);
+    flush(box); /* a failure is a cut, of which the sync tells */
+    lock_leave(&box->sync_lock);
+    return ERR_OK;
+}
+
+/* A thread that has appended nothing syncs for another one, whose position it does not know. */
 enum err mail_box_sync(struct mail_box *box)
 {
     lock_acquire(&box->sync_lock);
-    off_t length = length_of(box);
-    int code = box->lost ? EIO : fdatasync(box->fd) == 0 ? 0 : errno;
-    if (code == 0)
-        note_synced(box, length);
-    else if (is_full(code))
-        drop_unsynced(box);
-    else
-        box->lost = true;
-    bool appended = unsynced.box == box;
-    if (code != 0 || appended)
-        note_trouble(box, code);
-    bool cut = appended && unsynced.cuts != atomic_load(&box->cuts);
+    bool own = unsynced.box == box;
+    bool cut = own && unsynced.cuts != box->cuts;
+    bool durable = own && !cut && unsynced.end <= box->durable;
+    bool failed = !durable && flush(box) != 0;
     unsynced.box = NULL;
     lock_leave(&box->sync_lock);
-    return code != 0 || cut ? ERR_INTERNAL : ERR_OK;
+    return failed || cut ? ERR_INTERNAL : ERR_OK;
 }
 
 /* ---- Opening */
@@ -234,7 +272,6 @@ static enum err put_aside(struct mail_box *box, struct slice rest)
 static enum err check_end(struct mail_box *box)
 {
     off_t size = lseek(box->fd, 0, SEEK_END);
-    box->synced = size;
     if (size <= 0)
         return size == 0 ? ERR_OK : ERR_INTERNAL;
     char *text = mmap(NULL, (size_t)size, PROT_READ, MAP_PRIVATE, box->fd, 0);
@@ -255,7 +292,6 @@ static enum err check_end(struct mail_box *box)
     munmap(text, (size_t)size);
     if (!err && whole < size && ftruncate(box->fd, whole) != 0)
         err = ERR_INTERNAL;
-    box->synced = whole;
     return err;
 }
 
@@ -311,6 +347,8 @@ void mail_box_close(struct mail_box **box)
         close((*box)->fd);
     if ((*box)->mark_fd >= 0)
         close((*box)->mark_fd);
+    buf_release(&(*box)->pending);
+    buf_release(&(*box)->writing);
     lock_release(&(*box)->sync_lock);
     lock_release(&(*box)->lock);
     free(*box);

@@ -16,12 +16,13 @@ struct mail_box;
 enum err mail_box_open(const char *data_dir, struct mail_box **out, char *why, size_t why_size);
 void mail_box_close(struct mail_box **box);
 
-/* Adds one whole message; one that does not fit leaves nothing behind. */
+/* Adds one whole message, which is written by the next sync, or by enough others. */
 enum err mail_box_append(struct mail_box *box, struct slice message, char *why, size_t why_size);
 
-/* What this thread has appended since its last call is on disk. After a failure nothing counts any
- * more that was not synced, whoever wrote it. If the disk was full the box goes on when there is
- * room; after any other failure it takes no messages until a restart. */
+/* What this thread has appended since its last call is on disk; so is what others had appended, who
+ * need not do it again. After a failure nothing counts any more that was not synced, whoever
+ * appended it. If the disk was full the box goes on when there is room; after any other failure it
+ * takes no messages until a restart. */
 enum err mail_box_sync(struct mail_box *box);
 
 /* What keeps it from taking messages, a clause; NULL: nothing. */

@@ -1,4 +1,4 @@
-/* The mail box when the disk fails: fdatasync is found here before the C library's. */
+/* The mail box when the disk fails: write and fdatasync are found here before the C library's. */
 #include "base/log.h"
 #include "server/app/app_private.h"
 
@@ -18,12 +18,27 @@ extern const struct app_module mail_module;
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
-static int fail_sync; /* errno of the next one, 0: none */
+static int fail_sync;  /* errno of the next one, 0: none */
+static int fail_write; /* likewise, of one that has written a part */
+static _Atomic int syncs, writes;
+
+ssize_t write(int fd, const void *bytes, size_t size)
+{
+    writes++;
+    if (fail_write != 0 && size == 1) {
+        errno = fail_write;
+        fail_write = 0;
+        return -1;
+    }
+    return syscall(SYS_write, fd, bytes, fail_write != 0 ? size - 1 : size);
+}
 
 int fdatasync(int fd)
 {
+    syncs++;
     errno = fail_sync;
     fail_sync = 0;
     return errno != 0 ? -1 : fsync(fd);
@@ -107,6 +122,7 @@ static void test_mail_text_like_the_beginning_of_a_message_stays_within_its_own(
     assert_int_equal(send_text(*state, "{\"to\":\"a@x\",\"subject\":\"s\",\"text\":"
                                        "\"Eve\\nFrom eve@x\\n>From Adam\\n\\nTo: b@x\"}"),
                      ERR_OK);
+    assert_int_equal(sync_all(*state), ERR_OK);
     read_box(*state, box, sizeof box);
     assert_non_null(strstr(box, "\n>From eve@x"));
     assert_non_null(strstr(box, "\n>>From Adam"));
@@ -126,6 +142,53 @@ static void test_mail_sync_that_failed_once_fails_every_batch(void **state)
     open_mail(f);
     assert_int_equal(send(f), ERR_OK);
     assert_int_equal(sync_all(f), ERR_OK);
+}
+
+/* ---- Sharing. */
+
+static void *send_and_sync(void *arg)
+{
+    return (void *)(uintptr_t)(send(arg) != ERR_OK || sync_all(arg) != ERR_OK);
+}
+
+static bool another_sends(struct fixture *f)
+{
+    pthread_t other;
+    void *failed;
+    pthread_create(&other, NULL, send_and_sync, f);
+    pthread_join(other, &failed);
+    return !failed;
+}
+
+static void test_mail_of_several_workers_is_written_and_synced_once(void **state)
+{
+    struct fixture *f = *state;
+    char box[4096];
+    send(f);
+    send(f);
+    syncs = writes = 0;
+    assert_true(another_sends(f));
+    assert_int_equal(sync_all(f), ERR_OK);
+    assert_int_equal(syncs, 1);
+    assert_int_equal(writes, 1);
+    read_box(f, box, sizeof box);
+    int messages = 0;
+    for (const char *at = box; (at = strstr(at, "Message-ID: ")); at++)
+        messages++;
+    assert_int_equal(messages, 3);
+}
+
+static void test_mail_that_came_after_the_others_sync_is_synced_by_its_own(void **state)
+{
+    struct fixture *f = *state;
+    send(f);
+    assert_true(another_sends(f));
+    send(f);
+    syncs = 0;
+    assert_int_equal(sync_all(f), ERR_OK);
+    assert_int_equal(syncs, 1);
+    assert_int_equal(sync_all(f), ERR_OK);
+    assert_int_equal(syncs, 1);
 }
 
 /* ---- A full disk. */
@@ -178,6 +241,21 @@ static void test_mail_that_another_batch_wrote_before_a_full_disk_does_not_count
     assert_int_equal(sync_all(f), ERR_OK);
 }
 
+static void test_mail_that_is_half_written_does_not_stay(void **state)
+{
+    struct fixture *f = *state;
+    send(f);
+    sync_all(f);
+    long one = box_size(f);
+    send(f);
+    fail_write = ENOSPC;
+    assert_int_equal(sync_all(f), ERR_INTERNAL);
+    assert_int_equal(box_size(f), one);
+    send(f);
+    assert_int_equal(sync_all(f), ERR_OK);
+    assert_int_equal(box_size(f), 2 * one);
+}
+
 static void test_mail_box_that_fails_says_so_until_a_restart(void **state)
 {
     struct fixture *f = *state;
@@ -209,6 +287,10 @@ static void test_mail_box_checks_all_that_was_not_synced(void **state)
     long one = box_size(f);
     for (int i = 0; i < 3; i++)
         send(f);
+    sync_all(f);
+    char mark[21];
+    snprintf(mark, sizeof mark, "%-20ld", one);
+    write_at(f, "outbox.synced", 0, mark, 20);
     static const char hole[40];
     write_at(f, "outbox.mbox", 2 * one + 100, hole, sizeof hole);
     write_at(f, "outbox.mbox", 2 * one, hole, 5);
@@ -239,6 +321,9 @@ static void test_mail_box_believes_no_mark_where_no_message_begins(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        TEST(test_mail_of_several_workers_is_written_and_synced_once),
+        TEST(test_mail_that_came_after_the_others_sync_is_synced_by_its_own),
+        TEST(test_mail_that_is_half_written_does_not_stay),
         TEST(test_mail_goes_on_when_a_full_disk_has_room_again),
         TEST(test_mail_that_another_batch_wrote_before_a_full_disk_does_not_count),
         TEST(test_mail_box_that_fails_says_so_until_a_restart),
