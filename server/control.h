@@ -9,8 +9,8 @@
  * and a list of listeners none for a comma. Valid in this process while data_fd is open. */
 void control_path(int data_fd, char out[CONTROL_PATH_SIZE]);
 
-/* A connection to the server that runs on the data directory; the caller's to close. Negative with
- * errno if there is none: ENOENT, ECONNREFUSED. */
-int control_connect(int data_fd);
+/* A connection to the server that runs on the data directory, blocking or, with SOCK_NONBLOCK, not;
+ * the caller's to close. Negative with errno if there is none: ENOENT, ECONNREFUSED. */
+int control_connect(int data_fd, int flags);
 
 #endif

@@ -57,7 +57,7 @@ static int64_t setting(const struct galley *galley, const char *section, const c
 /* The store would find out as well, but says it less well. */
 static enum err check_alone(const struct galley *galley, char *why, size_t why_size)
 {
-    int fd = control_connect(galley->data_fd);
+    int fd = control_connect(galley->data_fd, 0);
     if (fd < 0)
         return ERR_OK;
     close(fd);
@@ -473,6 +473,24 @@ static void close_scrub(struct galley *galley)
     scrub_destroy(&galley->scrub);
 }
 
+/* The last step of all: who waits for us to be ready may send requests. */
+static enum err tell_ready(struct galley *galley, char *why, size_t why_size)
+{
+    (void)why;
+    (void)why_size;
+    galley->watchdog.notify = &galley->notify;
+    galley->watchdog.store = galley->store;
+    galley->watchdog.data_fd = galley->data_fd;
+    watchdog_begin(&galley->watchdog, galley->ticker);
+    notify_tell(&galley->notify, "READY=1");
+    return ERR_OK;
+}
+
+static void tell_no_more(struct galley *galley)
+{
+    watchdog_end(&galley->watchdog);
+}
+
 static const struct step {
     enum err (*start)(struct galley *galley, char *why, size_t why_size);
     void (*stop)(struct galley *galley); /* or NULL */
@@ -495,6 +513,7 @@ static const struct step {
     {open_plan, NULL},
     {start_workers, stop_workers},
     {serving_begin, serving_end},
+    {tell_ready, tell_no_more},
 };
 
 #define STEPS (sizeof steps / sizeof steps[0])
@@ -511,6 +530,7 @@ static void undo(struct galley *galley, size_t taken)
     ticker_destroy(&galley->maintenance);
     ticker_destroy(&galley->ticker);
     config_destroy(&galley->reloaded);
+    notify_close(&galley->notify);
     lock_release(&galley->reload_lock);
 }
 
@@ -536,6 +556,7 @@ enum err galley_start(const struct config_source *source, const struct config *c
     struct galley *galley = mem_zalloc(sizeof *galley);
     galley->source = *source;
     galley->config = config;
+    notify_open(&galley->notify);
     lock_init(&galley->reload_lock, LOCK_RANK_RELOAD);
     reload_settings(galley, config);
     galley->started_ms = clock_wall_ms(&clock_system);
@@ -572,6 +593,7 @@ bool galley_stop(struct galley **galley_ptr)
     galley->draining = true;
     lock_leave(&galley->reload_lock);
     log_write(LOG_INFO, "galley", "stopping");
+    notify_tell(&galley->notify, "STOPPING=1");
     serve_on(galley);
     undo(galley, STEPS);
     unsigned cut = galley->connections_cut;

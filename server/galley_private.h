@@ -14,6 +14,8 @@
 #include "server/identity/administrators.h"
 #include "server/identity/logins.h"
 #include "server/identity/users.h"
+#include "server/notify.h"
+#include "server/watchdog.h"
 #include "storage/store.h"
 
 struct admin;
@@ -24,6 +26,7 @@ struct scrub;
 struct galley {
     const struct config *config; /* of the start; for what a change of takes a restart */
     struct account account;
+    struct notify notify;
     char data_dir[4096];
     int data_fd;
     struct ticker *ticker;      /* what neither blocks nor commits */
@@ -45,6 +48,7 @@ struct galley {
     struct timer *gateway_timer, *refused_timer;
     struct listeners *listeners;
     struct front *front;
+    struct watchdog watchdog;
     unsigned admin_listener;  /* the place of [admin] listen among the front's; 0: there is none */
     char authority[128];      /* that it listens on: "127.0.0.1:8080", "[::1]:8080" */
     int64_t started_ms;       /* wall clock */

@@ -11,6 +11,7 @@
 #include "server/listeners.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -176,10 +177,21 @@ static enum err reload(struct galley *galley, struct buf *report)
     return ERR_OK;
 }
 
+/* With the time, as Type=notify-reload asks: so it can tell its own reload from an earlier one. */
+static void tell_reloading(const struct galley *galley)
+{
+    char lines[80];
+    snprintf(lines, sizeof lines, "RELOADING=1\nMONOTONIC_USEC=%" PRId64,
+             clock_mono_ns(&clock_system) / 1000);
+    notify_tell(&galley->notify, lines);
+}
+
 enum err galley_reload(struct galley *galley, struct buf *report)
 {
     lock_acquire(&galley->reload_lock);
+    tell_reloading(galley);
     enum err err = galley->draining ? ERR_DRAINING : reload(galley, report);
+    notify_tell(&galley->notify, "READY=1");
     galley->reloads[err ? 1 : 0]++;
     lock_leave(&galley->reload_lock);
     return err;

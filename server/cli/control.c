@@ -21,7 +21,7 @@ static int open_control(const char *data_dir, char *why, size_t why_size)
         snprintf(why, why_size, "%s", strerror(errno));
         return -1;
     }
-    int fd = control_connect(dir);
+    int fd = control_connect(dir, 0);
     bool nobody = errno == ENOENT || errno == ECONNREFUSED;
     if (fd < 0)
         snprintf(why, why_size, "%s", nobody ? "no server runs on it" : strerror(errno));
