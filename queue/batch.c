@@ -77,9 +77,9 @@ static const struct job_handler *handler_find(const struct queues *queues, const
     return NULL;
 }
 
-static void leased_job_fail(struct leased_job *leased, const char *why)
+static void leased_job_end(struct leased_job *leased, enum outcome outcome, const char *why)
 {
-    leased->outcome = OUTCOME_FAILED;
+    leased->outcome = outcome;
     free(leased->why);
     leased->why = mem_strdup(why);
 }
@@ -90,15 +90,18 @@ void leased_job_run(struct queues *queues, struct leased_job *leased)
     leased->handler = handler_find(queues, leased->job.type);
     if (!leased->handler) {
         snprintf(why, sizeof why, "no handler for type %s", leased->job.type);
-        leased_job_fail(leased, why);
+        leased_job_end(leased, OUTCOME_FAILED, why);
         return;
     }
     int64_t begin_ns = clock_mono_ns(queues->clock);
     enum err err = leased->handler->run(&leased->job, leased->handler->arg, why, sizeof why);
     histogram_record(queues->run_ns, (uint64_t)(clock_mono_ns(queues->clock) - begin_ns));
     leased->outcome = OUTCOME_DONE;
-    if (err != ERR_OK)
-        leased_job_fail(leased, why[0] ? why : err_text(err));
+    if (err == ERR_DRAINING && queues->stopping)
+        leased->outcome = OUTCOME_UNSTARTED;
+    else if (err != ERR_OK)
+        leased_job_end(leased, err == ERR_MALFORMED ? OUTCOME_HOPELESS : OUTCOME_FAILED,
+                       why[0] ? why : err_text(err));
 }
 
 static void sync_handler(struct batch *batch, const struct job_handler *handler, unsigned from,
@@ -114,7 +117,8 @@ static void sync_handler(struct batch *batch, const struct job_handler *handler,
         return;
     for (unsigned i = from; i < to; i++)
         if (batch->jobs[i].handler == handler && batch->jobs[i].outcome == OUTCOME_DONE)
-            leased_job_fail(&batch->jobs[i], "the effects of the batch could not be made durable");
+            leased_job_end(&batch->jobs[i], OUTCOME_FAILED,
+                           "the effects of the batch could not be made durable");
 }
 
 void batch_sync(struct queues *queues, struct batch *batch, unsigned from, unsigned to)

@@ -37,15 +37,25 @@ static struct slice clean_reason(struct txn *txn, struct slice reason)
     return slice_of(clean, len);
 }
 
-/* The state after a failed attempt, if there are more or not. */
+static void die(struct change *change, struct job_status *status)
+{
+    status->state = JOB_DEAD;
+    status->when_ms = change->now_ms;
+    change->failed++;
+    change->died++;
+}
+
+/* After a failed attempt: `again`, if there are more. */
 static void fail(struct change *change, struct job_status *status, enum job_state again,
                  int64_t again_ms)
 {
-    bool last = status->attempt >= status->attempts_max;
-    status->state = last ? JOB_DEAD : again;
-    status->when_ms = last ? change->now_ms : again_ms;
+    if (status->attempt >= status->attempts_max) {
+        die(change, status);
+        return;
+    }
+    status->state = again;
+    status->when_ms = again_ms;
     change->failed++;
-    change->died += last;
 }
 
 /* ---- Ending. */
@@ -86,10 +96,14 @@ static void end(struct change *change, const struct job_lease *lease, struct job
         complete(change, lease, &from, status);
         return;
     case OUTCOME_FAILED:
+    case OUTCOME_HOPELESS:
         know_body(change, &lease->job, status);
         status->fields[FIELD_REASON] = clean_reason(change->txn, reason);
         status->lost = false;
-        fail(change, status, JOB_RETRYING, change->now_ms + job_backoff_ms(status->attempt));
+        if (outcome == OUTCOME_HOPELESS)
+            die(change, status);
+        else
+            fail(change, status, JOB_RETRYING, change->now_ms + job_backoff_ms(status->attempt));
         break;
     case OUTCOME_UNSTARTED:
         status->attempt--;

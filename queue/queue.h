@@ -72,8 +72,10 @@ struct job {
     int64_t enqueued_ms;
 };
 
-/* What does a type of job. run() returns ERR_OK when the work is done; any error means again later
- * (the reason is kept in the record). It may block; it must be idempotent by job id. Its lease is
+/* What does a type of job. run() returns ERR_OK when the work is done; ERR_MALFORMED when this job
+ * can never be done: it is dead; ERR_DRAINING when it has given up because the queues stop: the
+ * attempt does not count; any other error means again later. The reason is kept in the record. It
+ * may block, and then looks at queues_stopping; it must be idempotent by job id. Its lease is
  * renewed while it runs, and those of its batch that have ended do not wait for it. sync(), if
  * given, runs after some jobs and before they are acknowledged, and makes their effects durable; if
  * it fails, so have all of them. Threads: the queue's workers and maintenance, several at once. */
@@ -96,6 +98,9 @@ enum err queues_start(struct queues *queues);
  * then neither destroys the queues nor closes the store, but leaves the process; what was not
  * acknowledged runs again after the next start. */
 bool queues_stop(struct queues *queues, int64_t deadline_ms);
+
+/* Whether a job that takes long should give up. Threads: any. */
+bool queues_stopping(const struct queues *queues);
 
 struct job_spec {
     const char *queue;

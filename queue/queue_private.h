@@ -299,7 +299,12 @@ void damage_log(const struct change *change);
 
 /* ---- lease.c */
 
-enum outcome { OUTCOME_DONE, OUTCOME_FAILED, OUTCOME_UNSTARTED };
+enum outcome {
+    OUTCOME_DONE,
+    OUTCOME_FAILED,   /* again later */
+    OUTCOME_HOPELESS, /* never again */
+    OUTCOME_UNSTARTED,
+};
 
 struct lease_terms {
     unsigned max;

@@ -143,6 +143,11 @@ static void queue_join(struct queue *queue)
     queue->workers = NULL;
 }
 
+bool queues_stopping(const struct queues *queues)
+{
+    return queues->stopping;
+}
+
 /* Tells all to end and waits. Returns how many threads are left. */
 static unsigned end_workers(struct queues *queues, int64_t deadline_ns)
 {

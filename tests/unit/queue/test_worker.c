@@ -158,6 +158,24 @@ static void test_failed_job_runs_again_after_its_backoff(void **state)
     assert_int_equal(state_of(f, id), JOB_COMPLETED);
 }
 
+static void test_job_that_can_never_be_done_is_dead_at_once(void **state)
+{
+    struct fixture *f = *state;
+    struct scene scene;
+    scene_init(&scene, f);
+    scene.result = ERR_MALFORMED;
+    handle(f, "note", run_note, NULL, &scene);
+    start(f);
+    struct id id = enqueue(f, spec_of("note", "{}"));
+    wait_for(&scene.ran);
+    wait_idle(f);
+    struct look look;
+    assert_int_equal(look_at(&look, f, id), ERR_OK);
+    assert_int_equal(look.info.state, JOB_DEAD);
+    assert_int_equal(look.info.attempt, 1);
+    assert_string_equal(look.reason, "the server says no");
+}
+
 static void test_delayed_job_runs_at_its_time(void **state)
 {
     struct fixture *f = *state;
@@ -312,6 +330,32 @@ static void test_stop_gives_jobs_that_have_not_begun_back(void **state)
     assert_int_equal(counted(f, JOB_READY), 4);
     struct look look;
     assert_int_equal(look_at(&look, f, last), ERR_OK);
+    assert_int_equal(look.info.attempt, 0);
+}
+
+static enum err run_until_stopped(const struct job *job, void *arg, char *why, size_t why_size)
+{
+    struct scene *scene = arg;
+    (void)job, (void)why, (void)why_size;
+    sem_post(&scene->ran);
+    while (!queues_stopping(scene->f->queues))
+        sched_yield();
+    return ERR_DRAINING;
+}
+
+static void test_job_that_gives_up_for_a_stop_is_given_back_uncounted(void **state)
+{
+    struct fixture *f = *state;
+    struct scene scene;
+    scene_init(&scene, f);
+    handle(f, "long", run_until_stopped, NULL, &scene);
+    start(f);
+    struct id id = enqueue(f, spec_of("long", "{}"));
+    wait_for(&scene.ran);
+    assert_true(queues_stop(f->queues, PATIENCE_S * 1000));
+    struct look look;
+    assert_int_equal(look_at(&look, f, id), ERR_OK);
+    assert_int_equal(look.info.state, JOB_READY);
     assert_int_equal(look.info.attempt, 0);
 }
 
@@ -485,6 +529,8 @@ int main(void)
         TEST(test_attempt_is_durable_before_the_run),
         TEST(test_handler_gets_the_job_as_enqueued),
         TEST(test_failed_job_runs_again_after_its_backoff),
+        TEST(test_job_that_can_never_be_done_is_dead_at_once),
+        TEST(test_job_that_gives_up_for_a_stop_is_given_back_uncounted),
         TEST(test_delayed_job_runs_at_its_time),
         TEST(test_timer_alone_wakes_for_a_delayed_job),
         TEST(test_job_without_a_handler_fails_with_the_reason),
