@@ -45,6 +45,13 @@ enum err store_open(const struct store_options *options, struct store **out, cha
 /* Commits what waits, stops the writer thread, closes. NULL-safe; sets *store to NULL. */
 void store_close(struct store **store);
 
+/* Writes the database in `dir` to a pipe as it stands at one moment: all that was acknowledged
+ * before the call is in it. The database is another process's, or nobody's; it serves and commits
+ * on, but grows instead of using pages again as long as this takes. `compact` leaves out the pages
+ * that hold nothing, which takes longer. On an error why[why_size] names the file. Threads: any of
+ * a process that does not have the directory open. */
+enum err store_copy(const char *dir, int fd, bool compact, char *why, size_t why_size);
+
 /* A table is a named, separate key space. Opened (and created) before the threads start. */
 struct table {
     unsigned handle;
