@@ -171,7 +171,7 @@ static int backup(struct backup *it)
 
 static int backup_run(int argc, char **argv)
 {
-    struct config_source source = {.path = CLI_CONFIG_FALLBACK, .modules = galley_sections()};
+    struct config_source source = {.path = cli_config_path(), .modules = galley_sections()};
     struct backup it = {0};
     const struct cli_option options[] = {
         {"-c", &source.path, NULL},

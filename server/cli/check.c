@@ -6,7 +6,7 @@
 
 static int check_run(int argc, char **argv)
 {
-    struct config_source source = {.path = CLI_CONFIG_FALLBACK, .modules = galley_sections()};
+    struct config_source source = {.path = cli_config_path(), .modules = galley_sections()};
     const struct cli_option options[] = {{"-c", &source.path, NULL}, {NULL, NULL, NULL}};
     if (!cli_read(&command_check, options, argc, argv))
         return CLI_USAGE;

@@ -3,9 +3,11 @@
 #include "server/config/suggest.h"
 #include "server/galley.h"
 
+#include <errno.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 const struct command *command_find(const char *name)
 {
@@ -85,8 +87,30 @@ bool cli_read(const struct command *command, const struct cli_option *options, i
     return cli_read_words(command, options, argc, argv, NULL, 0) == 0;
 }
 
+static const char config_here[] = "config.ini", config_of_system[] = "/etc/galley/config.ini";
+
+const char *cli_config_path(void)
+{
+    bool elsewhere = access(config_here, F_OK) != 0 && access(config_of_system, F_OK) == 0;
+    return elsewhere ? config_of_system : config_here;
+}
+
+static void tell_no_config(void)
+{
+    char here[2048];
+    fprintf(stderr,
+            "galley: there is no configuration: neither %s in %s nor %s; name one with -c FILE, or "
+            "see galley serve --defaults\n",
+            config_here, getcwd(here, sizeof here) ? here : "the working directory",
+            config_of_system);
+}
+
 struct config *cli_load_config(const struct config_source *source)
 {
+    if (source->path == config_here && access(config_here, F_OK) != 0 && errno == ENOENT) {
+        tell_no_config();
+        return NULL;
+    }
     struct config *config;
     struct buf errors = BUF_INIT;
     enum err err = config_load(source, &config, &errors);

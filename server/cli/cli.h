@@ -6,8 +6,7 @@
 
 #include <stdbool.h>
 
-#define CLI_USAGE           2 /* exit status: wrong arguments or a wrong configuration */
-#define CLI_CONFIG_FALLBACK "config.ini"
+#define CLI_USAGE 2 /* exit status: wrong arguments or a wrong configuration */
 
 struct command {
     const char *name;
@@ -23,6 +22,10 @@ extern const struct command command_serve, command_check, command_reload, comman
 
 /* NULL-terminated. */
 extern const struct command *const commands[];
+
+/* The manual page, and completion for bash, made of what the commands say of themselves. */
+void manual_page(struct buf *out);
+void manual_completion(struct buf *out);
 
 /* NULL, and a line on standard error, if there is no such command. */
 const struct command *command_find(const char *name);
@@ -44,6 +47,9 @@ bool cli_read(const struct command *command, const struct cli_option *options, i
  * returns; negative when an argument is not right. */
 int cli_read_words(const struct command *command, const struct cli_option *options, int argc,
                    char **argv, const char **words, int most);
+
+/* The configuration without -c: config.ini here, else the system's. Static. */
+const char *cli_config_path(void);
 
 /* The configuration; NULL, and a line for each error on standard error, if it is not right. */
 struct config *cli_load_config(const struct config_source *source);

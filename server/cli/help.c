@@ -22,6 +22,19 @@ static void print_config(const struct config_kind *modules)
     buf_release(&page);
 }
 
+static void print_page(void (*write)(struct buf *out))
+{
+    struct buf page = BUF_INIT;
+    write(&page);
+    fwrite(page.data, 1, page.len, stdout);
+    buf_release(&page);
+}
+
+static const struct {
+    const char *name;
+    void (*write)(struct buf *out);
+} pages[] = {{"man", manual_page}, {"completion", manual_completion}};
+
 static int help_run(int argc, char **argv)
 {
     if (argc == 0) {
@@ -31,6 +44,12 @@ static int help_run(int argc, char **argv)
     if (argc == 2 && strcmp(argv[0], "config") == 0 && strcmp(argv[1], "own") == 0) {
         print_config(NULL);
         return 0;
+    }
+    for (size_t i = 0; argc == 1 && i < sizeof pages / sizeof pages[0]; i++) {
+        if (strcmp(argv[0], pages[i].name) == 0) {
+            print_page(pages[i].write);
+            return 0;
+        }
     }
     if (argc > 1) {
         fprintf(stderr, "usage: %s\n", command_help.usage);
@@ -49,9 +68,11 @@ static int help_run(int argc, char **argv)
 
 const struct command command_help = {
     .name = "help",
-    .usage = "galley help [COMMAND | config]",
+    .usage = "galley help [COMMAND | config | man | completion]",
     .help = "Lists the commands, says more about one, or prints every section and key of "
             "config.ini with\n"
-            "its default and what is allowed (docs/config.md).",
+            "its default and what is allowed (docs/config.md). man is the manual page (galley help "
+            "man |\n"
+            "man -l -), completion what bash sources to complete our arguments.",
     .run = help_run,
 };

@@ -94,7 +94,7 @@ static int find_and_reload(const struct config_source *source, bool as_json)
 
 static int reload_run(int argc, char **argv)
 {
-    struct config_source source = {.path = CLI_CONFIG_FALLBACK, .modules = galley_sections()};
+    struct config_source source = {.path = cli_config_path(), .modules = galley_sections()};
     bool as_json = false;
     const struct cli_option options[] = {
         {"-c", &source.path, NULL},

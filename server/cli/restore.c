@@ -189,7 +189,7 @@ static int restore_and_tell(struct restoring *it, const char *user)
 
 static int restore_run(int argc, char **argv)
 {
-    struct config_source source = {.path = CLI_CONFIG_FALLBACK, .modules = galley_sections()};
+    struct config_source source = {.path = cli_config_path(), .modules = galley_sections()};
     struct restoring it = {0};
     const struct cli_option options[] = {
         {"-c", &source.path, NULL}, {"--data", &source.data, NULL}, {NULL, NULL, NULL}};

@@ -102,6 +102,8 @@ static void print_banner(const struct config *config, const struct galley *galle
 
 /* ---- The command. */
 
+#define NO_CONFIG "/dev/null" /* a file that leaves every key its default, also after a reload */
+
 static bool open_log(const struct config *config)
 {
     struct log_options options;
@@ -138,15 +140,24 @@ static int serve(const struct config_source *source, const struct config *config
 
 static int serve_run(int argc, char **argv)
 {
-    struct config_source source = {.path = CLI_CONFIG_FALLBACK, .modules = galley_sections()};
+    struct config_source source = {.path = cli_config_path(), .modules = galley_sections()};
+    bool defaults = false;
+    const char *named = NULL;
     const struct cli_option options[] = {
-        {"-c", &source.path, NULL},
+        {"-c", &named, NULL},
+        {"--defaults", NULL, &defaults},
         {"--listen", &source.listen, NULL},
         {"--data", &source.data, NULL},
         {NULL, NULL, NULL},
     };
     if (!cli_read(&command_serve, options, argc, argv))
         return CLI_USAGE;
+    if (named && defaults) {
+        fprintf(stderr, "galley serve: --defaults reads no file, and -c names one\n");
+        return CLI_USAGE;
+    }
+    if (named || defaults)
+        source.path = named ? named : NO_CONFIG;
     struct config *config = cli_load_config(&source);
     if (!config)
         return CLI_USAGE;
@@ -157,13 +168,13 @@ static int serve_run(int argc, char **argv)
 
 const struct command command_serve = {
     .name = "serve",
-    .usage = "galley serve [-c FILE] [--listen ADDR:PORT] [--data DIR]",
+    .usage = "galley serve [-c FILE | --defaults] [--listen ADDR:PORT] [--data DIR]",
     .help =
         "Runs the server until SIGTERM or SIGINT, then answers what is in flight; a second signal\n"
         "ends it at once. SIGHUP reads the configuration anew (galley help reload). It is\n"
-        "config.ini unless -c names another; --listen and --data win over it. Port 0 picks a free\n"
-        "one. Exit status 0 after a clean stop, 1 if it could not start or something was cut, 2 "
-        "for\n"
-        "wrong arguments or configuration.",
+        "config.ini here, else /etc/galley/config.ini, unless -c names another; --defaults serves\n"
+        "without one; --listen and --data win over it. Port 0 picks a free one. Exit status 0\n"
+        "after a clean stop, 1 if it could not start or something was cut, 2 for wrong arguments\n"
+        "or configuration.",
     .run = serve_run,
 };

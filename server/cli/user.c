@@ -200,7 +200,7 @@ static int run(struct order *order, const struct deed *deeds, const struct cli_o
 
 static int user_run(int argc, char **argv)
 {
-    struct order order = {.command = &command_user, .config = CLI_CONFIG_FALLBACK};
+    struct order order = {.command = &command_user, .config = cli_config_path()};
     const struct cli_option options[] = {
         {"-c", &order.config, NULL},
         {"--data", &order.data, NULL},
@@ -215,7 +215,7 @@ static int user_run(int argc, char **argv)
 
 static int admin_run(int argc, char **argv)
 {
-    struct order order = {.command = &command_admin, .config = CLI_CONFIG_FALLBACK};
+    struct order order = {.command = &command_admin, .config = cli_config_path()};
     const struct cli_option options[] = {
         {"-c", &order.config, NULL},
         {"--data", &order.data, NULL},

@@ -224,7 +224,7 @@ static int verify(const char *data_dir, const struct config *config, bool repair
 
 static int verify_run(int argc, char **argv)
 {
-    struct config_source source = {.path = CLI_CONFIG_FALLBACK, .modules = galley_sections()};
+    struct config_source source = {.path = cli_config_path(), .modules = galley_sections()};
     bool as_json = false, repair = false;
     const struct cli_option options[] = {
         {"-c", &source.path, NULL},  {"--data", &source.data, NULL},

@@ -114,8 +114,7 @@ void config_file_read(const char *path, struct config_sink *sink)
     if (!append_file(path, &bytes)) {
         struct buf what = BUF_INIT;
         buf_printf(&what, "cannot be read: %s%s", strerror(errno),
-                   errno == ENOENT ? "; run galley where config.ini is, or name it with -c FILE"
-                                   : "");
+                   errno == ENOENT ? "; name another with -c FILE" : "");
         buf_append_char(&what, '\0');
         sink->error(sink, 0, what.data);
         buf_release(&what);

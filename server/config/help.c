@@ -4,7 +4,7 @@
 static const char introduction[] =
     "# Configuration\n"
     "\n"
-    "One file, `config.ini` in the working directory, or what `-c` "
+    "One file, `config.ini` in the working directory, else `/etc/galley/config.ini`, or what `-c` "
     "names. Every key has a default and may be left out, unless\n"
     "it says *required*. `galley check` tells all errors with their "
     "lines. A key or section that is not on this page is one.\n"

@@ -24,7 +24,7 @@ test('version prints one line', async () => {
 test('help lists the commands, and says more about one', async () => {
     const all = await runGalley(['help']);
     assert.equal(all.status, 0);
-    for (const command of ['serve', 'check', 'reload', 'cert', 'version', 'help']) {
+    for (const command of ['serve', 'check', 'reload', 'cert', 'backup', 'restore', 'version', 'help']) {
         assert.match(all.stdout, new RegExp(`^  galley ${command}`, 'm'));
         const one = await runGalley(['help', command]);
         assert.equal(one.status, 0);
@@ -89,7 +89,50 @@ test('an absent configuration says what to do', async (t) => {
     for (const command of ['check', 'serve']) {
         const { status, stdout, stderr } = await runGalley([command], { cwd: dir });
         assert.deepEqual([status, stdout], [2, '']);
-        assert.match(stderr, /^config\.ini: cannot be read: No such file or directory; .*-c FILE\n$/);
+        assert.equal(stderr, `galley: there is no configuration: neither config.ini in ${dir} nor /etc/galley/config.ini; `
+            + 'name one with -c FILE, or see galley serve --defaults\n');
+    }
+});
+
+test('without a configuration it serves on defaults, if asked', async (t) => {
+    const galley = await startGalley({ config: 'this would be an error\n', args: ['--defaults', '--listen', '127.0.0.1:0'] });
+    assert.equal((await galley.request('GET', '/healthz')).status, 200);
+    assert.equal((await galley.request('GET', '/products')).status, 404);
+    assert.ok(existsSync(path.join(galley.dir, 'data/data.mdb')));
+    assert.equal((await runGalley(['reload', '--data', 'data'], { cwd: galley.dir })).status, 0);
+    const both = await runGalley(['serve', '--defaults', '-c', 'config.ini'], { cwd: galley.dir });
+    assert.deepEqual([both.status, both.stderr], [2, 'galley serve: --defaults reads no file, and -c names one\n']);
+});
+
+// What each usage line has that one types as it stands there.
+const optionsOf = (help) => [...help.split('\n\n')[0].matchAll(/(?<![\w-])--?[a-z]+/g)].map(([option]) => option);
+
+test('the manual page has every command with its text', async () => {
+    const { stdout: page } = await runGalley(['help', 'man']);
+    const plain = page.replaceAll('\\-', '-').replaceAll('\\&', '');
+    const names = [...(await runGalley(['help'])).stdout.matchAll(/^  galley (\w+)/gm)].map(([, name]) => name);
+    assert.ok(names.length >= 12);
+    for (const name of new Set(names)) {
+        const [usage, text] = (await runGalley(['help', name])).stdout.split('\n\n');
+        assert.ok(plain.includes(`.SS ${name}\n.nf\n${usage}\n.fi\n.PP\n${text.trimEnd()}\n`), name);
+    }
+});
+
+test('bash completes commands, actions, options and files', async (t) => {
+    const dir = await directory(t, '');
+    const script = (await runGalley(['help', 'completion'])).stdout;
+    await writeFile(path.join(dir, 'galley.bash'), script);
+    const complete = async (...words) => {
+        const line = `source galley.bash; COMP_WORDS=(galley "$@"); COMP_CWORD=$#; _galley; echo "\${COMPREPLY[*]}"`;
+        return (await promisify(execFile)('bash', ['-c', line, 'bash', ...words], { cwd: dir })).stdout.trim().split(' ');
+    };
+    assert.deepEqual(await complete('re'), ['reload', 'restore']);
+    assert.deepEqual(await complete('user', 'r'), ['roles', 'remove']);
+    assert.deepEqual(await complete('help', 'c'), ['check', 'cert', 'config', 'completion']);
+    assert.deepEqual(await complete('serve', '-c', ''), ['']); // bash completes files then
+    for (const name of await complete('')) {
+        const options = new Set(optionsOf((await runGalley(['help', name])).stdout));
+        assert.deepEqual((await complete(name, '-')).filter(Boolean), [...options], name);
     }
 });
 

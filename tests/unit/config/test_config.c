@@ -124,8 +124,8 @@ static void test_config_absent_file_says_what_to_do(void **state)
     struct fixture *f = *state;
     assert_int_equal(config_load(&(struct config_source){.path = f->path}, &f->config, &f->errors),
                      ERR_VALIDATION);
-    assert_string_equal(errors_of(f), "config.ini: cannot be read: No such file or directory; run "
-                                      "galley where config.ini is, or name it with -c FILE\n");
+    assert_string_equal(errors_of(f), "config.ini: cannot be read: No such file or directory; name "
+                                      "another with -c FILE\n");
 }
 
 static void test_config_tells_all_errors_at_once_in_order(void **state)
