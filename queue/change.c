@@ -44,7 +44,7 @@ static void publish(void *arg)
     queue->died += change->died;
     queue->damaged += change->damaged;
     arm_timer(queues, queue->due_ms);
-    queue_wake(queue, queue->counts.jobs[JOB_READY]);
+    queue_wake_for_ready(queue);
     if (queue->counts.jobs[JOB_READY] + queue->counts.jobs[JOB_RUNNING] == 0)
         lock_cond_broadcast(&queues->news);
     if (change->damaged > 0 && queues->checker)
@@ -258,8 +258,20 @@ static int64_t apply(struct change *change, const struct rule *rule, unsigned *b
     return NEVER_MS;
 }
 
+/* Whether something is, by the time that is known of it, which is never later than the truth. */
+static bool is_due(struct change *change)
+{
+    struct queue *queue = change->queue;
+    lock_acquire(&queue->queues->lock);
+    int64_t due_ms = queue->due_ms;
+    lock_leave(&queue->queues->lock);
+    return due_ms <= change->now_ms || change->due_ms <= change->now_ms;
+}
+
 void change_do_due(struct change *change, unsigned budget)
 {
+    if (!is_due(change))
+        return;
     change->all_due = true;
     change->due_ms = NEVER_MS;
     for (size_t i = 0; i < sizeof rules / sizeof rules[0]; i++)

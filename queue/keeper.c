@@ -90,12 +90,42 @@ static void keep(struct worker *worker)
     finish(&upkeep, now_ns, err);
 }
 
-static int64_t next_ns(struct worker *worker)
+/* When the worker has run one job for so long that nobody shall wait for it; INT64_MAX: it runs
+ * none. */
+static int64_t late_ns(struct worker *worker)
 {
+    int64_t limit_ns = worker_late_ns(worker->queue);
     lock_acquire(&worker->lock);
-    int64_t at_ns = needed_ns(worker);
+    bool runs = worker->busy && worker->running->begun > 0;
+    int64_t at_ns = runs ? worker->job_began_ns + limit_ns : INT64_MAX;
     lock_leave(&worker->lock);
     return at_ns;
+}
+
+/* Others, whom a quick queue has let sleep, take over what is ready. */
+static void tell_late(struct worker *worker)
+{
+    struct queue *queue = worker->queue;
+    int64_t limit_ns = worker_late_ns(queue);
+    if (late_ns(worker) > clock_mono_ns(queue->queues->clock))
+        return;
+    struct lock *lock = &queue->queues->lock;
+    lock_acquire(lock);
+    if (queue->batch_ns < limit_ns) {
+        queue->batch_ns = limit_ns;
+        queue_wake_for_ready(queue);
+    }
+    lock_leave(lock);
+}
+
+static int64_t next_ns(struct worker *worker)
+{
+    int64_t at_ns = late_ns(worker);
+    lock_acquire(&worker->lock);
+    int64_t needed_at_ns = needed_ns(worker);
+    lock_leave(&worker->lock);
+    bool told = at_ns <= clock_mono_ns(worker->queue->queues->clock);
+    return told || needed_at_ns < at_ns ? needed_at_ns : at_ns;
 }
 
 int64_t queues_keep(struct queues *queues)
@@ -104,6 +134,7 @@ int64_t queues_keep(struct queues *queues)
     for (unsigned i = 0; i < queues->count; i++) {
         struct queue *queue = queues->queues[i];
         for (unsigned w = 0; queue->workers && w < queue->concurrency; w++) {
+            tell_late(&queue->workers[w]);
             keep(&queue->workers[w]);
             int64_t at_ns = next_ns(&queue->workers[w]);
             first_ns = at_ns < first_ns ? at_ns : first_ns;

@@ -169,6 +169,7 @@ enum err queue_add(struct queues *queues, const struct queue_options *options)
     queue->attempts_max = options->attempts_max ? options->attempts_max : ATTEMPTS;
     queue->lease_ms = options->lease_ms ? options->lease_ms : LEASE_MS;
     queue->keep_payload = options->keep_payload;
+    queue->batch_ns = BATCH_UNKNOWN;
     lock_cond_init(&queue->wake);
     enum err err = queue_load(queue);
     if (err != ERR_OK) {

@@ -39,6 +39,7 @@
 #define DUE_STEP        512        /* jobs that move by themselves in one transaction */
 #define ENTRIES_AT_ONCE 64         /* read from the index before anything is written */
 #define NEVER_MS        INT64_MAX
+#define BATCH_UNKNOWN   INT64_MAX
 
 struct counts {
     uint64_t jobs[JOB_STATES];
@@ -60,6 +61,7 @@ struct queue {
     unsigned idle;        /* workers that sleep, those among them that were woken included */
     unsigned woken;
     unsigned busy; /* workers that run a batch */
+    int64_t batch_ns; /* what a batch takes, as late ones have; BATCH_UNKNOWN before the first */
     uint64_t completed, failed, died, damaged;
     struct lock_cond wake; /* woken > 0, or stopping */
 };
@@ -395,9 +397,16 @@ void *worker_main(void *worker);
 
 /* After which a batch gives back what it has not begun. */
 int64_t worker_slow_ns(const struct queue *queue);
+/* After which a worker that was expected to be quick is waited for no longer. */
+int64_t worker_late_ns(const struct queue *queue);
 
-/* Wakes at most so many idle workers. Threads: holds queues->lock. */
+/* Wakes at most so many idle workers; as many as the ready jobs are worth. Threads: holds
+ * queues->lock. */
 void queue_wake(struct queue *queue, uint64_t workers);
+void queue_wake_for_ready(struct queue *queue);
+
+/* A batch has taken so long, or is known to take so long at least. */
+void queue_note_batch(struct queue *queue, int64_t took_ns);
 
 /* Wakes a worker of each queue whose due time has come, as the timer does; tests call it after they
  * have moved their clock. Returns the milliseconds until it wants to be called again; 0: when

@@ -8,11 +8,19 @@
 
 #define PAUSE_NS 1000000000LL /* after a transaction that failed */
 #define SLOW_NS  1000000000LL
+#define LATE_NS  100000000LL
+#define QUICK_NS 10000000LL
 
 int64_t worker_slow_ns(const struct queue *queue)
 {
     int64_t half_ns = queue->lease_ms * 1000000 / 2;
     return half_ns < SLOW_NS ? half_ns : SLOW_NS;
+}
+
+int64_t worker_late_ns(const struct queue *queue)
+{
+    int64_t slow_ns = worker_slow_ns(queue);
+    return slow_ns < LATE_NS ? slow_ns : LATE_NS;
 }
 
 void worker_init(struct worker *worker, struct queue *queue)
@@ -52,7 +60,7 @@ static void set_busy(struct worker *worker, bool busy)
         worker->renew_ns = worker->job_began_ns + worker->queue->lease_ms * 1000000 / 2;
     lock_leave(&worker->lock);
     if (busy && queues->keeper)
-        timer_wake_in(queues->keeper, worker_slow_ns(worker->queue) / 1000000);
+        timer_wake_in(queues->keeper, worker_late_ns(worker->queue) / 1000000);
 }
 
 /* The next job of the batch to run, NULL when there is none. What has not begun when the time is
@@ -78,21 +86,34 @@ static void run_batch(struct worker *worker)
 {
     struct queues *queues = worker->queue->queues;
     struct batch *batch = worker->running;
-    int64_t until_ns = clock_mono_ns(queues->clock) + worker_slow_ns(worker->queue);
+    int64_t begin_ns = clock_mono_ns(queues->clock);
+    int64_t until_ns = begin_ns + worker_slow_ns(worker->queue);
     set_busy(worker, true);
     struct leased_job *job;
     while ((job = next_job(worker, until_ns)))
         leased_job_run(queues, job);
     batch_sync(queues, batch, batch->reported, batch->begun);
     set_busy(worker, false);
+    queue_note_batch(worker->queue, clock_mono_ns(queues->clock) - begin_ns);
 }
 
 /* ---- Turns. */
 
-/* What one worker takes of `ready` jobs, so that the others get theirs. */
+/* Batches are over before it is worth while to wake another worker for what waits. */
+static bool is_quick(const struct queue *queue)
+{
+    lock_assert_held(&queue->queues->lock);
+    return queue->queues->keeper && queue->batch_ns <= QUICK_NS;
+}
+
+/* What one worker takes of `ready` jobs: so much that the others get theirs, unless all are done
+ * sooner than that matters. */
 static unsigned share(const struct queue *queue, uint64_t ready)
 {
-    uint64_t fair = (ready + queue->concurrency - 1) / queue->concurrency;
+    lock_acquire(&queue->queues->lock);
+    unsigned workers = is_quick(queue) ? 1 : queue->concurrency;
+    lock_leave(&queue->queues->lock);
+    uint64_t fair = (ready + workers - 1) / workers;
     return fair < queue->batch ? (unsigned)fair : queue->batch;
 }
 
@@ -163,9 +184,16 @@ static int64_t pause_end_ns(void)
 static bool pause_after(struct queue *queue, enum err err)
 {
     bool for_ever = err == ERR_READ_ONLY || err == ERR_DRAINING;
+    queue_note_batch(queue, PAUSE_NS);
     log_write(LOG_ERROR, "queue", "A worker of %s cannot lease or acknowledge jobs. %s",
               queue->name, err_text(err));
     return pause_until(queue->queues, for_ever ? INT64_MAX : pause_end_ns());
+}
+
+static bool pause_for_damage(struct queue *queue)
+{
+    queue_note_batch(queue, PAUSE_NS);
+    return pause_until(queue->queues, pause_end_ns());
 }
 
 /* What follows from a turn that failed. False when stopping. */
@@ -208,7 +236,7 @@ static void work(struct worker *worker)
         else if (worker->no_room && !worker->more_due)
             go_on = pause_after(queue, ERR_STORE_FULL);
         else if (worker->met_damage) /* whatever it is, it shall not take all of a processor */
-            go_on = pause_until(queue->queues, pause_end_ns());
+            go_on = pause_for_damage(queue);
     }
 }
 
@@ -235,6 +263,28 @@ void queue_wake(struct queue *queue, uint64_t workers)
     uint64_t useful = workers < queue->idle ? workers : queue->idle;
     for (; queue->woken < useful; queue->woken++)
         lock_cond_signal(&queue->wake);
+}
+
+/* Who is awake comes by for more: of a quick queue soon, so that others are woken only for what is
+ * more than their batches. */
+void queue_wake_for_ready(struct queue *queue)
+{
+    uint64_t wanted = queue->counts.jobs[JOB_READY];
+    if (is_quick(queue)) {
+        uint64_t batches = (wanted + queue->batch - 1) / queue->batch;
+        uint64_t awake = queue->concurrency - queue->idle;
+        wanted = batches > awake ? batches - awake : 0;
+    }
+    queue_wake(queue, wanted);
+}
+
+/* Slowness is believed at once, and forgotten over some batches. */
+void queue_note_batch(struct queue *queue, int64_t took_ns)
+{
+    lock_acquire(&queue->queues->lock);
+    int64_t late_ns = queue->batch_ns == BATCH_UNKNOWN ? 0 : queue->batch_ns / 8 * 7;
+    queue->batch_ns = took_ns > late_ns ? took_ns : late_ns;
+    lock_leave(&queue->queues->lock);
 }
 
 int64_t queues_wake(struct queues *queues)

@@ -123,6 +123,69 @@ static void test_maintenance_thread_keeps_by_itself(void **state)
     ticker_destroy(&maintenance);
 }
 
+/* ---- Quick queues. */
+
+static enum err enqueue_ten(struct txn *txn, void *arg)
+{
+    struct fixture *f = arg;
+    struct job_spec spec = spec_of("t", "quick");
+    for (int i = 0; i < 10; i++)
+        queue_enqueue(f->queues, txn, &spec, NULL);
+    return txn_error(txn);
+}
+
+/* Two workers, and a first batch that took no time. */
+static struct ticker *begin_quick(struct scene *scene, struct fixture *f, struct clock clock)
+{
+    *scene = (struct scene){.f = f};
+    sem_init(&scene->began, 0, 0);
+    sem_init(&scene->go_on, 0, 0);
+    fixture_close(f);
+    struct ticker *maintenance = ticker_create("maintenance");
+    f->options.maintenance = maintenance;
+    f->clock.clock = clock;
+    f->queue.concurrency = 2;
+    fixture_open(f);
+    handle(f, "t", run, count_sync, scene);
+    start(f);
+    enqueue(f, spec_of("t", "quick"));
+    wait_idle(f);
+    return maintenance;
+}
+
+static void end_quick(struct fixture *f, struct ticker *maintenance)
+{
+    assert_true(queues_stop(f->queues, PATIENCE_S * 1000));
+    ticker_destroy(&maintenance);
+}
+
+static void test_one_worker_takes_all_that_is_done_at_once(void **state)
+{
+    struct fixture *f = *state;
+    struct scene scene;
+    struct ticker *maintenance = begin_quick(&scene, f, f->clock.clock);
+    assert_int_equal(store_write(f->store, enqueue_ten, f), ERR_OK);
+    wait_idle(f);
+    assert_int_equal(scene.runs, 11);
+    assert_int_equal(scene.syncs, 2); /* one for each batch */
+    end_quick(f, maintenance);
+}
+
+static void test_others_take_over_when_a_quick_queue_gets_slow(void **state)
+{
+    struct fixture *f = *state;
+    struct scene scene;
+    struct ticker *maintenance = begin_quick(&scene, f, clock_system);
+    enqueue(f, spec_of("t", "slow"));
+    wait_for(&scene.began);
+    enqueue(f, spec_of("t", "quick"));
+    while (counted(f, JOB_COMPLETED) < 2)
+        sched_yield();
+    assert_int_equal(counted(f, JOB_RUNNING), 1);
+    end(&scene);
+    end_quick(f, maintenance);
+}
+
 /* ---- By hand. */
 
 static void test_lease_by_hand_survives_a_restart(void **state)
@@ -165,6 +228,8 @@ int main(void)
         TEST(test_lease_of_a_slow_job_is_renewed),
         TEST(test_quick_batches_need_no_keeper),
         TEST(test_maintenance_thread_keeps_by_itself),
+        TEST(test_one_worker_takes_all_that_is_done_at_once),
+        TEST(test_others_take_over_when_a_quick_queue_gets_slow),
         TEST(test_lease_by_hand_survives_a_restart),
         TEST(test_lease_by_hand_runs_out_after_a_restart_too),
     };
