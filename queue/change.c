@@ -4,18 +4,49 @@
 #include "base/log.h"
 #include "storage/key.h"
 
+static void read_counts(struct change *change)
+{
+    struct queue *queue = change->queue;
+    uint64_t attempt = txn_attempt(change->txn);
+    bool pending = attempt != 0 && queue->pending_attempt == attempt;
+    if (pending || (queue->published && attempt != 0)) {
+        change->counts = pending ? queue->pending : queue->counts;
+        return;
+    }
+    if (counts_get(queue, change->txn, &change->counts) != ERR_DAMAGED)
+        return;
+    damage_note(change, NULL, "the counts of its jobs were made again");
+    change->recount = true;
+    counts_make(queue, change->txn, &change->counts, true);
+}
+
 struct change *change_begin(struct queue *queue, struct txn *txn)
 {
     struct change *change = txn_alloc(txn, sizeof *change);
     *change = (struct change){
         .queue = queue, .txn = txn, .now_ms = queues_now_ms(queue->queues), .due_ms = NEVER_MS};
-    if (counts_get(queue, txn, &change->counts) == ERR_DAMAGED) {
-        damage_note(change, NULL, "the counts of its jobs were made again");
-        change->recount = true;
-        counts_make(queue, txn, &change->counts, true);
-    }
+    read_counts(change);
     change->before = change->counts;
     return change;
+}
+
+/* However many changes a commit has, it has the counts once. */
+static enum err write_counts(struct txn *txn, void *arg)
+{
+    struct queue *queue = arg;
+    counts_put(queue, txn, &queue->pending);
+    return txn_error(txn);
+}
+
+static void leave_counts(struct change *change)
+{
+    struct queue *queue = change->queue;
+    queue->pending = change->counts;
+    queue->pending_attempt = txn_attempt(change->txn);
+    if (queue->pending_attempt == 0)
+        write_counts(change->txn, queue);
+    else
+        txn_before_commit(change->txn, write_counts, queue);
 }
 
 /* Brings the timer forward. Threads: holds queues->lock. */
@@ -37,6 +68,7 @@ static void publish(void *arg)
     struct queues *queues = queue->queues;
     lock_acquire(&queues->lock);
     queue->counts = change->counts;
+    queue->published = true;
     if (change->all_due || change->due_ms < queue->due_ms)
         queue->due_ms = change->due_ms;
     queue->completed += change->completed;
@@ -70,7 +102,7 @@ void change_end(struct change *change)
     if (change->recount || memcmp(&change->before, &change->counts, sizeof change->counts) != 0) {
         if (change->counts.time_ms < change->now_ms)
             change->counts.time_ms = change->now_ms;
-        counts_put(change->queue, change->txn, &change->counts);
+        leave_counts(change);
     }
     txn_on_commit(change->txn, publish, NULL, change);
 }

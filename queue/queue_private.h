@@ -12,9 +12,10 @@
  * Ids are in the order of enqueuing: they are made of the queues' time, which never goes back, not
  * even over a restart with another wall clock (queues_now_ms).
  *
- * The counts are in the store, changed in the transaction that moves the job, because counting a
- * million index entries at start takes longer than a start may; memory holds a copy that the
- * on-commit action renews, and that copy decides who is woken.
+ * The counts are in the store, committed with the jobs that move, because counting a million index
+ * entries at start takes longer than a start may; once for all transactions of a commit. Memory
+ * holds a copy that the on-commit action renews: it decides who is woken, and the next transaction
+ * goes on from it.
  *
  * Nothing polls: a commit that leaves ready jobs wakes idle workers, and one timer wakes a
  * worker of the queue whose next due time has come. The worker does the due work inside its leasing
@@ -55,12 +56,18 @@ struct queue {
     bool keep_payload;
     struct worker *workers; /* concurrency of them, while started */
 
+    /* The writer thread's: with the changes of the transactions that are to be committed together,
+     * and which those are (txn_attempt). */
+    struct counts pending;
+    uint64_t pending_attempt;
+    bool published; /* `counts` have been: they need not be read again */
+
     /* Guarded by queues->lock. */
     struct counts counts; /* as of the last commit */
     int64_t due_ms;       /* the queues' time of the next due work, never later than the truth */
     unsigned idle;        /* workers that sleep, those among them that were woken included */
     unsigned woken;
-    unsigned busy; /* workers that run a batch */
+    unsigned busy;    /* workers that run a batch */
     int64_t batch_ns; /* what a batch takes, as late ones have; BATCH_UNKNOWN before the first */
     uint64_t completed, failed, died, damaged;
     struct lock_cond wake; /* woken > 0, or stopping */

@@ -131,6 +131,17 @@ int64_t txn_now_ms(const struct txn *txn); /* wall time, the same within one tra
  * transaction does not commit, drop(arg) runs instead, if not NULL. Write transactions only. */
 void txn_on_commit(struct txn *txn, void (*fn)(void *arg), void (*drop)(void *arg), void *arg);
 
+/* fn(txn, arg) runs once more, behind all transactions that share the commit and before it, however
+ * many of them ask for it with this arg: for a record that each of them changes. It may write. If
+ * it fails, none of them commits with the others. Write transactions only. */
+typedef enum err (*commit_fn)(struct txn *txn, void *arg);
+void txn_before_commit(struct txn *txn, commit_fn fn, void *arg);
+
+/* The same for all transactions that share a commit, and never the same again: what one of them has
+ * left in memory for those behind it is valid as long as this is what it was; with another number
+ * what was committed last is. 0: neither is, only the store knows. */
+uint64_t txn_attempt(const struct txn *txn);
+
 /* `size` bytes that live until the transaction has ended and its on-commit actions have run. */
 void *txn_alloc(struct txn *txn, size_t size);
 

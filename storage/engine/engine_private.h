@@ -37,6 +37,15 @@ struct action {
 
 STAILQ_HEAD(action_list, action);
 
+/* Something to do once before the commit. */
+struct last_step {
+    STAILQ_ENTRY(last_step) link;
+    commit_fn fn;
+    void *arg;
+};
+
+STAILQ_HEAD(last_step_list, last_step);
+
 struct txn {
     struct store *store;
     MDB_txn *mdb;
@@ -54,6 +63,8 @@ struct txn {
     unsigned moves;   /* of cursors */
     int64_t first_ms; /* when it was first asked how long it lasts; 0: never */
     struct action_list actions;
+    struct last_step_list last_steps;
+    uint64_t attempt;
 };
 
 /* One of the pooled read transactions. */
@@ -91,6 +102,7 @@ struct writer {
     unsigned cautious;           /* so many batches yet with a child transaction for each closure */
     int64_t full_quiet_until_ns; /* a full store is not logged again before */
     bool slim_wanted;            /* set by a closure of store_watch */
+    uint64_t attempts;           /* to commit */
     /* Pages that a batch has dirtied, as estimated: the most since store_slim, and lately. */
     _Atomic unsigned most_pages, recent_pages;
     /* For all to read. */
@@ -225,6 +237,10 @@ void txn_begin(struct txn *txn, struct store *store, MDB_txn *mdb, struct arena 
 
 /* Runs the closure; its own error goes before the sticky one. */
 enum err txn_run(struct txn *txn, store_fn fn, void *arg);
+
+/* Adds those that `to` does not have. */
+void last_steps_merge(struct last_step_list *to, struct last_step_list *from);
+enum err last_steps_run(struct txn *txn, struct last_step_list *list);
 
 void actions_run(struct action_list *list);  /* empties it */
 void actions_drop(struct action_list *list); /* empties it */

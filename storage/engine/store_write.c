@@ -136,11 +136,14 @@ enum err store_write(struct store *store, store_fn fn, void *arg)
 
 struct write_batch {
     struct write_list writes;
-    unsigned count; /* closures that succeeded */
-    unsigned pages; /* written so far, as estimated */
-    unsigned room;  /* pages by which it may grow */
-    uint64_t used;  /* pages of all tables at its beginning, if room may be short */
+    unsigned count;   /* closures that succeeded */
+    unsigned pages;   /* written so far, as estimated */
+    unsigned room;    /* pages by which it may grow */
+    uint64_t used;    /* pages of all tables at its beginning, if room may be short */
+    bool trusted;     /* its closures share one transaction, and what they do last is done once */
+    uint64_t attempt; /* 0 while each closure has a child transaction, that may fail by itself */
     struct action_list actions;
+    struct last_step_list last_steps;
 };
 
 static void batch_init(struct write_batch *batch)
@@ -148,6 +151,7 @@ static void batch_init(struct write_batch *batch)
     *batch = (struct write_batch){0};
     STAILQ_INIT(&batch->writes);
     STAILQ_INIT(&batch->actions);
+    STAILQ_INIT(&batch->last_steps);
 }
 
 static void fail_all(const struct write_list *list, enum err err)
@@ -246,6 +250,17 @@ static bool grew_too_much(struct store *store, const struct write_batch *batch,
            store_used_pages(store, txn->mdb) > batch->used + batch->room;
 }
 
+/* What a closure leaves to be done before the commit is left to the batch's end, or done now. */
+static enum err finish_closure(struct write_batch *batch, struct txn *txn, enum err err)
+{
+    if (err != ERR_OK)
+        return err;
+    if (!batch->trusted)
+        return last_steps_run(txn, &txn->last_steps);
+    last_steps_merge(&batch->last_steps, &txn->last_steps);
+    return ERR_OK;
+}
+
 /* Runs one closure in `mdb`; its actions join the batch's if it succeeds and are dropped if not.
  * False if it failed and left something in `mdb` that must not be committed. */
 static bool run_closure(struct store *store, struct write_batch *batch, struct pending_write *write,
@@ -254,8 +269,9 @@ static bool run_closure(struct store *store, struct write_batch *batch, struct p
     struct txn txn;
     txn_begin(&txn, store, mdb, &store->writer.arena);
     txn.writing = true;
+    txn.attempt = batch->attempt;
     txn.room = batch->room > batch->pages ? batch->room - batch->pages : 0;
-    write->result = txn_run(&txn, write->fn, write->arg);
+    write->result = finish_closure(batch, &txn, txn_run(&txn, write->fn, write->arg));
     note_pages(&store->writer, batch->pages + txn.pages - txn.large_pages);
     if (write->result == ERR_OK && grew_too_much(store, batch, &txn))
         write->result = ERR_STORE_FULL;
@@ -290,6 +306,7 @@ static void commit_alone(struct store *store, struct pending_write *write)
 {
     struct write_batch batch;
     batch_init(&batch);
+    batch.attempt = ++store->writer.attempts;
     MDB_txn *mdb;
     write->result = begin(store, &batch, &mdb);
     if (write->result != ERR_OK)
@@ -323,6 +340,18 @@ static bool fill_batch(struct store *store, struct write_batch *batch, closure_r
     return sound;
 }
 
+static bool finish_batch(struct store *store, struct write_batch *batch, MDB_txn *mdb)
+{
+    struct txn txn;
+    txn_begin(&txn, store, mdb, &store->writer.arena);
+    txn.writing = txn.shrinking = true; /* room was asked for by those who left it to us */
+    txn.attempt = batch->attempt;
+    enum err err = last_steps_run(&txn, &batch->last_steps);
+    batch->pages += txn.pages;
+    STAILQ_CONCAT(&batch->actions, &txn.actions);
+    return err == ERR_OK;
+}
+
 /* A batch in one transaction. False if nothing was committed and it has to run in another way. */
 static bool commit_together(struct store *store, struct write_batch *batch, closure_runner run)
 {
@@ -335,7 +364,11 @@ static bool commit_together(struct store *store, struct write_batch *batch, clos
     }
     if (is_tight(batch))
         run = run_closure_in_child; /* each is looked at */
+    batch->trusted = run == run_closure;
+    batch->attempt = batch->trusted ? ++store->writer.attempts : 0;
     bool sound = fill_batch(store, batch, run, mdb);
+    if (sound && batch->count > 0)
+        sound = finish_batch(store, batch, mdb);
     if (!sound || batch->count == 0) {
         actions_drop(&batch->actions);
         mdb_txn_abort(mdb);

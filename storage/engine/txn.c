@@ -11,6 +11,7 @@ void txn_begin(struct txn *txn, struct store *store, MDB_txn *mdb, struct arena 
     *txn = (struct txn){
         .store = store, .mdb = mdb, .arena = arena, .now_ms = clock_wall_ms(store->clock)};
     STAILQ_INIT(&txn->actions);
+    STAILQ_INIT(&txn->last_steps);
 }
 
 enum err txn_run(struct txn *txn, store_fn fn, void *arg)
@@ -79,6 +80,54 @@ void actions_drop(struct action_list *list)
             action->drop(action->arg);
     }
     STAILQ_INIT(list);
+}
+
+/* ---- Before the commit. */
+
+static bool has_step(const struct last_step_list *list, commit_fn fn, const void *arg)
+{
+    const struct last_step *step;
+    STAILQ_FOREACH(step, list, link) {
+        if (step->fn == fn && step->arg == arg)
+            return true;
+    }
+    return false;
+}
+
+void txn_before_commit(struct txn *txn, commit_fn fn, void *arg)
+{
+    assert(txn->writing);
+    txn->touched = true; /* the caller's memory is: others must not go on with it if this fails */
+    if (has_step(&txn->last_steps, fn, arg))
+        return;
+    struct last_step *step = arena_alloc(txn->arena, sizeof *step);
+    *step = (struct last_step){.fn = fn, .arg = arg};
+    STAILQ_INSERT_TAIL(&txn->last_steps, step, link);
+}
+
+uint64_t txn_attempt(const struct txn *txn)
+{
+    return txn->attempt;
+}
+
+void last_steps_merge(struct last_step_list *to, struct last_step_list *from)
+{
+    for (struct last_step *step; (step = STAILQ_FIRST(from));) {
+        STAILQ_REMOVE_HEAD(from, link);
+        if (!has_step(to, step->fn, step->arg))
+            STAILQ_INSERT_TAIL(to, step, link);
+    }
+}
+
+enum err last_steps_run(struct txn *txn, struct last_step_list *list)
+{
+    struct last_step *step;
+    STAILQ_FOREACH(step, list, link) {
+        enum err err = step->fn(txn, step->arg);
+        if (err != ERR_OK)
+            return txn_fail(txn, err);
+    }
+    return txn->err;
 }
 
 /* ---- Byte keys. */

@@ -166,13 +166,20 @@ static unsigned draw(struct player *player, unsigned below)
     return (unsigned)rand_r(&player->seed) % below;
 }
 
+/* Two changes of the queue in one transaction. */
+static enum err enqueue_twice(struct txn *txn, void *arg)
+{
+    enum err err = enqueue_fn(txn, arg);
+    return err ? err : enqueue_fn(txn, arg);
+}
+
 static void play_enqueue(struct player *player)
 {
     struct enqueue e = {.f = player->f, .spec = spec_of(draw(player, 2) ? "good" : "bad", "{}")};
     e.spec.priority = draw(player, 10);
     e.spec.delay_ms = draw(player, 3) ? 0 : draw(player, 5000);
     e.end = draw(player, 5) ? ERR_OK : ERR_CONFLICT;
-    store_write(player->f->store, enqueue_fn, &e);
+    store_write(player->f->store, draw(player, 8) ? enqueue_fn : enqueue_twice, &e);
 }
 
 static void play_settle(struct player *player)

@@ -215,6 +215,94 @@ static void test_store_later_closure_of_a_batch_sees_the_earlier_ones(void **sta
     assert_absent(f, "a");
 }
 
+/* A number that closures count in memory, and the commit writes. */
+struct shared_count {
+    struct fixture *f;
+    unsigned now, written; /* in memory; how often it was written */
+    uint64_t attempt;
+    enum err fail;
+};
+
+static enum err write_shared(struct txn *txn, void *arg)
+{
+    struct shared_count *count = arg;
+    count->written++;
+    char text[16];
+    snprintf(text, sizeof text, "%u", count->now);
+    enum err err = txn_put(txn, count->f->table, slice_str("count"), slice_str(text));
+    return count->fail ? count->fail : err;
+}
+
+struct counting {
+    struct shared_count *count;
+    enum err result;
+};
+
+static enum err count_one(struct txn *txn, void *arg)
+{
+    struct counting *counting = arg;
+    struct shared_count *count = counting->count;
+    struct slice value;
+    if (txn_attempt(txn) == 0 || txn_attempt(txn) != count->attempt) {
+        int64_t stored = 0;
+        if (txn_get(txn, count->f->table, slice_str("count"), &value) == ERR_OK)
+            slice_to_i64(value, &stored);
+        count->now = (unsigned)stored;
+    }
+    count->attempt = txn_attempt(txn);
+    count->now++;
+    if (count->attempt == 0)
+        write_shared(txn, count);
+    else
+        txn_before_commit(txn, write_shared, count);
+    return counting->result;
+}
+
+static void run_counting(struct counting counting[3], struct store *store, enum err results[3])
+{
+    struct gate gate;
+    gate_close(&gate, store);
+    struct call calls[3];
+    for (int i = 0; i < 3; i++)
+        call_queue(&calls[i], store, count_one, &counting[i]);
+    gate_open(&gate);
+    for (int i = 0; i < 3; i++)
+        results[i] = call_finish(&calls[i]);
+}
+
+static void test_store_last_step_of_a_batch_is_done_once(void **state)
+{
+    struct fixture *f = *state;
+    struct shared_count count = {.f = f};
+    struct counting counting[3] = {{&count, ERR_OK}, {&count, ERR_OK}, {&count, ERR_OK}};
+    enum err results[3];
+    run_counting(counting, f->store, results);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(results[i], ERR_OK);
+    assert_int_equal(count.written, 1);
+    assert_value(f, "count", "3");
+}
+
+static void test_store_last_step_knows_nothing_of_a_closure_that_failed(void **state)
+{
+    struct fixture *f = *state;
+    struct shared_count count = {.f = f};
+    struct counting counting[3] = {{&count, ERR_OK}, {&count, ERR_CONFLICT}, {&count, ERR_OK}};
+    enum err results[3];
+    run_counting(counting, f->store, results);
+    assert_int_equal(results[1], ERR_CONFLICT);
+    assert_value(f, "count", "2");
+}
+
+static void test_store_last_step_that_fails_commits_nothing(void **state)
+{
+    struct fixture *f = *state;
+    struct shared_count count = {.f = f, .fail = ERR_CONFLICT};
+    struct counting counting = {&count, ERR_OK};
+    assert_int_equal(store_write(f->store, count_one, &counting), ERR_CONFLICT);
+    assert_absent(f, "count");
+}
+
 static enum err put_megabyte(struct txn *txn, void *arg)
 {
     struct pair *pair = arg;
@@ -511,6 +599,9 @@ int main(void)
         TEST(test_store_closure_that_fails_before_it_writes_costs_its_mates_nothing),
         TEST(test_store_closure_that_fails_behind_a_write_makes_one_batch_run_again),
         TEST(test_store_later_closure_of_a_batch_sees_the_earlier_ones),
+        TEST(test_store_last_step_of_a_batch_is_done_once),
+        TEST(test_store_last_step_knows_nothing_of_a_closure_that_failed),
+        TEST(test_store_last_step_that_fails_commits_nothing),
         TEST(test_store_batch_of_many_bytes_is_ended_early),
         TEST(test_store_many_threads_lose_no_update),
         TEST(test_store_second_open_is_a_conflict),
