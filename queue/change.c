@@ -79,10 +79,10 @@ static void publish(void *arg)
     queue_wake_for_ready(queue);
     if (queue->counts.jobs[JOB_READY] + queue->counts.jobs[JOB_RUNNING] == 0)
         lock_cond_broadcast(&queues->news);
-    if (change->damaged > 0 && queues->checker)
-        timer_wake_in(queues->checker, 1);
     lock_leave(&queues->lock);
     damage_log(change);
+    if (change->damaged > 0 && queues->on_damage)
+        queues->on_damage(queues->on_damage_arg);
     if (change->died > 0)
         log_write(LOG_WARN, "queue", "Jobs of %s that have died: %u.", queue->name, change->died);
 }

@@ -1,55 +1,71 @@
-/* The check: walks the three tables and compares what they say of each other. */
+/* Verifying jobs (storage/verify.h): the three tables are walked and compared with what they say of
+ * each other, and the counts with the index.
+ *
+ * What is found is mended at once, also while the queues run, as it is for whoever meets it
+ * (damage.c): a job that cannot be read is dead with the reason, entries are made again from the
+ * records, counts from the entries. A repair hands out the damaged bytes before.
+ *
+ * Jobs of queues that are not configured any more are verified like all others. Which queues there
+ * are is taken from records, whose checksums can be believed, and not from the index. */
+#include "base/mem.h"
 #include "queue/queue_private.h"
 #include "storage/key.h"
+#include "storage/verify.h"
 
 #include <stdlib.h>
 
-#define STEP       200  /* records and entries in a transaction of the maintenance thread */
-#define EVERY_MS   1000 /* between steps */
-#define HURRIED_MS 10   /* after damage was met */
+/* ---- Queues. */
 
-enum { CHECK_INDEX, CHECK_JOBS, CHECK_STATES, CHECK_TABLES };
-
-static struct slice text_of(struct txn *txn, struct slice bytes)
+static struct queue *queue_at(const struct queues *queues, unsigned i)
 {
-    char *text = txn_alloc(txn, bytes.len + 1);
-    memcpy(text, bytes.ptr, bytes.len);
-    text[bytes.len] = '\0';
-    return slice_of(text, bytes.len);
+    if (i < queues->count)
+        return queues->queues[i];
+    i -= queues->count;
+    return i < queues->former_count ? queues->former[i] : NULL;
 }
 
-/* The next keys, from behind check->key on; how many. */
-static unsigned next_keys(struct queue_check *check, struct txn *txn, struct table table,
-                          struct slice *keys, unsigned max)
+/* NULL: no record has named it yet. */
+static struct queue *queue_known(const struct queues *queues, struct slice name)
 {
-    struct slice after = slice_of(check->key, check->key_len);
-    unsigned count = 0;
+    struct queue *queue;
+    for (unsigned i = 0; (queue = queue_at(queues, i)); i++)
+        if (slice_is(name, queue->name))
+            return queue;
+    return NULL;
+}
+
+/* The queue that a record names; NULL if that is no name. */
+static struct queue *queue_named(struct queues *queues, struct slice name)
+{
+    struct queue *queue = queue_known(queues, name);
+    if (queue || name.len == 0 || name.len > QUEUE_NAME_MAX)
+        return queue;
+    char text[QUEUE_NAME_MAX + 1] = "";
+    memcpy(text, name.ptr, name.len);
+    queue = queue_create(queues, text);
+    queues->former =
+        mem_realloc(queues->former, (queues->former_count + 1) * sizeof *queues->former);
+    return queues->former[queues->former_count++] = queue;
+}
+
+/* Whose counts there are. In keys, names stand before ids. */
+static enum err learn_names(struct queues *queues, struct txn *txn)
+{
+    char name[QUEUE_NAME_MAX + 1];
     struct cursor cursor;
-    cursor_open(&cursor, txn, table);
-    enum err err = cursor_seek(&cursor, after);
-    for (; err == ERR_OK && count < max; err = cursor_next(&cursor))
-        if (cursor.key.len <= STORE_KEY_MAX && !slice_eq(cursor.key, after))
-            keys[count++] = text_of(txn, cursor.key);
+    cursor_open(&cursor, txn, queues->states);
+    enum err err = cursor_seek(&cursor, slice_of("", 0));
+    for (; err == ERR_OK; err = cursor_next(&cursor)) {
+        struct slice key = cursor.key;
+        struct record record;
+        if (key.len > STORE_KEY_MAX || !key_take_string(&key, name, sizeof name))
+            break;
+        if (key.len == 0 && record_try(txn, queues->states, cursor.key, &record) == ERR_OK)
+            queue_named(queues, slice_str(name));
+    }
     cursor_close(&cursor);
-    return count;
+    return txn_error(txn);
 }
-
-/* Behind the highest key: where the order is broken the last one may be lower than those before,
- * and the walk would not end. False at the end of the table. */
-static bool move_on(struct queue_check *check, const struct slice *keys, unsigned count)
-{
-    struct slice highest = slice_of(check->key, check->key_len);
-    for (unsigned i = 0; i < count; i++)
-        if (key_order(keys[i], highest) > 0)
-            highest = keys[i];
-    if (highest.ptr == (const char *)check->key)
-        return false;
-    memcpy(check->key, highest.ptr, highest.len);
-    check->key_len = highest.len;
-    return true;
-}
-
-/* ---- Jobs. */
 
 /* Which queue a job that cannot be read belongs to: the first whose name is in its bytes. */
 static struct queue *guess_queue(struct queues *queues, struct txn *txn, const struct id *id)
@@ -60,196 +76,340 @@ static struct queue *guess_queue(struct queues *queues, struct txn *txn, const s
         struct slice raw;
         if (txn_get(txn, tables[t], key_slice(&key), &raw) != ERR_OK)
             continue;
-        for (unsigned i = 0; i < queues->count; i++)
-            if (memmem(raw.ptr, raw.len, queues->queues[i]->name, strlen(queues->queues[i]->name)))
-                return queues->queues[i];
+        struct queue *queue;
+        for (unsigned i = 0; (queue = queue_at(queues, i)); i++)
+            if (memmem(raw.ptr, raw.len, queue->name, strlen(queue->name)))
+                return queue;
     }
-    return queues->count > 0 ? queues->queues[0] : NULL;
+    return queue_at(queues, 0);
 }
 
-static bool job_is_sound(struct queues *queues, struct txn *txn, const struct id *id,
-                         struct queue **queue)
+/* ---- What is taken away. */
+
+static bool salvage_record(struct verifier *v, struct txn *txn, struct table table,
+                           const struct id *id)
+{
+    struct key key = id_key(id);
+    struct slice raw;
+    return txn_get(txn, table, key_slice(&key), &raw) != ERR_OK ||
+           verify_salvage(v, txn, table, key_slice(&key), raw);
+}
+
+/* Hands out those of a job's records that cannot be read, if there is anybody who takes them. */
+static bool salvage_job(struct verifier *v, struct queues *queues, struct txn *txn,
+                        const struct id *id)
 {
     struct job_status status;
-    enum err err;
-    if (job_fault(queues, txn, id, &status, &err)) {
-        *queue = guess_queue(queues, txn, id);
-        return false;
-    }
-    *queue = err == ERR_OK ? queue_find_slice(queues, status.fields[FIELD_QUEUE]) : NULL;
-    if (!*queue)
-        return true; /* none, or of a queue that is not configured */
-    struct index_entry entry = index_entry_of(&status, id);
-    return index_has(*queue, txn, &entry);
-}
-
-static bool check_job(struct queues *queues, struct txn *txn, struct slice key, bool mend)
-{
-    struct id id;
-    struct queue *queue;
-    if (!key_take_id(&key, &id) || key.len > 0)
-        return true; /* the counts of a queue */
-    if (job_is_sound(queues, txn, &id, &queue) || !queue)
+    struct job_body body;
+    if (!verify_salvages(v))
         return true;
-    if (mend) {
-        struct change *change = change_begin(queue, txn);
-        job_mend(change, &id);
-        change_end(change);
-    }
-    return false;
+    return (status_get(queues, txn, id, &status) != ERR_DAMAGED ||
+            salvage_record(v, txn, queues->states, id)) &&
+           (body_get(queues, txn, id, &body) != ERR_DAMAGED ||
+            salvage_record(v, txn, queues->jobs, id));
 }
 
-/* ---- Entries. */
-
-/* NULL if the key cannot be read; a queue that is not configured is as a damaged name. */
-static struct queue *entry_of_key(struct queues *queues, struct slice key,
-                                  struct index_entry *entry)
+/* What is nobody's: handed out and deleted. */
+static enum err take_away(struct verifier *v, struct cursor *at, struct table table)
 {
-    char name[QUEUE_NAME_MAX + 1];
-    if (!key_take_string(&key, name, sizeof name) || !index_take_entry(key, entry))
-        return NULL;
-    return queue_find(queues, name);
+    return verify_salvage(v, at->txn, table, at->key, at->value) ? cursor_del(at) : ERR_OK;
 }
 
-static bool entry_is_sound(struct queues *queues, struct txn *txn, const struct index_entry *entry)
+static enum err check_foreign(struct verifier *v, struct cursor *at, struct table table)
+{
+    char key[VERIFY_SHOWN_SIZE];
+    bool mend =
+        verify_found(v, "the table %s has a key that is no job's, %s",
+                     store_table_name(txn_store(at->txn), table), verify_show(key, at->key));
+    return mend ? take_away(v, at, table) : ERR_OK;
+}
+
+/* ---- Jobs. */
+
+static bool found_job(struct verifier *v, const struct queue *queue, const struct id *id,
+                      const char *how)
+{
+    char text[ID_TEXT_SIZE];
+    id_format(id, text);
+    return verify_found(v, "a job of %s, %s: %s", queue ? queue->name : "an unknown queue", text,
+                        how);
+}
+
+/* A finished job does not need its payload, but may have kept it. */
+static enum err check_kept_payload(struct verifier *v, struct queues *queues, struct txn *txn,
+                                   const struct queue *queue, const struct id *id)
 {
     struct job_body body;
-    struct job_status status;
-    if (job_get(queues, txn, &entry->id, entry->state == JOB_READY ? &body : NULL, &status) !=
-        ERR_OK)
-        return false;
-    struct index_entry right = index_entry_of(&status, &entry->id);
-    return index_entry_eq(&right, entry);
+    if (body_get(queues, txn, id, &body) != ERR_DAMAGED)
+        return txn_error(txn);
+    if (found_job(v, queue, id, "the payload that it keeps is damaged") &&
+        salvage_record(v, txn, queues->jobs, id))
+        body_del(queues, txn, id);
+    return txn_error(txn);
 }
 
-/* A key of no queue that we know: an old queue's, or a damaged one. The job knows. */
-static bool check_foreign_key(struct queues *queues, struct txn *txn, struct slice key, bool mend)
+static enum err mend_job(struct verifier *v, struct queues *queues, struct txn *txn,
+                         struct queue *queue, const struct id *id)
 {
-    struct slice rest = key;
-    struct id id;
-    struct job_body body;
-    struct job_status status;
-    while (rest.len > 17 && key_skip(&rest))
-        continue;
-    if (!key_take_id(&rest, &id) || rest.len > 0)
-        return true;
-    if (job_get(queues, txn, &id, &body, &status) != ERR_OK &&
-        status_get(queues, txn, &id, &status) != ERR_OK)
-        return true;
-    struct queue *queue = queue_find_slice(queues, status.fields[FIELD_QUEUE]);
-    if (!queue)
-        return true;
-    if (mend) {
+    if (!queue && salvage_record(v, txn, queues->states, id) &&
+        salvage_record(v, txn, queues->jobs, id)) {
+        job_del(queues, txn, id);
+    } else if (queue && salvage_job(v, queues, txn, id)) {
         struct change *change = change_begin(queue, txn);
-        txn_del(txn, queues->index, key);
-        index_key_mend(change, key);
+        job_mend(change, id);
         change_end(change);
-    }
-    return false;
-}
-
-static bool check_entry(struct queues *queues, struct txn *txn, struct slice key, bool mend)
-{
-    struct index_entry entry;
-    struct queue *queue = entry_of_key(queues, key, &entry);
-    if (!queue)
-        return check_foreign_key(queues, txn, key, mend);
-    if (entry_is_sound(queues, txn, &entry))
-        return true;
-    if (mend) {
-        struct change *change = change_begin(queue, txn);
-        struct job_body body;
-        struct job_status status;
-        entry_job(change, &entry, entry.state == JOB_READY ? &body : NULL, &status);
-        change_end(change);
-    }
-    return false;
-}
-
-/* ---- Steps. */
-
-static const struct {
-    size_t table; /* of struct queues */
-    bool (*check)(struct queues *queues, struct txn *txn, struct slice key, bool mend);
-} passes[CHECK_TABLES] = {
-    [CHECK_INDEX] = {offsetof(struct queues, index), check_entry},
-    [CHECK_JOBS] = {offsetof(struct queues, jobs), check_job},
-    [CHECK_STATES] = {offsetof(struct queues, states), check_job},
-};
-
-enum err queue_check(struct queues *queues, struct txn *txn, struct queue_check *check,
-                     unsigned max)
-{
-    if (check->done)
-        return ERR_OK;
-    if (check->mend)
-        txn_shrinking(txn); /* or grows by little */
-    const struct table *table =
-        (const struct table *)((const char *)queues + passes[check->table].table);
-    struct slice *keys = txn_alloc(txn, max * sizeof *keys);
-    unsigned count = next_keys(check, txn, *table, keys, max);
-    for (unsigned i = 0; i < count && txn_error(txn) == ERR_OK; i++) {
-        check->checked++;
-        check->damaged += !passes[check->table].check(queues, txn, keys[i], check->mend);
-    }
-    if (!move_on(check, keys, count) || count < max) {
-        check->key_len = 0;
-        check->done = ++check->table == CHECK_TABLES;
     }
     return txn_error(txn);
 }
 
-/* ---- All the time. */
+/* The walk sees its key, but a search does not: it stands where it does not belong. */
+static enum err check_lost(struct verifier *v, struct queues *queues, struct txn *txn,
+                           const struct id *id)
+{
+    struct key key = id_key(id);
+    if (txn_error(txn) == ERR_OK && found_job(v, NULL, id, "a search does not find it")) {
+        table_sort_in(txn, queues->jobs, key_slice(&key));
+        table_sort_in(txn, queues->states, key_slice(&key));
+    }
+    return txn_error(txn);
+}
 
-struct step {
-    struct queues *queues;
-    struct queue_check from, to;
+static enum err check_job(struct verifier *v, struct queues *queues, struct txn *txn,
+                          const struct id *id)
+{
+    struct job_status status;
+    enum err err;
+    const char *how = job_fault(queues, txn, id, &status, &err);
+    if (how) {
+        struct queue *queue = guess_queue(queues, txn, id);
+        return found_job(v, queue, id, how) ? mend_job(v, queues, txn, queue, id) : ERR_OK;
+    }
+    if (err != ERR_OK)
+        return check_lost(v, queues, txn, id);
+    struct queue *queue = queue_named(queues, status.fields[FIELD_QUEUE]);
+    if (!queue)
+        return found_job(v, queue, id, "no queue has it") ? mend_job(v, queues, txn, queue, id)
+                                                          : ERR_OK;
+    struct index_entry entry = index_entry_of(&status, id);
+    bool finished = state_is_finished(status.state);
+    if (!index_has(queue, txn, &entry) && found_job(v, queue, id, "its index entry is missing"))
+        return mend_job(v, queues, txn, queue, id);
+    return finished ? check_kept_payload(v, queues, txn, queue, id) : txn_error(txn);
+}
+
+static enum err check_body(struct verifier *v, struct cursor *at, void *arg)
+{
+    struct queues *queues = arg;
+    struct slice key = at->key;
+    struct id id;
+    if (!key_take_id(&key, &id) || key.len > 0)
+        return check_foreign(v, at, queues->jobs);
+    return check_job(v, queues, at->txn, &id);
+}
+
+static enum err check_state(struct verifier *v, struct cursor *at, void *arg)
+{
+    struct queues *queues = arg;
+    struct slice key = at->key;
+    struct id id;
+    char name[QUEUE_NAME_MAX + 1];
+    if (key_take_id(&key, &id) && key.len == 0)
+        return check_job(v, queues, at->txn, &id);
+    key = at->key;
+    if (key_take_string(&key, name, sizeof name) && key.len == 0 &&
+        queue_known(queues, slice_str(name)))
+        return ERR_OK; /* check_counts looks at them */
+    return check_foreign(v, at, queues->states);
+}
+
+/* ---- Entries. */
+
+struct entry_check {
+    struct queue
+        *queue; /* that the key names; NULL: the key cannot be read, or no record names it */
+    struct queue *owner; /* the job's */
+    struct index_entry entry;
 };
 
-static enum err step_fn(struct txn *txn, void *arg)
+static const char *fault_of_entry(struct queues *queues, struct txn *txn, struct slice key,
+                                  struct entry_check *out)
 {
-    struct step *step = arg;
-    step->to = step->from;
-    return queue_check(step->queues, txn, &step->to, STEP);
-}
-
-static uint64_t damage_sum(struct queues *queues)
-{
-    uint64_t sum = 0;
-    lock_acquire(&queues->lock);
-    for (unsigned i = 0; i < queues->count; i++)
-        sum += queues->queues[i]->damaged;
-    lock_leave(&queues->lock);
-    return sum;
-}
-
-/* Looks at a snapshot, and again in a write transaction if there is something to mend. */
-static void check_step(struct queues *queues)
-{
-    struct step step = {.queues = queues, .from = queues->check.at};
-    step.from.mend = false;
-    enum err err = store_read(queues->store, step_fn, &step);
-    if (err == ERR_OK && step.to.damaged > step.from.damaged) {
-        step.from.mend = true;
-        err = store_write(queues->store, step_fn, &step);
-        queues->check.known = damage_sum(queues);
-    }
+    char name[QUEUE_NAME_MAX + 1];
+    *out = (struct entry_check){0};
+    if (!key_take_string(&key, name, sizeof name) || !index_take_entry(key, &out->entry))
+        return "it cannot be read";
+    const struct index_entry *entry = &out->entry;
+    struct job_body body;
+    struct job_status status;
+    enum err err =
+        job_get(queues, txn, &entry->id, entry->state == JOB_READY ? &body : NULL, &status);
     if (err == ERR_OK)
-        queues->check.at = step.to;
+        out->owner = queue_named(queues, status.fields[FIELD_QUEUE]);
+    out->queue = queue_known(queues, slice_str(name));
+    if (err != ERR_OK)
+        return err == ERR_NOT_FOUND ? "there is no such job in this state" : "its job is damaged";
+    if (!out->queue || out->queue != out->owner)
+        return "its job is in another queue";
+    struct index_entry right = index_entry_of(&status, &entry->id);
+    return index_entry_eq(&right, entry) ? NULL : "its job is in another state";
 }
 
-int64_t queues_check_some(struct queues *queues)
+/* The job knows where it belongs, if the end of the key is its id. */
+static struct queue *owner_of_key(struct queues *queues, struct txn *txn, struct slice key)
 {
-    uint64_t met = damage_sum(queues);
-    if (met != queues->check.known) {
-        queues->check.known = met;
-        queues->check.at = (struct queue_check){0};
-        queues->check.hurry = true;
-    }
-    check_step(queues);
-    if (queues->check.at.done) {
-        queues->check.at = (struct queue_check){0};
-        queues->check.hurry = false;
-    }
-    return queues->check.hurry ? HURRIED_MS : EVERY_MS;
+    struct id id;
+    struct job_body body;
+    struct job_status status;
+    while (key.len > ID_KEY_SIZE && key_skip(&key))
+        continue;
+    if (!key_take_id(&key, &id) || key.len > 0 ||
+        (job_get(queues, txn, &id, &body, &status) != ERR_OK &&
+         status_get(queues, txn, &id, &status) != ERR_OK))
+        return NULL;
+    return queue_named(queues, status.fields[FIELD_QUEUE]);
+}
+
+/* In the queue that it names, but for a job of none or of another. */
+static void expel_entry(struct entry_check *check, struct txn *txn)
+{
+    struct change *change = change_begin(check->queue, txn);
+    damage_note(change, &check->entry.id, "an index entry was not of this queue's job");
+    change->recount = true;
+    entry_del(change, &check->entry);
+    change_end(change);
+    if (!check->owner)
+        return;
+    change = change_begin(check->owner, txn);
+    job_mend(change, &check->entry.id);
+    change_end(change);
+}
+
+static void mend_key(struct queues *queues, struct txn *txn, struct slice key)
+{
+    struct queue *owner = owner_of_key(queues, txn, key);
+    txn_del(txn, queues->index, key);
+    if (!owner)
+        return;
+    struct change *change = change_begin(owner, txn);
+    index_key_mend(change, key);
+    change_end(change);
+}
+
+static void mend_state(struct entry_check *check, struct txn *txn)
+{
+    struct change *change = change_begin(check->queue, txn);
+    struct job_body body;
+    struct job_status status;
+    entry_job(change, &check->entry, check->entry.state == JOB_READY ? &body : NULL, &status);
+    change_end(change);
+}
+
+static enum err check_entry(struct verifier *v, struct cursor *at, void *arg)
+{
+    struct queues *queues = arg;
+    struct txn *txn = at->txn;
+    struct key key = key_copy(at->key); /* mending makes the borrowed void */
+    struct entry_check check;
+    const char *how = fault_of_entry(queues, txn, key_slice(&key), &check);
+    if (!how)
+        return txn_error(txn);
+    char text[VERIFY_SHOWN_SIZE];
+    if (!verify_found(v, "a job's index entry, %s: %s", verify_show(text, key_slice(&key)), how))
+        return ERR_OK;
+    if (!check.queue)
+        mend_key(queues, txn, key_slice(&key));
+    else if (check.owner && check.owner != check.queue)
+        expel_entry(&check, txn);
+    else if (salvage_job(v, queues, txn, &check.entry.id))
+        mend_state(&check, txn);
+    return txn_error(txn);
+}
+
+/* ---- Counts. */
+
+static bool counts_eq(const struct counts *a, const struct counts *b)
+{
+    return memcmp(a->jobs, b->jobs, sizeof a->jobs) == 0 &&
+           memcmp(a->bytes, b->bytes, sizeof a->bytes) == 0;
+}
+
+/* NULL also if there are more than a read may count, which only a running server says. What the
+ * transaction is about to write counts for what it has written (change.c). */
+static const char *fault_of_counts(struct queue *queue, struct txn *txn)
+{
+    struct counts kept, counted;
+    if (txn_attempt(txn) != 0 && queue->pending_attempt == txn_attempt(txn))
+        kept = queue->pending;
+    else if (counts_get(queue, txn, &kept) == ERR_DAMAGED)
+        return "are damaged";
+    bool same = !counts_sum(queue, txn, &counted) || counts_eq(&kept, &counted);
+    return same ? NULL : "are not those of its index";
+}
+
+static void mend_counts(struct queue *queue, struct txn *txn)
+{
+    struct change *change = change_begin(queue, txn);
+    if (!change->recount)
+        damage_note(change, NULL, "the counts of its jobs were wrong");
+    change->recount = true;
+    change_end(change);
+}
+
+static enum err check_counts(struct verifier *v, struct txn *txn, struct queue *queue)
+{
+    const char *how = fault_of_counts(queue, txn);
+    if (how && verify_found(v, "the counts of the queue %s %s", queue->name, how))
+        mend_counts(queue, txn);
+    return txn_error(txn);
+}
+
+/* ---- Steps. */
+
+static enum err entries_step(struct txn *txn, struct verifier *v, struct verify_place *place,
+                             bool *end, void *arg)
+{
+    struct queues *queues = arg;
+    enum err err = place->len == 0 ? learn_names(queues, txn) : ERR_OK;
+    return err ? err : verify_walk(txn, v, queues->index, place, end, check_entry, queues);
+}
+
+static enum err bodies_step(struct txn *txn, struct verifier *v, struct verify_place *place,
+                            bool *end, void *arg)
+{
+    struct queues *queues = arg;
+    return verify_walk(txn, v, queues->jobs, place, end, check_body, queues);
+}
+
+static enum err states_step(struct txn *txn, struct verifier *v, struct verify_place *place,
+                            bool *end, void *arg)
+{
+    struct queues *queues = arg;
+    return verify_walk(txn, v, queues->states, place, end, check_state, queues);
+}
+
+/* A queue in each; the place is its number. */
+static enum err counts_step(struct txn *txn, struct verifier *v, struct verify_place *place,
+                            bool *end, void *arg)
+{
+    struct queues *queues = arg;
+    unsigned number = 0;
+    memcpy(&number, place->bytes, place->len);
+    struct queue *queue = queue_at(queues, number);
+    *end = !queue;
+    number++;
+    place->len = sizeof number;
+    memcpy(place->bytes, &number, sizeof number);
+    return queue ? check_counts(v, txn, queue) : ERR_OK;
+}
+
+void queues_verify(struct queues *queues, struct verifier *v)
+{
+    const struct verify_part list[] = {
+        {"jobs' index entries", entries_step, queues, {"job_index"}, true},
+        {"jobs", bodies_step, queues, {"jobs"}, true},
+        {"jobs' states", states_step, queues, {"job_states"}, true},
+        {"counts of jobs", counts_step, queues, {NULL}, true},
+    };
+    for (size_t i = 0; i < sizeof list / sizeof *list; i++)
+        verifier_add(v, &list[i]);
 }

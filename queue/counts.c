@@ -121,9 +121,10 @@ static void count(struct queue *queue, struct txn *txn, const struct index_entry
         counts->bytes[entry->state] += status.payload_len;
 }
 
-/* One walk. False, with the keys on both sides, where the order is broken. */
+/* One walk, in full or in the time that a read may take. False, with the keys on both sides, where
+ * the order is broken. */
 static bool count_all(struct queue *queue, struct txn *txn, struct counts *out,
-                      struct key around[2])
+                      struct key around[2], bool full)
 {
     struct key prefix = job_index_prefix(queue->name);
     around[0] = prefix;
@@ -134,7 +135,7 @@ static bool count_all(struct queue *queue, struct txn *txn, struct counts *out,
     for (; err == ERR_OK && key_has_prefix(cursor.key, &prefix); err = cursor_next(&cursor)) {
         ordered = key_order(key_slice(&around[0]), cursor.key) <= 0;
         around[ordered ? 0 : 1] = key_copy(cursor.key);
-        if (!ordered)
+        if (!ordered || (!full && txn_out_of_time(txn)))
             break;
         struct index_entry entry;
         struct slice rest = slice_of(cursor.key.ptr + prefix.len, cursor.key.len - prefix.len);
@@ -154,9 +155,17 @@ void counts_make(struct queue *queue, struct txn *txn, struct counts *out, bool 
         table_sort_in(txn, queue->queues->index, key_slice(&prefix));
     for (int i = 0; i < BREAKS_MAX; i++) {
         *out = empty;
-        if (count_all(queue, txn, out, around) || !mend)
+        if (count_all(queue, txn, out, around, true) || !mend)
             return;
         table_sort_in(txn, queue->queues->index, key_slice(&around[0]));
         table_sort_in(txn, queue->queues->index, key_slice(&around[1]));
     }
+}
+
+bool counts_sum(struct queue *queue, struct txn *txn, struct counts *out)
+{
+    struct key around[2];
+    *out = (struct counts){0};
+    count_all(queue, txn, out, around, false);
+    return !txn_out_of_time(txn);
 }

@@ -17,7 +17,6 @@
 #define RAW_MAX         1024 /* bytes that are kept of a damaged state */
 #define NOTES_MAX       8    /* lines of the log for one change */
 #define LEASED_SEARCHES 256  /* of ENTRIES_AT_ONCE */
-#define ID_KEY_SIZE     17   /* an id as the last part of a key */
 
 struct damage_note {
     struct damage_note *next;

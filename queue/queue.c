@@ -69,10 +69,11 @@ void queues_destroy(struct queues **out)
     if (!queues)
         return;
     assert(queues->threads == 0);
-    for (unsigned i = 0; i < queues->count; i++) {
-        lock_cond_release(&queues->queues[i]->wake);
-        free(queues->queues[i]);
-    }
+    for (unsigned i = 0; i < queues->count; i++)
+        queue_destroy(queues->queues[i]);
+    for (unsigned i = 0; i < queues->former_count; i++)
+        queue_destroy(queues->former[i]);
+    free(queues->former);
     for (unsigned i = 0; i < queues->handlers_count; i++)
         free((char *)queues->handlers[i].type);
     histogram_destroy(&queues->run_ns);
@@ -151,6 +152,21 @@ static enum err queue_load(struct queue *queue)
     return ERR_OK;
 }
 
+struct queue *queue_create(struct queues *queues, const char *name)
+{
+    struct queue *queue = mem_zalloc(sizeof *queue);
+    strcpy(queue->name, name);
+    queue->queues = queues;
+    lock_cond_init(&queue->wake);
+    return queue;
+}
+
+void queue_destroy(struct queue *queue)
+{
+    lock_cond_release(&queue->wake);
+    free(queue);
+}
+
 enum err queue_add(struct queues *queues, const struct queue_options *options)
 {
     assert(!queues->started);
@@ -161,20 +177,16 @@ enum err queue_add(struct queues *queues, const struct queue_options *options)
         return ERR_VALIDATION;
     if (queue_find(queues, options->name))
         return ERR_EXISTS;
-    struct queue *queue = mem_zalloc(sizeof *queue);
-    strcpy(queue->name, options->name);
-    queue->queues = queues;
+    struct queue *queue = queue_create(queues, options->name);
     queue->concurrency = options->concurrency ? options->concurrency : CONCURRENCY;
     queue->batch = options->batch ? options->batch : BATCH;
     queue->attempts_max = options->attempts_max ? options->attempts_max : ATTEMPTS;
     queue->lease_ms = options->lease_ms ? options->lease_ms : LEASE_MS;
     queue->keep_payload = options->keep_payload;
     queue->batch_ns = BATCH_UNKNOWN;
-    lock_cond_init(&queue->wake);
     enum err err = queue_load(queue);
     if (err != ERR_OK) {
-        lock_cond_release(&queue->wake);
-        free(queue);
+        queue_destroy(queue);
         return err;
     }
     queues->queues[queues->count++] = queue;
@@ -192,6 +204,13 @@ enum err queue_handle(struct queues *queues, const struct job_handler *handler)
     *copy = *handler;
     copy->type = mem_strdup(handler->type);
     return ERR_OK;
+}
+
+void queues_on_damage(struct queues *queues, void (*fn)(void *arg), void *arg)
+{
+    assert(!queues->started);
+    queues->on_damage = fn;
+    queues->on_damage_arg = arg;
 }
 
 static enum err check_spec(const struct queue *queue, const struct job_spec *spec)

@@ -38,7 +38,7 @@ struct queues;
 struct queues_options {
     struct store *store;
     struct ticker *ticker;      /* wakes workers */
-    struct ticker *maintenance; /* renews leases, checks records; NULL: nobody does */
+    struct ticker *maintenance; /* renews leases; NULL: nobody does */
     const struct clock *clock;
     int64_t completed_keep_ms; /* 0: 24 h; cancelled jobs likewise */
     int64_t dead_keep_ms;      /* 0: 7 d */
@@ -214,23 +214,19 @@ void queue_stats(struct queues *queues, unsigned i, struct queue_stats *out);
 /* Nanoseconds of each job's run. */
 const struct histogram *queue_run_histogram(const struct queues *queues);
 
-/* ---- Checking. The maintenance thread does it all the time, slowly, and soon after damage. */
+/* ---- Verifying (storage/verify.h). */
 
-/* How far a check has come; all zero to begin. */
-struct queue_check {
-    unsigned table;
-    unsigned char key[STORE_KEY_MAX];
-    size_t key_len;
-    uint64_t checked, damaged; /* records and entries */
-    bool mend;                 /* the caller's choice; in a write transaction only */
-    bool done;                 /* all tables */
-};
+struct verifier;
 
-/* Compares up to `max` records and index entries with each other, in both directions. To mend is: a
- * job that cannot be read is dead with the reason, entries are made again from the records, counts
- * from the entries. */
-enum err queue_check(struct queues *queues, struct txn *txn, struct queue_check *check,
-                     unsigned max);
+/* Adds the queues' tables: each record and index entry against the others, in both directions, and
+ * the counts, also of queues that are not configured. On a running server the counts of a queue
+ * with more jobs than a read may look at (millions) are left out. Threads: a verifier that uses the
+ * queues runs in one thread. */
+void queues_verify(struct queues *queues, struct verifier *v);
+
+/* fn is called when damage was met, and ended: there may be more beside it. Before the start.
+ * Threads: of fn, the store's writer; it must not block. */
+void queues_on_damage(struct queues *queues, void (*fn)(void *arg), void *arg);
 
 /* Blocks until no job is ready or running, at most deadline_ms; true if so. For tests and tools. */
 bool queues_wait_idle(struct queues *queues, int64_t deadline_ms);

@@ -40,6 +40,7 @@
 #define DUE_STEP        512        /* jobs that move by themselves in one transaction */
 #define ENTRIES_AT_ONCE 64         /* read from the index before anything is written */
 #define NEVER_MS        INT64_MAX
+#define ID_KEY_SIZE     17 /* an id as the last part of a key */
 #define BATCH_UNKNOWN   INT64_MAX
 
 struct counts {
@@ -89,15 +90,14 @@ struct queues {
     unsigned count;
     struct job_handler handlers[HANDLERS_MAX];
     unsigned handlers_count;
+    void (*on_damage)(void *arg); /* or NULL */
+    void *on_damage_arg;
     bool started;
 
-    _Atomic bool stopping;          /* written under the lock */
-    struct timer *keeper, *checker; /* while started, if there is a maintenance thread */
-    struct {                        /* the maintenance thread's */
-        struct queue_check at;
-        uint64_t known; /* damage that it has met or begun anew for */
-        bool hurry;
-    } check;
+    _Atomic bool stopping; /* written under the lock */
+    struct timer *keeper;  /* while started, if there is a maintenance thread */
+    struct queue **former; /* not configured, but named by records; the verifier's */
+    unsigned former_count;
     struct lock lock;
     /* Guarded by lock. */
     struct timer *timer;   /* NULL unless running */
@@ -109,6 +109,10 @@ struct queues {
 /* NULL when there is none of that name. */
 struct queue *queue_find(const struct queues *queues, const char *name);
 struct queue *queue_find_slice(const struct queues *queues, struct slice name);
+
+/* With no limits or workers yet, in nobody's list. */
+struct queue *queue_create(struct queues *queues, const char *name);
+void queue_destroy(struct queue *queue);
 
 /* The queues' time: never before that of any change on the disk, and even while it runs. */
 int64_t queues_now_ms(const struct queues *queues);
@@ -196,6 +200,8 @@ void counts_put(struct queue *queue, struct txn *txn, const struct counts *count
 /* From the index and the records of finished jobs. To mend, in a write transaction only: entries
  * that are not in order are sorted in. */
 void counts_make(struct queue *queue, struct txn *txn, struct counts *out, bool mend);
+/* As without mending; false if it takes longer than a read may. */
+bool counts_sum(struct queue *queue, struct txn *txn, struct counts *out);
 
 /* ---- index.c */
 
@@ -427,8 +433,5 @@ int64_t queues_wake(struct queues *queues);
  * Returns the milliseconds until it wants to be called again; 0: when a batch begins.
  * Threads: maintenance. */
 int64_t queues_keep(struct queues *queues);
-
-/* Checks a few records; returns the milliseconds until the next ones. Threads: maintenance. */
-int64_t queues_check_some(struct queues *queues);
 
 #endif

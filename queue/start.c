@@ -6,7 +6,6 @@
 #include <assert.h>
 #include <stdlib.h>
 
-#define CHECK_FIRST_MS  1000
 #define RECOVER_AT_ONCE 8 /* times ENTRIES_AT_ONCE */
 #define RECOVER_TRIES   4
 
@@ -76,20 +75,12 @@ static int64_t keep(void *queues, int64_t mono_ns)
     return queues_keep(queues);
 }
 
-static int64_t check(void *queues, int64_t mono_ns)
-{
-    (void)mono_ns;
-    return queues_check_some(queues);
-}
-
 static void start_timers(struct queues *queues)
 {
     lock_acquire(&queues->lock);
     queues->timer = ticker_add(queues->ticker, wake, queues, 1);
-    if (queues->maintenance) {
+    if (queues->maintenance)
         queues->keeper = ticker_add(queues->maintenance, keep, queues, 0);
-        queues->checker = ticker_add(queues->maintenance, check, queues, CHECK_FIRST_MS);
-    }
     lock_leave(&queues->lock);
 }
 
@@ -167,15 +158,14 @@ static unsigned end_workers(struct queues *queues, int64_t deadline_ns)
     return left;
 }
 
-static void cancel_maintenance(struct queues *queues)
+static void cancel_keeper(struct queues *queues)
 {
     lock_acquire(&queues->lock);
-    struct timer *timers[] = {queues->keeper, queues->checker};
-    queues->keeper = queues->checker = NULL;
+    struct timer *keeper = queues->keeper;
+    queues->keeper = NULL;
     lock_leave(&queues->lock);
-    for (size_t i = 0; i < sizeof timers / sizeof timers[0]; i++)
-        if (timers[i])
-            timer_cancel(timers[i]);
+    if (keeper)
+        timer_cancel(keeper);
 }
 
 bool queues_stop(struct queues *queues, int64_t deadline_ms)
@@ -185,7 +175,7 @@ bool queues_stop(struct queues *queues, int64_t deadline_ms)
         log_write(LOG_WARN, "queue", "Workers that still run a job and are left behind: %u.", left);
         return false;
     }
-    cancel_maintenance(queues); /* the keeper looks after workers until the last has ended */
+    cancel_keeper(queues); /* the keeper looks after workers until the last has ended */
     for (unsigned i = 0; i < queues->count; i++)
         if (queues->queues[i]->workers)
             queue_join(queues->queues[i]);

@@ -10,6 +10,7 @@
 #include "server/identity/signing_key.h"
 #include "server/listeners.h"
 #include "server/scrub.h"
+#include "server/stored.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -455,22 +456,53 @@ static void stop_workers(struct galley *galley)
     _exit(1);
 }
 
+static void add_all_parts(struct verifier *v, void *arg)
+{
+    const struct galley *galley = arg;
+    stored_verify(galley->stored, v);
+}
+
+static void add_queue_parts(struct verifier *v, void *arg)
+{
+    const struct galley *galley = arg;
+    queues_verify(galley->queues, v);
+}
+
+static void read_soon(void *arg)
+{
+    const struct galley *galley = arg;
+    scrub_soon(galley->scrub);
+}
+
 static enum err open_scrub(struct galley *galley, char *why, size_t why_size)
 {
+    enum err err = stored_open(galley->store, galley->queues, &galley->stored);
+    if (err) {
+        snprintf(why, why_size, "what is stored cannot be opened (%s)", err_text(err));
+        return err;
+    }
     struct scrub_options options = {.store = galley->store,
                                     .maintenance = galley->maintenance,
-                                    .percent = (unsigned)setting(galley, "storage", "scrub")};
-    enum err err = scrub_create(&options, &galley->scrub);
-    if (err)
-        snprintf(why, why_size, "the tables of documents: %s", err_text(err));
-    else
-        scrub_start(galley->scrub);
-    return err;
+                                    .percent = (unsigned)setting(galley, "storage", "scrub"),
+                                    .add_all = add_all_parts,
+                                    .add_soon = add_queue_parts,
+                                    .arg = galley};
+    galley->scrub = scrub_create(&options);
+    queues_on_damage(galley->queues, read_soon, galley);
+    return ERR_OK;
+}
+
+static enum err start_scrub(struct galley *galley, char *why, size_t why_size)
+{
+    (void)why, (void)why_size;
+    scrub_start(galley->scrub);
+    return ERR_OK;
 }
 
 static void close_scrub(struct galley *galley)
 {
     scrub_destroy(&galley->scrub);
+    stored_close(&galley->stored);
 }
 
 /* The last step of all: who waits for us to be ready may send requests. */
@@ -511,6 +543,7 @@ static const struct step {
     {open_scrub, close_scrub},
     {open_admin, close_admin},
     {open_plan, NULL},
+    {start_scrub, NULL},
     {start_workers, stop_workers},
     {serving_begin, serving_end},
     {tell_ready, tell_no_more},

@@ -21,6 +21,7 @@
 struct admin;
 struct listeners;
 struct scrub;
+struct stored;
 
 /* In the order of starting; stopping runs it backwards. */
 struct galley {
@@ -33,6 +34,7 @@ struct galley {
     struct ticker *maintenance; /* what does */
     struct store *store;
     struct timer *store_timer;
+    struct stored *stored;
     struct scrub *scrub;
     struct cache *cache;
     struct timer *cache_timer;

@@ -156,6 +156,8 @@ enum err txn_reserve(struct txn *txn, struct table table, struct slice key, size
                      uint8_t **place);
 /* ERR_NOT_FOUND if there is none. */
 enum err txn_del(struct txn *txn, struct table table, struct slice key);
+/* Shows each table that lies in the file, be it open or not. */
+enum err store_each_table(struct txn *txn, void (*each)(const char *name, void *arg), void *arg);
 /* What the table takes of the file. */
 uint64_t txn_table_bytes(struct txn *txn, struct table table);
 /* How often one of these was called: when it has changed, what was borrowed is void. */

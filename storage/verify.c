@@ -29,6 +29,7 @@ struct verifier {
     struct verify_place next;
     bool end;
     unsigned looked_at;
+    bool mending;
     struct finding *findings;
     unsigned found, room;
 };
@@ -64,7 +65,7 @@ static enum err run_step(struct txn *txn, void *arg)
     v->next = v->place;
     v->end = false;
     v->looked_at = v->found = 0;
-    if (v->options.repair)
+    if (v->mending)
         txn_shrinking(txn);
     enum err err = part->step(txn, v, &v->next, &v->end, part->arg);
     return err ? err : txn_error(txn);
@@ -97,14 +98,28 @@ static void move_on(struct verifier *v, bool *end)
     *end = v->ended = true;
 }
 
+static enum err run_reading(struct verifier *v)
+{
+    v->mending = false;
+    return store_read(v->options.store, run_step, v);
+}
+
+static enum err run_mending(struct verifier *v)
+{
+    v->mending = true;
+    return store_write(v->options.store, run_step, v);
+}
+
 enum err verifier_step(struct verifier *v, bool *end)
 {
     *end = false;
     if (v->ended)
         v->figures.looked_at = v->figures.found = v->figures.mended = 0;
     v->ended = false;
-    enum err err = v->options.repair ? store_write(v->options.store, run_step, v)
-                                     : store_read(v->options.store, run_step, v);
+    enum err err = v->options.repair ? run_mending(v) : run_reading(v);
+    bool mend = v->parts[v->part].mends && v->options.mend && !v->options.repair;
+    if (!err && v->found > 0 && mend && run_mending(v))
+        err = run_reading(v);
     if (err)
         return err;
     tell(v);
@@ -131,7 +146,7 @@ bool verify_found(struct verifier *v, const char *format, ...)
     va_start(args, format);
     vsnprintf(finding->what, sizeof finding->what, format, args);
     va_end(args);
-    finding->mended = v->options.repair;
+    finding->mended = v->mending;
     return finding->mended;
 }
 
@@ -139,6 +154,11 @@ void verify_not_mended(struct verifier *v)
 {
     assert(v->found > 0);
     v->findings[v->found - 1].mended = false;
+}
+
+bool verify_salvages(const struct verifier *v)
+{
+    return v->options.salvage;
 }
 
 bool verify_salvage(struct verifier *v, struct txn *txn, struct table table, struct slice key,
@@ -169,6 +189,17 @@ static enum err seek_behind(struct cursor *cursor, const struct verify_place *pl
     return err;
 }
 
+/* Its bytes may reach anywhere: it can neither be read nor taken out. */
+static bool is_key(struct verifier *v, const struct cursor *at, struct table table)
+{
+    if (at->key.len > 0 && at->key.len <= STORE_KEY_MAX)
+        return true;
+    if (verify_found(v, "the table %s has a key of %zu bytes",
+                     store_table_name(txn_store(at->txn), table), at->key.len))
+        verify_not_mended(v);
+    return false;
+}
+
 static void note_place(struct verify_place *place, struct slice key)
 {
     if (!is_behind(key, place))
@@ -185,13 +216,56 @@ enum err verify_walk(struct txn *txn, struct verifier *v, struct table table,
     enum err err = seek_behind(&cursor, place);
     for (unsigned i = 0; !err && i < STEP_ENTRIES && !txn_out_of_time(txn); i++) {
         unsigned writes = txn_writes(txn);
-        note_place(place, cursor.key);
         v->looked_at++;
-        err = each(v, &cursor, arg);
+        if (is_key(v, &cursor, table)) {
+            note_place(place, cursor.key);
+            err = each(v, &cursor, arg);
+        }
         if (!err)
             err = txn_writes(txn) == writes ? cursor_next(&cursor) : seek_behind(&cursor, place);
     }
     cursor_close(&cursor);
     *end = err == ERR_NOT_FOUND;
     return err == ERR_NOT_FOUND ? txn_error(txn) : err;
+}
+
+const char *verify_show(char out[VERIFY_SHOWN_SIZE], struct slice key)
+{
+    struct buf text = BUF_INIT;
+    key_print(&text, key);
+    snprintf(out, VERIFY_SHOWN_SIZE, "%.*s", SLICE_ARG(buf_slice(&text)));
+    buf_release(&text);
+    return out;
+}
+
+/* ---- Tables that nobody reads. */
+
+static bool is_read(const struct verifier *v, const char *table)
+{
+    for (unsigned i = 0; i < v->count; i++)
+        for (unsigned t = 0; t < VERIFY_TABLES_MAX && v->parts[i].tables[t]; t++)
+            if (strcmp(v->parts[i].tables[t], table) == 0)
+                return true;
+    return false;
+}
+
+static void check_table(const char *name, void *arg)
+{
+    struct verifier *v = arg;
+    if (!is_read(v, name) &&
+        verify_found(v, "the table %s: nobody knows what belongs into it", name))
+        verify_not_mended(v);
+}
+
+static enum err rest_step(struct txn *txn, struct verifier *v, struct verify_place *place,
+                          bool *end, void *arg)
+{
+    (void)place, (void)arg;
+    *end = true;
+    return store_each_table(txn, check_table, v);
+}
+
+void verifier_add_rest(struct verifier *v)
+{
+    verifier_add(v, &(struct verify_part){.name = "tables", .step = rest_step});
 }

@@ -13,7 +13,8 @@
 
 #include "storage/store.h"
 
-#define VERIFY_PARTS_MAX 16
+#define VERIFY_PARTS_MAX  16
+#define VERIFY_TABLES_MAX 4
 
 struct verifier;
 
@@ -30,11 +31,16 @@ struct verify_part {
     enum err (*step)(struct txn *txn, struct verifier *v, struct verify_place *place, bool *end,
                      void *arg);
     void *arg;
+    const char *tables[VERIFY_TABLES_MAX]; /* that it reads, for verifier_add_rest */
+    /* Its findings are mended at once where there is a server (options.mend), though no repair was
+     * asked for: nothing is lost by that. */
+    bool mends;
 };
 
 struct verify_options {
     struct store *store;
     bool repair;
+    bool mend; /* what parts mend at once; a pass over a stopped server's data only looks */
     /* Told of each finding, in the thread of verifier_step; `what` is a clause. */
     void (*found)(const char *what, bool mended, void *arg);
     /* Keeps what is taken away because it cannot be mended. False: it could not be kept, and stays.
@@ -46,9 +52,12 @@ struct verify_options {
 struct verifier *verifier_create(const struct verify_options *options);
 void verifier_destroy(struct verifier **verifier);
 void verifier_add(struct verifier *v, const struct verify_part *part); /* copied */
+/* As the last part, once all others are added: names the tables that none of them reads. */
+void verifier_add_rest(struct verifier *v);
 
 /* One step of the pass; *end: that was the last one, and the next begins another pass. Errors are
- * those of store_read, or store_write for a repair; the next step then tries again. */
+ * those of store_read, or store_write for a repair; the next step then tries again. What a part
+ * cannot mend at once, because the store takes no writes, stays a finding. */
 enum err verifier_step(struct verifier *v, bool *end);
 
 struct verify_figures {
@@ -65,15 +74,22 @@ bool verify_found(struct verifier *v, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 /* The last finding could not be mended, or not yet. */
 void verify_not_mended(struct verifier *v);
+/* Whether there is anybody to hand out to. */
+bool verify_salvages(const struct verifier *v);
 /* Hands out what is to be taken away; false: it stays. */
 bool verify_salvage(struct verifier *v, struct txn *txn, struct table table, struct slice key,
                     struct slice value);
 
 /* Calls each() for the entries behind the place, as many as one step may look at, in the order in
- * which they lie there, be it right or not. It may write, and delete what the cursor stands on. */
+ * which they lie there, be it right or not. It may write, and delete what the cursor stands on.
+ * Keys of a length that cannot be are found here. */
 typedef enum err (*verify_entry_fn)(struct verifier *v, struct cursor *at, void *arg);
 enum err verify_walk(struct txn *txn, struct verifier *v, struct table table,
                      struct verify_place *place, bool *end, verify_entry_fn each, void *arg);
+
+/* The key as a person reads it, for a finding: escaped, at most so long as fits. */
+#define VERIFY_SHOWN_SIZE 120
+const char *verify_show(char out[VERIFY_SHOWN_SIZE], struct slice key);
 
 /* ---- Documents: collection.h's tables. */
 
@@ -83,5 +99,12 @@ struct document_parts;
 enum err document_parts_create(struct store *store, struct document_parts **out);
 void document_parts_destroy(struct document_parts **parts);
 void document_parts_add(struct document_parts *parts, struct verifier *v);
+
+/* ---- Journals: journal.h's tables. As above. */
+
+struct journal_parts;
+enum err journal_parts_create(struct store *store, struct journal_parts **out);
+void journal_parts_destroy(struct journal_parts **parts);
+void journal_parts_add(struct journal_parts *parts, struct verifier *v);
 
 #endif

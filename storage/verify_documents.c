@@ -1,11 +1,10 @@
 /* What verifying means for collections (collection_private.h says where they lie), in the order in
  * which repairing has to go: documents, their long texts, index entries that say what no document
- * does, entries that are missing. Links of chained tables are checked, and made anew, by the way.
- */
+ * does, entries that are missing. */
 #include "base/mem.h"
 #include "storage/collection_private.h"
 #include "storage/storage_private.h"
-#include "storage/verify.h"
+#include "storage/verify_private.h"
 
 #include <stdlib.h>
 
@@ -22,18 +21,6 @@ static void forget_list(struct document_parts *parts)
     free(parts->list);
     parts->list = NULL;
     parts->count = 0;
-}
-
-/* The text of a key, for a finding. */
-struct shown {
-    struct buf text;
-};
-
-static struct slice show(struct shown *shown, struct slice key)
-{
-    shown->text = (struct buf)BUF_INIT;
-    key_print(&shown->text, key);
-    return buf_slice(&shown->text);
 }
 
 /* ---- Whose a key is. */
@@ -58,122 +45,6 @@ static const struct index *index_of(const struct document_parts *parts, struct s
         }
     }
     return NULL;
-}
-
-/* ---- Chained tables, as they lie there. */
-
-/* `whole`: its check is right. */
-typedef enum err (*chained_fn)(struct verifier *v, struct cursor *at,
-                               const struct chain_entry *entry, bool whole, bool *gone,
-                               struct document_parts *parts);
-
-/* A walk over a chained table, with the entry that it came by last. */
-struct chain_walk {
-    struct document_parts *parts;
-    const struct chain *chain;
-    chained_fn each;
-    struct verify_place last;
-    bool any, gone; /* there is a last one; something behind it was taken away */
-    bool whole;     /* the last one */
-    uint32_t link;  /* likewise */
-};
-
-static void note_last(struct chain_walk *walk, struct slice key, struct slice value)
-{
-    struct chain_entry entry;
-    walk->any = true;
-    walk->gone = false;
-    walk->whole = chain_take(walk->chain, key, value, &entry);
-    walk->link = entry.link;
-    walk->last.len = (uint16_t)key.len;
-    memcpy(walk->last.bytes, key.ptr, key.len);
-}
-
-static enum err find_last(struct txn *txn, struct chain_walk *walk, struct slice key)
-{
-    struct cursor cursor;
-    cursor_open(&cursor, txn, walk->chain->table);
-    enum err err = cursor_seek_before(&cursor, key);
-    if (!err)
-        note_last(walk, cursor.key, cursor.value);
-    cursor_close(&cursor);
-    return err == ERR_NOT_FOUND ? ERR_OK : err;
-}
-
-/* The last one names `next` as its next, and its check is made anew. */
-static enum err relink(struct txn *txn, struct verifier *v, struct chain_walk *walk,
-                       struct slice next)
-{
-    struct slice key = slice_of((const char *)walk->last.bytes, walk->last.len), value;
-    enum err err = walk->any ? txn_get(txn, walk->chain->table, key, &value) : ERR_NOT_FOUND;
-    if (err == ERR_NOT_FOUND || (!err && value.len < CHAIN_HEAD_SIZE)) {
-        verify_not_mended(v);
-        return ERR_OK;
-    }
-    if (err)
-        return err;
-    uint8_t *copy = txn_alloc(txn, value.len);
-    memcpy(copy, value.ptr, value.len);
-    chain_mend(walk->chain, key, next, copy, value.len);
-    return txn_put(txn, walk->chain->table, key, slice_of((char *)copy, value.len));
-}
-
-/* Does the last one name this key as its next? What we took away ourselves is no finding. */
-static enum err check_link(struct txn *txn, struct verifier *v, struct chain_walk *walk,
-                           struct slice next)
-{
-    bool linked = walk->any && chain_names(walk->link, next);
-    if (linked && walk->whole)
-        return ERR_OK;
-    struct shown shown;
-    struct slice text = show(&shown, next);
-    bool mend = walk->gone ||
-                verify_found(v, "the table %s %s %.*s",
-                             store_table_name(txn_store(txn), walk->chain->table),
-                             linked ? "has a wrong checksum before" : "has lost entries before",
-                             SLICE_ARG(text));
-    buf_release(&shown.text);
-    return mend ? relink(txn, v, walk, next) : ERR_OK;
-}
-
-static enum err chained_entry(struct verifier *v, struct cursor *at, void *arg)
-{
-    struct chain_walk *walk = arg;
-    struct slice anchor = chain_anchor();
-    bool is_anchor = slice_eq(at->key, anchor), gone = false;
-    enum err err = walk->any || is_anchor ? ERR_OK : find_last(at->txn, walk, at->key);
-    struct verify_place key = {.len = (uint16_t)at->key.len}; /* writing makes the borrowed void */
-    memcpy(key.bytes, at->key.ptr, at->key.len);
-    struct chain_entry entry;
-    bool whole = chain_take(walk->chain, at->key, at->value, &entry);
-    if (!err && !is_anchor)
-        err = walk->each(v, at, &entry, whole, &gone, walk->parts);
-    if (gone)
-        walk->gone = true;
-    if (err || gone)
-        return err;
-    if (!is_anchor)
-        err = check_link(at->txn, v, walk, slice_of((const char *)key.bytes, key.len));
-    struct slice value = {NULL, 0};
-    if (!err)
-        err = txn_get(at->txn, walk->chain->table, slice_of((const char *)key.bytes, key.len),
-                      &value);
-    if (!err)
-        note_last(walk, slice_of((const char *)key.bytes, key.len), value);
-    return err == ERR_NOT_FOUND ? ERR_OK : err; /* a search does not find it: it is out of order */
-}
-
-static enum err walk_chain(struct txn *txn, struct verifier *v, struct document_parts *parts,
-                           const struct chain *chain, chained_fn each, struct verify_place *place,
-                           bool *end)
-{
-    struct chain_walk walk = {.parts = parts, .chain = chain, .each = each};
-    enum err err = verify_walk(txn, v, chain->table, place, end, chained_entry, &walk);
-    if (!err && *end && !walk.any)
-        err = find_last(txn, &walk, slice_of(NULL, 0)); /* the step had nothing to look at */
-    if (!err && *end)
-        err = check_link(txn, v, &walk, slice_of(NULL, 0));
-    return err;
 }
 
 /* ---- Documents. */
@@ -242,9 +113,9 @@ static enum err give_up(struct verifier *v, struct cursor *at, const struct docu
 
 /* Whether its check is right is looked at with its link. */
 static enum err check_document(struct verifier *v, struct cursor *at,
-                               const struct chain_entry *entry, bool whole, bool *gone,
-                               struct document_parts *parts)
+                               const struct chain_entry *entry, bool whole, bool *gone, void *arg)
 {
+    const struct document_parts *parts = arg;
     (void)whole;
     const struct collection *c = collection_of(parts, at->key);
     const char *how = NULL;
@@ -255,12 +126,11 @@ static enum err check_document(struct verifier *v, struct cursor *at,
         how = fault_of_text(text);
     if (!how)
         return ERR_OK;
-    struct shown shown;
-    struct slice key = show(&shown, at->key);
-    bool mend = verify_found(v, "a document of %s, %.*s: %s%s",
-                             c ? c->name : "an unknown collection", SLICE_ARG(key), how,
-                             c && c->index_count > 0 ? "; lists by index run into it" : "");
-    buf_release(&shown.text);
+    char key[VERIFY_SHOWN_SIZE];
+    verify_show(key, at->key);
+    bool mend =
+        verify_found(v, "a document of %s, %s: %s%s", c ? c->name : "an unknown collection", key,
+                     how, c && c->index_count > 0 ? "; lists by index run into it" : "");
     return mend ? give_up(v, at, parts, gone) : ERR_OK;
 }
 
@@ -273,7 +143,7 @@ static enum err documents_step(struct txn *txn, struct verifier *v, struct verif
         forget_list(parts);
         err = catalog_find_all(txn, &parts->tables, &parts->list, &parts->count);
     }
-    return err ? err : walk_chain(txn, v, parts, &parts->tables.docs, check_document, place, end);
+    return err ? err : verify_chain(txn, v, &parts->tables.docs, check_document, parts, place, end);
 }
 
 /* ---- Long texts. */
@@ -294,10 +164,9 @@ static enum err check_text(struct verifier *v, struct cursor *at, void *arg)
         how = "no document has it";
     if (!how || wanted)
         return ERR_OK; /* else it was found with its document */
-    struct shown shown;
-    struct slice key = show(&shown, at->key);
-    bool mend = verify_found(v, "a long text, %.*s: %s", SLICE_ARG(key), how);
-    buf_release(&shown.text);
+    char key[VERIFY_SHOWN_SIZE];
+    verify_show(key, at->key);
+    bool mend = verify_found(v, "a long text, %s: %s", key, how);
     if (!mend || !verify_salvage(v, at->txn, parts->tables.texts, at->key, at->value))
         return ERR_OK;
     return cursor_del(at);
@@ -355,15 +224,15 @@ static const char *fault_of_entry(struct txn *txn, const struct chain_entry *ent
 }
 
 static enum err check_entry(struct verifier *v, struct cursor *at, const struct chain_entry *entry,
-                            bool whole, bool *gone, struct document_parts *parts)
+                            bool whole, bool *gone, void *arg)
 {
+    const struct document_parts *parts = arg;
     const char *how = whole ? fault_of_entry(at->txn, entry, parts) : "its checksum is wrong";
     if (!how)
         return txn_error(at->txn);
-    struct shown shown;
-    struct slice key = show(&shown, at->key);
-    *gone = verify_found(v, "an index entry, %.*s: %s", SLICE_ARG(key), how);
-    buf_release(&shown.text);
+    char key[VERIFY_SHOWN_SIZE];
+    verify_show(key, at->key);
+    *gone = verify_found(v, "an index entry, %s: %s", key, how);
     return *gone ? cursor_del(at) : ERR_OK;
 }
 
@@ -371,7 +240,7 @@ static enum err entries_step(struct txn *txn, struct verifier *v, struct verify_
                              bool *end, void *arg)
 {
     struct document_parts *parts = arg;
-    return walk_chain(txn, v, parts, &parts->tables.entries, check_entry, place, end);
+    return verify_chain(txn, v, &parts->tables.entries, check_entry, parts, place, end);
 }
 
 /* ---- Entries that are not there. */
@@ -398,11 +267,10 @@ static enum err check_place(struct verifier *v, struct txn *txn, const struct co
     const char *how = fault_of_place(txn, c, entry, key, id);
     if (!how)
         return txn_error(txn);
-    struct shown shown;
-    struct slice text = show(&shown, key);
-    bool mend = verify_found(v, "the index %s of %s: the entry %.*s %s", entry->index->fields,
-                             c->name, SLICE_ARG(text), how);
-    buf_release(&shown.text);
+    char text[VERIFY_SHOWN_SIZE];
+    verify_show(text, key);
+    bool mend = verify_found(v, "the index %s of %s: the entry %s %s", entry->index->fields,
+                             c->name, text, how);
     if (!mend)
         return ERR_OK;
     if (strcmp(how, "is missing") == 0)
@@ -462,10 +330,10 @@ void document_parts_destroy(struct document_parts **parts)
 void document_parts_add(struct document_parts *parts, struct verifier *v)
 {
     const struct verify_part list[] = {
-        {"documents", documents_step, parts},
-        {"long texts", texts_step, parts},
-        {"index entries", entries_step, parts},
-        {"documents' entries", places_step, parts},
+        {"documents", documents_step, parts, {"docs", "meta"}, false},
+        {"long texts", texts_step, parts, {"doc_texts"}, false},
+        {"index entries", entries_step, parts, {"doc_index"}, false},
+        {"documents' entries", places_step, parts, {NULL}, false},
     };
     for (size_t i = 0; i < sizeof list / sizeof *list; i++)
         verifier_add(v, &list[i]);

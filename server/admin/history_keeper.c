@@ -4,6 +4,7 @@
 #include "server/admin/history_keeper.h"
 
 #include "base/mem.h"
+#include "storage/verify.h"
 
 #include <endian.h>
 #include <stdlib.h>
@@ -136,12 +137,17 @@ static void load(struct history_keeper *keeper, enum grain grain)
     keeper->next[grain] = keeper->count;
 }
 
+enum err history_table_open(struct store *store, struct table *out)
+{
+    return store_table(store, "history", out);
+}
+
 struct history_keeper *history_keeper_create(struct store *store, struct history *history)
 {
     struct history_keeper *keeper = mem_zalloc(sizeof *keeper);
     keeper->store = store;
     keeper->history = history;
-    keeper->open = !store_table(store, "history", &keeper->table);
+    keeper->open = !history_table_open(store, &keeper->table);
     for (enum grain grain = GRAIN_TEN_SECONDS; grain < GRAINS; grain++)
         load(keeper, grain);
     return keeper;
@@ -151,4 +157,32 @@ void history_keeper_destroy(struct history_keeper **keeper)
 {
     free(*keeper);
     *keeper = NULL;
+}
+
+/* ---- Verifying */
+
+static enum err check_sample(struct verifier *v, struct cursor *at, void *arg)
+{
+    const struct table *table = arg;
+    struct record record;
+    if (record_try(at->txn, *table, at->key, &record) == ERR_OK ||
+        !verify_found(v, "a sample of the dashboard's history is damaged"))
+        return txn_error(at->txn);
+    return cursor_del(at);
+}
+
+static enum err verify_step(struct txn *txn, struct verifier *v, struct verify_place *place,
+                            bool *end, void *arg)
+{
+    const struct table *table = arg;
+    return verify_walk(txn, v, *table, place, end, check_sample, arg);
+}
+
+void history_table_verify(struct table *table, struct verifier *v)
+{
+    verifier_add(v, &(struct verify_part){.name = "the dashboard's history",
+                                          .step = verify_step,
+                                          .arg = table,
+                                          .tables = {"history"},
+                                          .mends = true});
 }

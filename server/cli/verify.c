@@ -6,6 +6,7 @@
 #include "server/cli/cli.h"
 #include "server/cli/control.h"
 #include "server/galley.h"
+#include "server/stored.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -110,6 +111,7 @@ static int verify_running(struct verification *it, json_t *begun)
         print_finding(json_string_value(json_array_get(findings, i)), false, it);
     it->looked_at = (uint64_t)json_int(state, "lookedAt", 0);
     it->found = (uint64_t)json_int(state, "found", 0);
+    it->mended = (uint64_t)json_int(state, "mended", 0);
     json_decref(state);
     return report(it);
 }
@@ -167,16 +169,16 @@ static enum err run_pass(struct verifier *v, struct verification *it)
 
 static int verify_store(struct store *store, bool repair, struct verification *it)
 {
-    struct document_parts *parts;
+    struct stored *stored;
     struct verifier *v = verifier_create(&(struct verify_options){
         .store = store, .repair = repair, .found = print_finding, .salvage = keep, .arg = it});
-    enum err err = document_parts_create(store, &parts);
+    enum err err = stored_open(store, NULL, &stored);
     if (!err) {
-        document_parts_add(parts, v);
+        stored_verify(stored, v);
         err = run_pass(v, it);
     }
     verifier_destroy(&v);
-    document_parts_destroy(&parts);
+    stored_close(&stored);
     int status = report(it);
     return err ? EXIT_FAILURE : status;
 }

@@ -16,12 +16,9 @@
 #define SHELVES_PER_KEEP   2  /* a new one after so much of the time */
 #define SHELVES_PER_BUDGET 16 /* or when the newest one takes so much of the bytes */
 
-#define FORMAT       2
-#define SCOPE_KEPT   16 /* bytes of the digest: one user cannot make it another's */
-#define SCOPE_ENOUGH 12 /* to find the answer, which has the rest */
-#define PRINT_KEPT                                                                                 \
-    8 /* bytes of the digest: who makes two requests that have it misleads himself                 \
-       */
+#define FORMAT     2
+#define SCOPE_KEPT 16 /* bytes of the digest: one user cannot make it another's */
+#define PRINT_KEPT 8  /* likewise: who makes two requests that have it misleads himself */
 
 static const char json_line[] = "Content-Type: application/json\r\n";
 
@@ -36,16 +33,6 @@ struct answer_head {
     uint8_t print[PRINT_KEPT];
 };
 _Static_assert(sizeof(struct answer_head) == 30, "no padding on disk");
-
-/* Both big-endian. */
-struct number_key {
-    uint64_t number;
-};
-
-struct scope_key {
-    uint8_t shelf[sizeof(uint64_t)]; /* the number of its first answer */
-    uint8_t scope[SCOPE_ENOUGH];
-};
 
 /* Milliseconds since 1970, and 16 bits that tell those of one apart. */
 static uint64_t number_at(int64_t ms)
@@ -63,7 +50,7 @@ static struct slice bytes_of(const uint64_t *number)
     return slice_of(number, sizeof *number);
 }
 
-static struct scope_key scope_key(uint64_t shelf, const uint8_t *scope)
+struct scope_key answer_scope_key(uint64_t shelf, const uint8_t *scope)
 {
     struct scope_key key;
     shelf = htobe64(shelf);
@@ -88,8 +75,7 @@ enum err answer_records_open(struct store *store, const struct answer_limits *li
 
 /* ---- The ends of a table. */
 
-/* The number that a table's first key begins with; 0 if it is empty. */
-static enum err first_number(struct txn *txn, struct table table, uint64_t from, uint64_t *number)
+enum err answer_first(struct txn *txn, struct table table, uint64_t from, uint64_t *number)
 {
     struct cursor cursor;
     cursor_open(&cursor, txn, table);
@@ -104,8 +90,7 @@ static enum err first_number(struct txn *txn, struct table table, uint64_t from,
     return err == ERR_NOT_FOUND ? ERR_OK : err;
 }
 
-/* The one of the last key whose number is below `before` (0: of all); 0 if there is none. */
-static enum err last_number(struct txn *txn, struct table table, uint64_t before, uint64_t *number)
+enum err answer_last(struct txn *txn, struct table table, uint64_t before, uint64_t *number)
 {
     struct cursor cursor;
     cursor_open(&cursor, txn, table);
@@ -122,12 +107,28 @@ static enum err last_number(struct txn *txn, struct table table, uint64_t before
 
 /* ---- Looking up. */
 
-struct answer {
-    int status;
-    bool json;
-    const uint8_t *scope, *print;
-    struct slice headers, body;
-};
+bool answer_decode(struct slice payload, struct answer *out)
+{
+    struct answer_head head;
+    if (payload.len < sizeof head)
+        return false;
+    memcpy(&head, payload.ptr, sizeof head);
+    uint16_t headers_len = le16toh(head.headers_len);
+    size_t rest = payload.len - sizeof head;
+    if (head.format != FORMAT || headers_len > rest)
+        return false;
+    const uint8_t *bytes = (const uint8_t *)payload.ptr;
+    const char *headers = payload.ptr + sizeof head;
+    *out = (struct answer){
+        .status = le16toh(head.status),
+        .json = head.json == 1,
+        .scope = bytes + offsetof(struct answer_head, scope),
+        .print = bytes + offsetof(struct answer_head, print),
+        .headers = slice_of(headers, headers_len),
+        .body = slice_of(headers + headers_len, rest - headers_len),
+    };
+    return true;
+}
 
 /* Borrowed from the transaction. */
 static enum err get_answer(struct txn *txn, struct table table, uint64_t number, struct answer *out)
@@ -137,35 +138,15 @@ static enum err get_answer(struct txn *txn, struct table table, uint64_t number,
     enum err err = record_get(txn, table, slice_of(&key, sizeof key), &record);
     if (err)
         return err;
-    struct answer_head head;
-    if (record.payload.len < sizeof head)
-        return ERR_DAMAGED;
-    memcpy(&head, record.payload.ptr, sizeof head);
-    uint16_t headers_len = le16toh(head.headers_len);
-    size_t rest = record.payload.len - sizeof head;
-    if (head.format != FORMAT || headers_len > rest)
-        return ERR_DAMAGED;
-    const uint8_t *bytes = (const uint8_t *)record.payload.ptr;
-    const char *headers = record.payload.ptr + sizeof head;
-    *out = (struct answer){
-        .status = le16toh(head.status),
-        .json = head.json == 1,
-        .scope = bytes + offsetof(struct answer_head, scope),
-        .print = bytes + offsetof(struct answer_head, print),
-        .headers = slice_of(headers, headers_len),
-        .body = slice_of(headers + headers_len, rest - headers_len),
-    };
-    return ERR_OK;
+    return answer_decode(record.payload, out) ? ERR_OK : ERR_DAMAGED;
 }
 
-/* The latest answer of the scope: on the newest shelf that knows it. */
-static enum err find_number(struct txn *txn, struct table keys, const uint8_t *scope,
-                            uint64_t *number)
+enum err answer_find(struct txn *txn, struct table keys, const uint8_t *scope, uint64_t *number)
 {
     uint64_t shelf = 0;
     enum err err;
-    while ((err = last_number(txn, keys, shelf, &shelf)) == ERR_OK && shelf != 0) {
-        struct scope_key key = scope_key(shelf, scope);
+    while ((err = answer_last(txn, keys, shelf, &shelf)) == ERR_OK && shelf != 0) {
+        struct scope_key key = answer_scope_key(shelf, scope);
         struct slice value;
         err = txn_get(txn, keys, slice_of(&key, sizeof key), &value);
         if (err == ERR_OK && value.len == sizeof *number) {
@@ -191,7 +172,7 @@ static enum err replay(struct txn *txn, void *arg)
     const struct replay *r = arg;
     uint64_t number;
     struct answer answer;
-    enum err err = find_number(txn, r->records->keys, r->keyed->scope, &number);
+    enum err err = answer_find(txn, r->records->keys, r->keyed->scope, &number);
     if (err == ERR_OK && ms_of(number) + r->records->limits.keep_ms <= r->now_ms)
         err = ERR_NOT_FOUND;
     if (err == ERR_OK)
@@ -224,7 +205,7 @@ enum err answer_records_replay(const struct answer_records *records,
 static bool split_at_json(struct slice headers, struct slice *before, struct slice *behind)
 {
     const size_t len = sizeof json_line - 1;
-    const char *at = memmem(headers.ptr, headers.len, json_line, len);
+    const char *at = headers.len < len ? NULL : memmem(headers.ptr, headers.len, json_line, len);
     bool line = at && (at == headers.ptr || at[-1] == '\n');
     size_t first = line ? (size_t)(at - headers.ptr) : headers.len;
     size_t second = line ? first + len : headers.len;
@@ -237,7 +218,7 @@ static bool split_at_json(struct slice headers, struct slice *before, struct sli
 static enum err next_number(struct txn *txn, struct table answers, uint64_t *number)
 {
     uint64_t last;
-    enum err err = last_number(txn, answers, 0, &last);
+    enum err err = answer_last(txn, answers, 0, &last);
     uint64_t now = number_at(txn_now_ms(txn));
     *number = now > last ? now : last + 1;
     return err;
@@ -247,14 +228,14 @@ static enum err put_key(struct txn *txn, const struct answer_records *records, c
                         uint64_t number)
 {
     uint64_t shelf;
-    enum err err = last_number(txn, records->keys, 0, &shelf);
+    enum err err = answer_last(txn, records->keys, 0, &shelf);
     if (err)
         return err;
     int64_t shelf_ms = records->limits.keep_ms / SHELVES_PER_KEEP;
     if (shelf == 0 || ms_of(shelf) + shelf_ms <= ms_of(number) ||
         shelf < atomic_load(&records->shelf_min))
         shelf = number;
-    struct scope_key key = scope_key(shelf, scope);
+    struct scope_key key = answer_scope_key(shelf, scope);
     uint64_t value = htobe64(number);
     return txn_put(txn, records->keys, slice_of(&key, sizeof key), bytes_of(&value));
 }
@@ -319,11 +300,11 @@ static enum err shelf_that_is_over(struct txn *txn, const struct answer_records 
                                    uint64_t *out)
 {
     uint64_t shelf = 0, next = 0, oldest = 0;
-    enum err err = first_number(txn, records->keys, 0, &shelf);
+    enum err err = answer_first(txn, records->keys, 0, &shelf);
     if (err == ERR_OK)
-        err = first_number(txn, records->keys, shelf + 1, &next);
+        err = answer_first(txn, records->keys, shelf + 1, &next);
     if (err == ERR_OK)
-        err = first_number(txn, records->answers, 0, &oldest);
+        err = answer_first(txn, records->answers, 0, &oldest);
     bool over = shelf != 0 && (oldest == 0 || (next != 0 && next <= oldest));
     *out = over ? shelf : 0;
     return err;
@@ -340,7 +321,7 @@ static enum err look(struct txn *txn, const struct sweep *sweep, struct table *t
     if (txn_table_bytes(txn, *table) > 0)
         return ERR_OK;
     *table = records->answers;
-    enum err err = first_number(txn, *table, 0, &oldest);
+    enum err err = answer_first(txn, *table, 0, &oldest);
     if (err || (oldest != 0 && answer_is_over(txn, sweep, oldest)))
         return err;
     *table = records->keys;
@@ -412,7 +393,7 @@ static enum err close_large_shelf(struct txn *txn, void *arg)
         return ERR_OK;
     records->keys_bytes = bytes;
     uint64_t last;
-    enum err err = last_number(txn, records->answers, 0, &last);
+    enum err err = answer_last(txn, records->answers, 0, &last);
     atomic_store(&records->shelf_min, last + 1);
     return err;
 }

@@ -203,4 +203,14 @@ unsigned gateway_plans(struct gateway *gateway);
 /* Appends galley_http_requests_total and galley_http_request_duration_seconds. */
 void gateway_metrics(struct gateway *gateway, struct buf *out);
 
+/* ---- Verifying the answers that are kept for idempotency keys (storage/verify.h). */
+
+struct answer_parts;
+struct verifier;
+
+/* Before threads start. */
+enum err answer_parts_create(struct store *store, struct answer_parts **out);
+void answer_parts_destroy(struct answer_parts **parts);
+void answer_parts_add(struct answer_parts *parts, struct verifier *v);
+
 #endif

@@ -54,4 +54,35 @@ enum err answer_records_put(struct txn *txn, const struct answer_records *record
  * Threads: one at a time, not the store's writer. */
 enum err answer_records_sweep(struct answer_records *records, int64_t now_ms, bool *more);
 
+/* ---- What answer_check.c needs of it. */
+
+#define SCOPE_ENOUGH 12 /* bytes of the digest that find the answer, which has the rest */
+
+/* Keys; both big-endian. */
+struct number_key {
+    uint64_t number;
+};
+
+struct scope_key {
+    uint8_t shelf[sizeof(uint64_t)]; /* the number of its first answer */
+    uint8_t scope[SCOPE_ENOUGH];
+};
+struct scope_key answer_scope_key(uint64_t shelf, const uint8_t *scope);
+
+struct answer {
+    int status;
+    bool json;
+    const uint8_t *scope, *print;
+    struct slice headers, body;
+};
+/* Takes a record's payload apart, in place; false if it is not one. */
+bool answer_decode(struct slice payload, struct answer *out);
+
+/* The number that a table's first key at or behind `from` begins with; 0 if there is none. */
+enum err answer_first(struct txn *txn, struct table table, uint64_t from, uint64_t *number);
+/* The one of the last key whose number is below `before` (0: of all); 0 if there is none. */
+enum err answer_last(struct txn *txn, struct table table, uint64_t before, uint64_t *number);
+/* The latest answer of the scope: on the newest shelf that knows it. */
+enum err answer_find(struct txn *txn, struct table keys, const uint8_t *scope, uint64_t *number);
+
 #endif

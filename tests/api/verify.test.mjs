@@ -27,6 +27,50 @@ test('a running server verifies all it has stored', async () => {
     assert.ok(await galley.metric('galley_scrub_passes_total') >= 1);
 });
 
+// A table that nobody knows would be a finding ("nobody knows what belongs into it").
+test('each table has somebody who checks it, with jobs, answers, users, sessions and history in them', async () => {
+    const galley = await startGalley();
+    const token = await galley.login();
+    const admin = await galley.administrator();
+    for (let i = 0; i < 3; i++) {
+        const headers = { 'idempotency-key': `key-${i}` };
+        const { status } = await galley.request('POST', '/place-order', { token, headers, json: { productId: 1, qty: 1 } });
+        assert.equal(status, 201);
+    }
+    await eventually('the e-mails are sent', async () =>
+        await galley.metric('galley_queue_jobs{queue="mail",state="completed"}') === 3);
+    assert.match((await verify(galley)).stdout, /^\d+ entries, all whole\n$/);
+    assert.equal((await admin('verify')).status, 202);
+    await galley.terminate();
+    assert.match((await verify(galley)).stdout, /^\d+ entries, all whole\n$/);
+});
+
+test('jobs of a queue that nobody has configured are verified and mended', async () => {
+    const galley = await startGalley();
+    const token = await galley.login();
+    assert.equal((await galley.request('POST', '/place-order', { token, json: { productId: 1, qty: 1 } })).status, 201);
+    await eventually('the e-mail is sent', async () =>
+        await galley.metric('galley_queue_jobs{queue="mail",state="completed"}') === 1);
+    await galley.terminate();
+    const file = path.join(galley.dataDir, 'data.mdb');
+    const bytes = await readFile(file);
+    let hits = 0;
+    for (let at = bytes.indexOf('send-email'); at >= 0; at = bytes.indexOf('send-email', at + 1), hits++) bytes[at] ^= 1;
+    assert.ok(hits > 0);
+    await writeFile(file, bytes);
+
+    const found = await verify(galley); // with --data alone: no configuration names the queue
+    assert.equal(found.status, 1);
+    assert.match(found.stdout, /^a job of mail, [0-9a-f-]+: its state is damaged$/m);
+    const repaired = await verify(galley, '--repair');
+    assert.equal(repaired.status, 0, repaired.stdout);
+    assert.match(repaired.stdout, /what could not be mended was moved to/);
+    assert.match((await verify(galley)).stdout, /all whole/);
+    await galley.start();
+    assert.equal(await galley.metric('galley_queue_jobs{queue="mail",state="dead"}')
+        + await galley.metric('galley_queue_jobs{queue="mail",state="completed"}'), 1);
+});
+
 test('a damaged document is named, served as such, and does not hide the others', async () => {
     const galley = await startGalley();
     await galley.terminate();

@@ -5,6 +5,7 @@
 #include "base/buf.h"
 #include "queue/queue_private.h"
 #include "storage/key.h"
+#include "storage/verify.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -231,6 +232,44 @@ static inline enum job_state state_of(struct fixture *f, struct id id)
     struct look look;
     assert_int_equal(look_at(&look, f, id), ERR_OK);
     return look.info.state;
+}
+
+/* ---- Verifying. */
+
+static inline bool take_salvaged(const char *table, struct slice key, struct slice value, void *arg)
+{
+    (void)table, (void)key, (void)value, (void)arg;
+    return true;
+}
+
+enum verify_how { VERIFY_LOOK, VERIFY_MEND, VERIFY_REPAIR };
+
+/* As `galley verify` does, as the scrub does, as `galley verify --repair` does. found() is told. */
+static inline uint64_t verify_with(struct fixture *f, enum verify_how how,
+                                   void (*found)(const char *what, bool mended, void *arg),
+                                   void *arg)
+{
+    struct verify_options options = {.store = f->store,
+                                     .repair = how == VERIFY_REPAIR,
+                                     .mend = how == VERIFY_MEND,
+                                     .found = found,
+                                     .salvage = how == VERIFY_REPAIR ? take_salvaged : NULL,
+                                     .arg = arg};
+    struct verifier *v = verifier_create(&options);
+    queues_verify(f->queues, v);
+    bool end = false;
+    while (!end)
+        assert_int_equal(verifier_step(v, &end), ERR_OK);
+    struct verify_figures figures;
+    verifier_figures(v, &figures);
+    verifier_destroy(&v);
+    return figures.found;
+}
+
+/* Returns how many findings it has. */
+static inline uint64_t verify(struct fixture *f, enum verify_how how)
+{
+    return verify_with(f, how, NULL, NULL);
 }
 
 /* ---- Workers. */

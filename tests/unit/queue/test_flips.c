@@ -90,25 +90,6 @@ static int life_teardown(void **state)
 
 /* ---- A run over a damaged file. */
 
-static enum err check_fn(struct txn *txn, void *arg)
-{
-    struct life *life = ((void **)arg)[0];
-    struct queue_check *check = ((void **)arg)[1];
-    return queue_check(life->f->queues, txn, check, 50);
-}
-
-/* Returns what it found. */
-static uint64_t check_all(struct life *life, bool mend)
-{
-    struct queue_check check = {.mend = mend};
-    void *arg[] = {life, &check};
-    while (!check.done)
-        assert_int_equal(mend ? store_write(life->f->store, check_fn, arg)
-                              : store_read(life->f->store, check_fn, arg),
-                         ERR_OK);
-    return check.damaged;
-}
-
 /* What is due, and then all that is ready. */
 static void run_due(struct life *life)
 {
@@ -124,7 +105,7 @@ static void run_all(struct life *life)
     start(f);
     clock_fake_advance(&f->clock, DUE_MS);
     run_due(life);
-    for (int i = 0; i < 10 && check_all(life, true) > 0; i++)
+    for (int i = 0; i < 10 && verify(life->f, VERIFY_REPAIR) > 0; i++)
         run_due(life); /* what was mended */
 }
 
@@ -156,7 +137,7 @@ static void assert_served(struct life *life, off_t at, unsigned bit)
 {
     unsigned wrong = count_wrong(life);
     enum err counts = store_read(life->f->store, count_entries, life);
-    uint64_t left = check_all(life, false);
+    uint64_t left = verify(life->f, VERIFY_LOOK);
     if (wrong > 1 || counts != ERR_OK || left > 0)
         fail_msg("bit %u of byte %ld: %u jobs wrong, counts %d, %lu still damaged", bit, (long)at,
                  wrong, counts, (unsigned long)left);

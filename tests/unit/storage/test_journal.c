@@ -1,4 +1,5 @@
 #include "storage/journal.h"
+#include "storage/verify.h"
 
 #include "tests/unit/storage/store_fixture.h"
 
@@ -406,6 +407,62 @@ static void test_journal_is_trimmed_past_what_is_damaged(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup_feed, teardown_feed)
 
+/* ---- Verifying. */
+
+static void note_what(const char *what, bool mended, void *arg)
+{
+    char *text = arg;
+    assert_false(mended);
+    snprintf(text + strlen(text), 500 - strlen(text), "%s; ", what);
+}
+
+static const char *verify(struct feed *feed)
+{
+    static char text[500];
+    struct verify_options options = {
+        .store = feed->f->store, .repair = true, .found = note_what, .arg = text};
+    struct journal_parts *parts;
+    assert_int_equal(journal_parts_create(feed->f->store, &parts), ERR_OK);
+    struct verifier *v = verifier_create(&options);
+    journal_parts_add(parts, v);
+    text[0] = '\0';
+    for (bool end = false; !end;)
+        assert_int_equal(verifier_step(v, &end), ERR_OK);
+    verifier_destroy(&v);
+    journal_parts_destroy(&parts);
+    return text;
+}
+
+static void test_verifying_a_journal_that_is_whole_finds_nothing(void **state)
+{
+    struct feed *feed = *state;
+    assert_string_equal(verify(feed), "");
+    struct feed other = {.f = feed->f};
+    assert_int_equal(journal_open(feed->f->store, "other", &other.j), ERR_OK);
+    for (int i = 0; i < 1200; i++)
+        append(i % 2 ? feed : &other, "x");
+    assert_true(trim(feed, (struct journal_bounds){.count = 500}, 50));
+    assert_string_equal(verify(feed), "");
+    journal_close(&other.j);
+}
+
+static void test_verifying_names_what_a_journal_has_lost(void **state)
+{
+    struct feed *feed = *state;
+    spoil(feed, 2, true);
+    assert_non_null(strstr(verify(feed), ": entries behind it are lost; "));
+    assert_int_equal(append(feed, "more"), 5);
+    spoil(feed, 8, true); /* the last one */
+    assert_non_null(strstr(verify(feed), "lost; a journal's entry, "));
+}
+
+static void test_verifying_names_a_damaged_entry(void **state)
+{
+    struct feed *feed = *state;
+    spoil(feed, 3, false);
+    assert_non_null(strstr(verify(feed), ": it is too short; "));
+}
+
 int main(void)
 {
     silence_log();
@@ -423,6 +480,9 @@ int main(void)
         TEST(test_journal_end_that_is_lost_is_damage),
         TEST(test_journal_head_that_is_lost_does_not_begin_anew),
         TEST(test_journal_is_trimmed_past_what_is_damaged),
+        TEST(test_verifying_a_journal_that_is_whole_finds_nothing),
+        TEST(test_verifying_names_what_a_journal_has_lost),
+        TEST(test_verifying_names_a_damaged_entry),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     log_close();

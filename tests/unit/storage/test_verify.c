@@ -268,6 +268,22 @@ static void test_verify_says_the_same_until_it_is_repaired(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup_shop, teardown_shop)
 
+static void test_a_table_that_no_part_reads_is_named(void **state)
+{
+    struct shop *s = *state;
+    struct verify_options options = {
+        .store = s->f->store, .repair = true, .found = note_finding, .arg = s};
+    struct verifier *v = verifier_create(&options);
+    document_parts_add(s->parts, v);
+    verifier_add_rest(v);
+    s->what[0] = '\0';
+    for (bool end = false; !end;)
+        assert_int_equal(verifier_step(v, &end), ERR_OK);
+    verifier_destroy(&v);
+    assert_string_equal(s->what, "the table test: nobody knows what belongs into it\n");
+    assert_int_equal(s->mended, 0);
+}
+
 int main(void)
 {
     silence_log();
@@ -279,6 +295,7 @@ int main(void)
         TEST(test_verify_long_text_goes_with_its_document),
         TEST(test_verify_repairs_whatever_byte_was_hit),
         TEST(test_verify_says_the_same_until_it_is_repaired),
+        TEST(test_a_table_that_no_part_reads_is_named),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     log_close();
