@@ -10,6 +10,7 @@ VARIANT ?= release
 B       := build/$(VARIANT)
 GALLEY  := $(if $(filter release,$(VARIANT)),build/galley,$(B)/galley)
 PREFIX  ?= /usr/local
+UNITDIR ?= $(PREFIX)/lib/systemd/system
 Q       := $(if $(V),,@)
 
 WARN     := -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion -Wstrict-prototypes -Werror
@@ -48,7 +49,7 @@ CRASH   := $(wildcard tests/crash/*.test.mjs)
 BROWSER := $(wildcard tests/browser/*.test.mjs)
 RUN_TESTS = GALLEY_BIN=$(CURDIR)/$(GALLEY) GALLEY_TOOLS=$(CURDIR)/$(B)/tests tests/run.sh
 
-.PHONY: all run dev docs test unit api crash browser bench cost sanitized asan tsan check deps clean distclean install FORCE
+.PHONY: all run dev docs test unit api crash browser bench cost sanitized asan tsan check deps clean distclean install uninstall FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -186,8 +187,12 @@ cost: $(GALLEY) build/.deps-cost
 check: build/.deps-check build/assets.c $(CIVETWEB)/.stamp
 	@tools/check.sh $(SRC)
 
+# Below DESTDIR: program, manual page, completion, systemd unit, logrotate's file and, if there is none, a configuration.
 install: $(GALLEY)
-	install -D -m 755 $(GALLEY) $(DESTDIR)$(PREFIX)/bin/galley
+	@DESTDIR="$(DESTDIR)" PREFIX="$(PREFIX)" UNITDIR="$(UNITDIR)" tools/install.sh install $(GALLEY)
+
+uninstall:
+	@DESTDIR="$(DESTDIR)" PREFIX="$(PREFIX)" UNITDIR="$(UNITDIR)" tools/install.sh uninstall
 
 # What was downloaded stays: building again needs no network. distclean drops that too.
 clean:
