@@ -63,6 +63,24 @@ bool text_is_line(struct slice text)
            consists_of(text, in_line);
 }
 
+void text_append_line(struct buf *out, struct slice text)
+{
+    size_t begin = out->len;
+    bool space = false;
+    while (text.len > 0) {
+        size_t len = slice_utf8_length(text), taken = len ? len : 1;
+        if (len > 0 && (text.ptr[0] == ' ' || hides(decode(text.ptr, len)))) {
+            space = out->len > begin;
+        } else {
+            if (space)
+                buf_append_char(out, ' ');
+            space = false;
+            buf_append(out, len > 0 ? text.ptr : "?", taken);
+        }
+        text = slice_of(text.ptr + taken, text.len - taken);
+    }
+}
+
 bool text_is_name(struct slice text)
 {
     return text.len > 0 && consists_of(text, in_name);

@@ -1,85 +1,29 @@
-/* Mail: the job type "send-email" {"to", "subject", "text"}. In development a message goes to the
- * mail box, DATA/mail/outbox.mbox.
+/* Mail: the job type "send-email" {"to", "subject", "text"}. A message goes to the mail server of
+ * [mail] smtp, or without one, in development, to the mail box, DATA/mail/outbox.mbox.
  *
- * A job runs at least once, so a message may be there twice; its Message-ID is made from the job's
- * id, by which a reader tells. A batch of jobs is acknowledged only after the box was synced. */
-#include "modules/mail/box.h"
-
-#include "base/base64.h"
+ * A job runs at least once, so a message may come twice; its Message-ID is made from the job's id,
+ * by which a reader tells. A batch of jobs is acknowledged only after the box was synced. */
 #include "base/mem.h"
+#include "base/text.h"
+#include "modules/mail/box.h"
+#include "modules/mail/message.h"
+#include "modules/mail/smtp.h"
 #include "server/app/app.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
+#define FROM_OF_BOX "Galley <galley@localhost>"
+
 struct mail {
-    const struct clock *clock;
-    struct mail_box *box;
+    struct app *app;
+    char *from_text;
+    struct mail_address from; /* points into it */
+    struct mail_box *box;     /* one of these two */
+    struct smtp *smtp;
 };
 
-/* ---- Writing a message: RFC 5322, in the mboxrd form (RFC 4155 names the default mbox). */
-
-/* A header's text: as it is if it is plain ASCII, else an encoded word (RFC 2047). Control
- * characters, which could end the header, become spaces. */
-static void append_header_text(struct buf *out, struct slice text)
-{
-    bool plain = true;
-    size_t begin = out->len;
-    buf_append_slice(out, text);
-    for (size_t i = begin; i < out->len; i++) {
-        unsigned char c = (unsigned char)out->data[i];
-        plain = plain && c < 0x80;
-        if (c < ' ' || c == 0x7f)
-            out->data[i] = ' ';
-    }
-    if (plain)
-        return;
-    struct buf clean = BUF_INIT;
-    buf_append(&clean, out->data + begin, out->len - begin);
-    out->len = begin;
-    buf_append_str(out, "=?utf-8?B?");
-    base64_append(out, buf_slice(&clean));
-    buf_append_str(out, "?=");
-    buf_release(&clean);
-}
-
-static bool is_from_line(struct slice line)
-{
-    while (line.len && *line.ptr == '>')
-        line = slice_of(line.ptr + 1, line.len - 1);
-    return slice_starts(line, slice_str("From "));
-}
-
-/* mboxrd: a line that could be taken for the next message's first gets one more '>'. */
-static void append_body(struct buf *out, struct slice text)
-{
-    while (text.len) {
-        struct slice line = slice_cut(&text, '\n');
-        if (is_from_line(line))
-            buf_append_char(out, '>');
-        buf_append_slice(out, line);
-        buf_append_char(out, '\n');
-    }
-}
-
-/* "From galley@localhost Sun Nov  6 08:49:37 1994" and "Date: Sun, 06 Nov 1994 08:49:37 +0000", out
- * of the form of HTTP. */
-static void append_dates(struct buf *out, int64_t now_ms)
-{
-    char date[CLOCK_HTTP_SIZE]; /* Sun, 06 Nov 1994 08:49:37 GMT */
-    clock_http_date(now_ms, date);
-    buf_append_str(out, "From galley@localhost ");
-    buf_append(out, date, 3);
-    buf_append_char(out, ' ');
-    buf_append(out, date + 8, 4);
-    buf_append_char(out, (char)(date[5] == '0' ? ' ' : date[5]));
-    buf_append_char(out, date[6]);
-    buf_append(out, date + 16, 10);
-    buf_append(out, date + 12, 4);
-    buf_append_str(out, "\nDate: ");
-    buf_append(out, date, 26);
-    buf_append_str(out, "+0000\n");
-}
+/* ---- The job */
 
 struct mail_text {
     struct buf decoded; /* that the others point into */
@@ -103,46 +47,39 @@ static bool read_mail(struct slice payload, struct mail_text *out)
     return true;
 }
 
-static void append_message(struct buf *out, const struct job *job, const struct mail_text *mail,
-                           int64_t now_ms)
+static enum err hand_over(const struct mail *mail, const struct message *message, char *why,
+                          size_t why_size)
 {
-    char id[ID_TEXT_SIZE];
-    struct buf body = BUF_INIT;
-    id_format(&job->id, id);
-    buf_reserve(&body, mail->body.len + 64);
-    append_body(&body, mail->body);
-    buf_reserve(out, mail->decoded.len + 512);
-    append_dates(out, now_ms);
-    buf_append_str(out, "From: Galley <galley@localhost>\nTo: ");
-    append_header_text(out, mail->to);
-    buf_append_str(out, "\nSubject: ");
-    append_header_text(out, mail->subject);
-    buf_append_str(out, "\nMessage-ID: <");
-    buf_append_str(out, id);
-    buf_append_str(out, "@galley>\nMIME-Version: 1.0\nContent-Type: text/plain; charset=utf-8\n"
-                        "Content-Transfer-Encoding: 8bit\nContent-Length: ");
-    buf_append_u64(out, body.len);
-    buf_append_str(out, "\n\n");
-    buf_append_slice(out, buf_slice(&body));
-    buf_append_char(out, '\n');
-    buf_release(&body);
+    struct buf text = BUF_INIT;
+    enum err err;
+    if (mail->smtp) {
+        message_append_wire(&text, message);
+        err = smtp_send(mail->smtp, message->from.address, message->to.address, buf_slice(&text),
+                        why, why_size);
+    } else {
+        message_append_mbox(&text, message);
+        err = mail_box_append(mail->box, buf_slice(&text), why, why_size);
+    }
+    buf_release(&text);
+    return err;
 }
-
-/* ---- The job */
 
 static enum err send_email(const struct job *job, void *arg, char *why, size_t why_size)
 {
-    struct mail *mail = arg;
+    const struct mail *mail = arg;
     struct mail_text text;
-    struct buf message = BUF_INIT;
+    struct message message = {.id = &job->id, .from = mail->from};
     enum err err = ERR_MALFORMED;
-    if (read_mail(job->payload, &text)) {
-        append_message(&message, job, &text, clock_wall_ms(mail->clock));
-        err = mail_box_append(mail->box, buf_slice(&message), why, why_size);
-    } else {
+    if (!read_mail(job->payload, &text)) {
         snprintf(why, why_size, "the payload lacks one of to, subject, text");
+    } else if (!mail_address_parse(text.to, &message.to)) {
+        snprintf(why, why_size, "to is no e-mail address (ASCII, NAME@HOST)");
+    } else {
+        message.now_ms = clock_wall_ms(app_clock(mail->app));
+        message.subject = text.subject;
+        message.text = text.body;
+        err = hand_over(mail, &message, why, why_size);
     }
-    buf_release(&message);
     buf_release(&text.decoded);
     return err;
 }
@@ -150,25 +87,84 @@ static enum err send_email(const struct job *job, void *arg, char *why, size_t w
 static enum err sync_mail(void *arg)
 {
     struct mail *mail = arg;
-    return mail_box_sync(mail->box);
+    return mail->box ? mail_box_sync(mail->box) : ERR_OK;
 }
 
 /* ---- The module */
 
+/* clang-format off: a table, a row a key */
+static const struct config_key settings_rows[] = {
+    {"smtp", CONFIG_TEXT, "", 8, 1000, CONFIG_RESTART | CONFIG_SECRET, NULL,
+     "The mail server: smtps://HOST:465, or smtp://HOST:587 (STARTTLS); USER:PASSWORD@ may be "
+     "before "
+     "HOST. Empty: messages go to the development mail box, mail/outbox.mbox in the data "
+     "directory."},
+    {"user", CONFIG_TEXT, "", 1, 500, CONFIG_RESTART, NULL, "Who signs in at the mail server."},
+    {"password", CONFIG_TEXT, "", 1, 1000, CONFIG_RESTART | CONFIG_SECRET, NULL,
+     "Their password, such as ${SMTP_PASSWORD} or @/etc/galley/smtp-password."},
+    {"from", CONFIG_TEXT, "", 3, 500, CONFIG_RESTART, NULL,
+     "Whom messages are from: NAME <ADDRESS> or an address. Needed with smtp."},
+    {"timeout", CONFIG_DURATION, "30s", 100, 10 * CONFIG_MINUTE, CONFIG_RESTART, NULL,
+     "How long the mail server may take for a message; then it is tried again later."},
+    {"tls", CONFIG_BOOL, "yes", 0, 0, CONFIG_RESTART, NULL,
+     "no: smtp:// without STARTTLS, for a mail server on the same machine."},
+    {"ca", CONFIG_TEXT, "", 1, 4000, CONFIG_RESTART, NULL,
+     "A file (PEM) with the authorities that may vouch for the mail server; empty: the system's."},
+};
+/* clang-format on */
+
+static bool is_stopping(void *app)
+{
+    return app_stopping(app);
+}
+
+static enum err open_smtp(struct mail *mail, const struct config_section *settings, char *why,
+                          size_t why_size)
+{
+    struct smtp_options options = {
+        .url = config_text(settings, "smtp"),
+        .user = config_text(settings, "user"),
+        .password = config_text(settings, "password"),
+        .ca = config_text(settings, "ca"),
+        .plain = !config_bool(settings, "tls"),
+        .timeout_ms = config_int(settings, "timeout"),
+        .stopping = is_stopping,
+        .arg = mail->app,
+    };
+    return smtp_open(&options, &mail->smtp, why, why_size);
+}
+
+static enum err open_from(struct mail *mail, const char *text, char *why, size_t why_size)
+{
+    mail->from_text = mem_strdup(text);
+    struct mail_address *from = &mail->from;
+    bool good = mail_address_parse(slice_str(mail->from_text), from) &&
+                (from->name.len == 0 || text_is_line(from->name));
+    if (!good)
+        snprintf(why, why_size, "[mail] from: NAME <ADDRESS> or an address (ASCII) is needed");
+    return good ? ERR_OK : ERR_VALIDATION;
+}
+
 static enum err open_mail(struct app *app, const struct config_section *settings, void **state,
                           char *why, size_t why_size)
 {
-    (void)settings;
     struct mail *mail = mem_zalloc(sizeof *mail);
     *state = mail;
-    mail->clock = app_clock(app);
+    mail->app = app;
+    bool out = config_text(settings, "smtp")[0] != '\0';
+    const char *from = config_text(settings, "from");
+    enum err err = open_from(mail, from[0] != '\0' || out ? from : FROM_OF_BOX, why, why_size);
+    if (err)
+        return err;
+    if (out)
+        return open_smtp(mail, settings, why, why_size);
     return mail_box_open(app_data_dir(app), &mail->box, why, why_size);
 }
 
 static const char *mail_trouble(const void *state)
 {
     const struct mail *mail = state;
-    return mail_box_trouble(mail->box);
+    return mail->smtp ? smtp_trouble(mail->smtp) : mail_box_trouble(mail->box);
 }
 
 static void close_mail(void *state)
@@ -176,7 +172,9 @@ static void close_mail(void *state)
     struct mail *mail = state;
     if (!mail)
         return;
+    smtp_close(&mail->smtp);
     mail_box_close(&mail->box);
+    free(mail->from_text);
     free(mail);
 }
 
@@ -186,6 +184,9 @@ static const struct job_handler jobs[] = {
 
 const struct app_module mail_module = {
     .name = "mail",
+    .help = "How e-mail leaves the house.",
+    .settings = settings_rows,
+    .setting_count = sizeof settings_rows / sizeof settings_rows[0],
     .jobs = jobs,
     .job_count = sizeof jobs / sizeof jobs[0],
     .queue = "mail",

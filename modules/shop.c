@@ -175,9 +175,12 @@ static void insert_order(struct call *call, const struct order *order)
     buf_release(&json);
 }
 
+/* Who has no address gets no message. */
 static void confirm_order(struct call *call, const struct order *order, const char *product)
 {
     const struct order_plan *plan = call->prepared;
+    if (plan->email[0] == '\0')
+        return;
     call_enqueue(call, "mail", "send-email",
                  "{'to':%s,'subject':'Your order','text':'Hello %s,\\n\\nthank you for your order "
                  "%s:\\n%" PRId64 " x %s, %" PRId64 ".%02" PRId64 " in total.\\n'}",

@@ -32,7 +32,7 @@ BEGIN {
     home["ini.h"] = "server/config"
     home["xxhash.h"] = "base"
     home["zlib.h"] = home["brotli/encode.h"] = "server/http"
-    home["curl/curl.h"] = "none yet"
+    home["curl/curl.h"] = "modules/mail"
 }
 
 function offence(why) {

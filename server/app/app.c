@@ -268,6 +268,11 @@ const char *app_data_dir(const struct app *app)
     return app->options.data_dir;
 }
 
+bool app_stopping(const struct app *app)
+{
+    return queues_stopping(app->options.queues);
+}
+
 unsigned app_route_count(const struct app *app)
 {
     return app->entry_count;

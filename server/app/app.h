@@ -238,6 +238,10 @@ struct users *app_users(struct app *app);
 const struct clock *app_clock(const struct app *app);
 const char *app_data_dir(const struct app *app);
 
+/* Whether a job that waits for another machine should give up, with ERR_DRAINING (queue.h).
+ * Threads: any. */
+bool app_stopping(const struct app *app);
+
 /* The routes of all modules, for the gateway: route i's description, its compiled schema (or NULL)
  * and the argument for app_target. Borrowed for the app's life. */
 unsigned app_route_count(const struct app *app);

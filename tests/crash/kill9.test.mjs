@@ -73,7 +73,7 @@ test(`${KILLS} kills under load lose no acknowledged order and part no order fro
     // Each order has exactly one job, and each job an order. A job may have run twice.
     const jobOf = new Map();
     for (const mail of mails) {
-        const [, job] = /^Message-ID: <(.*)@galley>$/m.exec(mail);
+        const [, job] = /^Message-ID: <(.*)@localhost>$/m.exec(mail);
         const [, id] = /your order ([0-9a-f-]{36}):/.exec(mail);
         assert.ok(byId.has(id), `job ${job} is there without its order ${id}`);
         assert.equal(jobOf.get(id) ?? job, job, `order ${id} has two jobs`);

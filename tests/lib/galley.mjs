@@ -240,14 +240,17 @@ class Galley {
         return body.token;
     }
 
-    // Makes the first administrator; resolves with a function that posts to /_/api/ as that one.
+    // Makes the first administrator; resolves with a function that posts to /_/api/ as that
+    // one, and has another, get.
     async administrator(username = 'captain', password = 'steady as she goes') {
         const [, token] = /setup\?token=([\w-]+)/.exec(this.stdout);
         const answer = await this.request('POST', '/_/api/setup', { json: { token, username, password } });
         assert.equal(answer.status, 200, JSON.stringify(answer.body));
         const cookie = answer.headers['set-cookie'][0].split(';')[0];
         const headers = { cookie, 'x-csrf-token': answer.body.csrf };
-        return (target, json = {}) => this.request('POST', `/_/api/${target}`, { json, headers });
+        const post = (target, json = {}) => this.request('POST', `/_/api/${target}`, { json, headers });
+        post.get = (target) => this.request('GET', `/_/api/${target}`, { headers });
+        return post;
     }
 
     // A bare connection, for what no HTTP client would send.

@@ -47,13 +47,33 @@ int fdatasync(int fd)
 struct fixture {
     char dir[256];
     struct app app;
+    struct config *config;
     void *mail;
 };
+
+static void load_config(struct fixture *f)
+{
+    static struct config_kind kinds[2];
+    kinds[0] = (struct config_kind){.name = "mail",
+                                    .help = mail_module.help,
+                                    .keys = mail_module.settings,
+                                    .key_count = mail_module.setting_count};
+    char path[300];
+    struct buf errors = BUF_INIT;
+    snprintf(path, sizeof path, "%s/config.ini", f->dir);
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    fputs("[mail]\n", file);
+    fclose(file);
+    struct config_source source = {.path = path, .modules = kinds};
+    assert_int_equal(config_load(&source, &f->config, &errors), ERR_OK);
+}
 
 static void open_mail(struct fixture *f)
 {
     char why[200];
-    assert_int_equal(mail_module.open(&f->app, NULL, &f->mail, why, sizeof why), ERR_OK);
+    const struct config_section *settings = config_section(f->config, "mail");
+    assert_int_equal(mail_module.open(&f->app, settings, &f->mail, why, sizeof why), ERR_OK);
 }
 
 static int setup(void **state)
@@ -63,6 +83,7 @@ static int setup(void **state)
     snprintf(f->dir, sizeof f->dir, "%s/galley-mail-XXXXXX", tmp ? tmp : "/tmp");
     assert_non_null(mkdtemp(f->dir));
     f->app.options = (struct app_options){.clock = &clock_system, .data_dir = f->dir};
+    load_config(f);
     open_mail(f);
     *state = f;
     return 0;
@@ -78,6 +99,7 @@ static int teardown(void **state)
 {
     struct fixture *f = *state;
     mail_module.close(f->mail);
+    config_destroy(&f->config);
     nftw(f->dir, remove_one, 8, FTW_DEPTH | FTW_PHYS);
     free(f);
     return 0;
