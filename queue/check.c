@@ -405,10 +405,10 @@ static enum err counts_step(struct txn *txn, struct verifier *v, struct verify_p
 void queues_verify(struct queues *queues, struct verifier *v)
 {
     const struct verify_part list[] = {
-        {"jobs' index entries", entries_step, queues, {"job_index"}, true},
-        {"jobs", bodies_step, queues, {"jobs"}, true},
-        {"jobs' states", states_step, queues, {"job_states"}, true},
-        {"counts of jobs", counts_step, queues, {NULL}, true},
+        {"jobs' index entries", entries_step, queues, {"job_index"}, MENDS_AT_ONCE},
+        {"jobs", bodies_step, queues, {"jobs"}, MENDS_AT_ONCE},
+        {"jobs' states", states_step, queues, {"job_states"}, MENDS_AT_ONCE},
+        {"counts of jobs", counts_step, queues, {NULL}, MENDS_AT_ONCE},
     };
     for (size_t i = 0; i < sizeof list / sizeof *list; i++)
         verifier_add(v, &list[i]);

@@ -158,6 +158,10 @@ enum err txn_reserve(struct txn *txn, struct table table, struct slice key, size
 enum err txn_del(struct txn *txn, struct table table, struct slice key);
 /* Shows each table that lies in the file, be it open or not. */
 enum err store_each_table(struct txn *txn, void (*each)(const char *name, void *arg), void *arg);
+/* Walks all tables and the list of free pages: each page of the file is in one place. found() is
+ * told a clause for each that is not. In a read transaction; it takes as long as it takes, so while
+ * nobody else uses the store. */
+enum err txn_check_pages(struct txn *txn, void (*found)(const char *what, void *arg), void *arg);
 /* What the table takes of the file. */
 uint64_t txn_table_bytes(struct txn *txn, struct table table);
 /* How often one of these was called: when it has changed, what was borrowed is void. */

@@ -116,8 +116,10 @@ enum err verifier_step(struct verifier *v, bool *end)
     if (v->ended)
         v->figures.looked_at = v->figures.found = v->figures.mended = 0;
     v->ended = false;
-    enum err err = v->options.repair ? run_mending(v) : run_reading(v);
-    bool mend = v->parts[v->part].mends && v->options.mend && !v->options.repair;
+    const struct verify_part *part = &v->parts[v->part];
+    bool repair = v->options.repair && part->mends != MENDS_NEVER;
+    enum err err = repair ? run_mending(v) : run_reading(v);
+    bool mend = part->mends == MENDS_AT_ONCE && v->options.mend && !v->options.repair;
     if (!err && v->found > 0 && mend && run_mending(v))
         err = run_reading(v);
     if (err)
@@ -267,5 +269,29 @@ static enum err rest_step(struct txn *txn, struct verifier *v, struct verify_pla
 
 void verifier_add_rest(struct verifier *v)
 {
-    verifier_add(v, &(struct verify_part){.name = "tables", .step = rest_step});
+    verifier_add(v,
+                 &(struct verify_part){.name = "tables", .step = rest_step, .mends = MENDS_NEVER});
+}
+
+/* ---- Pages. */
+
+static void note_pages(const char *what, void *arg)
+{
+    struct verifier *v = arg;
+    if (verify_found(v, "%s", what))
+        verify_not_mended(v);
+}
+
+static enum err pages_step(struct txn *txn, struct verifier *v, struct verify_place *place,
+                           bool *end, void *arg)
+{
+    (void)place, (void)arg;
+    *end = true;
+    return txn_check_pages(txn, note_pages, v);
+}
+
+void verifier_add_pages(struct verifier *v)
+{
+    verifier_add(v,
+                 &(struct verify_part){.name = "pages", .step = pages_step, .mends = MENDS_NEVER});
 }

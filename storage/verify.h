@@ -24,6 +24,10 @@ struct verify_place {
     uint8_t bytes[STORE_KEY_MAX];
 };
 
+/* When a part's findings are mended. At once: where there is a server (options.mend), though no
+ * repair was asked for, as nothing is lost by it. Never: it only looks, on a snapshot. */
+enum verify_mends { MENDS_ON_REPAIR, MENDS_AT_ONCE, MENDS_NEVER };
+
 /* Goes on from the place, sets it, and *end once there is nothing behind it. Errors are the
  * transaction's. Looks first and calls verify_found for what is wrong. */
 struct verify_part {
@@ -32,9 +36,7 @@ struct verify_part {
                      void *arg);
     void *arg;
     const char *tables[VERIFY_TABLES_MAX]; /* that it reads, for verifier_add_rest */
-    /* Its findings are mended at once where there is a server (options.mend), though no repair was
-     * asked for: nothing is lost by that. */
-    bool mends;
+    enum verify_mends mends;
 };
 
 struct verify_options {
@@ -54,6 +56,8 @@ void verifier_destroy(struct verifier **verifier);
 void verifier_add(struct verifier *v, const struct verify_part *part); /* copied */
 /* As the last part, once all others are added: names the tables that none of them reads. */
 void verifier_add_rest(struct verifier *v);
+/* That each page of the file is in one place. On a stopped server's data only. */
+void verifier_add_pages(struct verifier *v);
 
 /* One step of the pass; *end: that was the last one, and the next begins another pass. Errors are
  * those of store_read, or store_write for a repair; the next step then tries again. What a part

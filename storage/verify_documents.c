@@ -330,10 +330,10 @@ void document_parts_destroy(struct document_parts **parts)
 void document_parts_add(struct document_parts *parts, struct verifier *v)
 {
     const struct verify_part list[] = {
-        {"documents", documents_step, parts, {"docs", "meta"}, false},
-        {"long texts", texts_step, parts, {"doc_texts"}, false},
-        {"index entries", entries_step, parts, {"doc_index"}, false},
-        {"documents' entries", places_step, parts, {NULL}, false},
+        {"documents", documents_step, parts, {"docs", "meta"}, MENDS_ON_REPAIR},
+        {"long texts", texts_step, parts, {"doc_texts"}, MENDS_ON_REPAIR},
+        {"index entries", entries_step, parts, {"doc_index"}, MENDS_ON_REPAIR},
+        {"documents' entries", places_step, parts, {NULL}, MENDS_ON_REPAIR},
     };
     for (size_t i = 0; i < sizeof list / sizeof *list; i++)
         verifier_add(v, &list[i]);

@@ -184,5 +184,5 @@ void history_table_verify(struct table *table, struct verifier *v)
                                           .step = verify_step,
                                           .arg = table,
                                           .tables = {"history"},
-                                          .mends = true});
+                                          .mends = MENDS_AT_ONCE});
 }

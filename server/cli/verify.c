@@ -175,6 +175,7 @@ static int verify_store(struct store *store, bool repair, struct verification *i
     enum err err = stored_open(store, NULL, &stored);
     if (!err) {
         stored_verify(stored, v);
+        verifier_add_pages(v);
         err = run_pass(v, it);
     }
     verifier_destroy(&v);

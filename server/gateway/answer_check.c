@@ -148,11 +148,11 @@ void answer_parts_add(struct answer_parts *parts, struct verifier *v)
                                           .step = keys_step,
                                           .arg = parts,
                                           .tables = {"answer_keys"},
-                                          .mends = true});
+                                          .mends = MENDS_AT_ONCE});
     verifier_add(v, &(struct verify_part){.name = "idempotent answers",
                                           .step = answers_step,
                                           .arg = parts,
                                           /* format 1 is emptied without being read */
                                           .tables = {"answers", "idempotency"},
-                                          .mends = true});
+                                          .mends = MENDS_AT_ONCE});
 }

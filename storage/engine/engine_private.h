@@ -14,6 +14,7 @@
 
 /* LMDB numbers its tables from 2 on; 0 and 1 are its own. */
 #define TABLE_SLOTS (STORE_TABLES_MAX + 2)
+#define FREE_LIST   0 /* pages that transactions have freed */
 
 /* Read transactions at once; more readers wait. It bounds LMDB's reader table, which each commit
  * looks through. */
@@ -171,6 +172,9 @@ bool store_is_full(int rc); /* the map or the disk */
  * the file. Once for each environment that is opened. Threads: main, writer. */
 void store_fault_watch(struct store *store);
 void store_fault_forget(const struct store *store);
+
+/* Where the file is mapped; false if that is not known. */
+bool store_fault_map(const struct store *store, const char **begin, const char **end);
 
 /* What the calling thread works in, for a fault outside the map; NULL: none. */
 void store_fault_inside(const struct store *store);

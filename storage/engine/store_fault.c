@@ -172,3 +172,15 @@ void store_fault_forget(const struct store *store)
             atomic_store(&watched[i].store, NULL);
     }
 }
+
+bool store_fault_map(const struct store *store, const char **begin, const char **end)
+{
+    for (int i = 0; i < WATCHED_MAX; i++) {
+        if (atomic_load(&watched[i].store) != store)
+            continue;
+        *begin = watched[i].begin;
+        *end = watched[i].end;
+        return true;
+    }
+    return false;
+}

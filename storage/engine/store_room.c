@@ -14,8 +14,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#define FREE_LIST 0 /* the handle of LMDB's list */
-
 #define RESERVE_MIN 16 /* pages: three tables deep, twice, for one deletion */
 #define RESERVE_MAX 16384
 
