@@ -49,7 +49,7 @@ CRASH   := $(wildcard tests/crash/*.test.mjs)
 BROWSER := $(wildcard tests/browser/*.test.mjs)
 RUN_TESTS = GALLEY_BIN=$(CURDIR)/$(GALLEY) GALLEY_TOOLS=$(CURDIR)/$(B)/tests tests/run.sh
 
-.PHONY: all run dev docs test unit api crash browser bench cost sanitized asan tsan check deps clean distclean install uninstall FORCE
+.PHONY: all run dev docs test unit api crash browser bench cost sanitized asan tsan check deps clean distclean install uninstall deb FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -193,6 +193,10 @@ install: $(GALLEY)
 
 uninstall:
 	@DESTDIR="$(DESTDIR)" PREFIX="$(PREFIX)" UNITDIR="$(UNITDIR)" tools/install.sh uninstall
+
+# build/galley.deb for this machine's Debian, with the modules of this folder in it.
+deb: $(GALLEY)
+	@tools/deb.sh $(GALLEY) build/galley.deb
 
 # What was downloaded stays: building again needs no network. distclean drops that too.
 clean:

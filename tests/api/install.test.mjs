@@ -64,6 +64,10 @@ test('the production configuration is right, and serves', async (t) => {
     assert.match(await readFile(path.join(galley.dir, 'galley.log'), 'utf8'), /"stopped"/);
 });
 
+test('the container\'s configuration is right too', async () => {
+    assert.equal((await runGalley(['check', '-c', 'packaging/container.ini'])).status, 0);
+});
+
 test('systemd finds nothing wrong with the unit, and little that it may do', async (t) => {
     if (!(await has('systemd-analyze'))) return t.skip('needs systemd-analyze');
     const { dir } = await installed(t);
