@@ -49,7 +49,8 @@ void log_last_words(const char *component, struct slice message);
 /* True if lines of this level are kept: lets callers skip expensive arguments. */
 bool log_wants(enum log_level level);
 
-/* One served request. The texts are copied, each cut to 256 bytes. Threads: any. */
+/* One served request. The texts are copied, each cut to 256 bytes; what is our own (request_id,
+ * route, address, outcome) holds nothing that JSON would have to escape. Threads: any. */
 struct log_access {
     enum log_level level;
     int64_t wall_ms;

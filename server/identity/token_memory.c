@@ -1,7 +1,8 @@
-/* DESIGN. A set-associative table: a keyed hash of the whole token chooses a shard, with its lock,
+/* DESIGN. A set-associative table: a keyed hash of the token's end chooses a shard, with its lock,
  * and in it a set of a few slots, so that every step is short and the memory bounded: when a set is
- * full, the token that ends first gives way and is merely verified again. A hit compares the hash,
- * then every byte of the token. */
+ * full, the token that ends first gives way and is merely verified again. The end is a part of the
+ * signature, which differs from token to token; only verified ones are put here, so nobody can fill
+ * a set with others of the same end. A hit compares the hash, then every byte of the token. */
 #include "server/identity/jwt_private.h"
 
 #include "base/hash.h"
@@ -13,6 +14,8 @@
 #define SHARDS 64
 #define SETS   16
 #define WAYS   8
+
+#define HASHED_MAX 32 /* bytes of a token's end */
 
 struct remembered {
     struct token_facts facts;
@@ -62,6 +65,12 @@ void token_memory_destroy(struct token_memory **memory)
     *memory = NULL;
 }
 
+static uint64_t hash_end(struct slice token)
+{
+    size_t len = token.len < HASHED_MAX ? token.len : HASHED_MAX;
+    return hash_keyed(slice_of(token.ptr + token.len - len, len));
+}
+
 static struct shard *shard_of(struct token_memory *memory, uint64_t hash)
 {
     return &memory->shards[hash % SHARDS];
@@ -86,7 +95,7 @@ static struct slot *find_slot(struct slot *set, uint64_t hash, struct slice toke
 bool token_memory_find(struct token_memory *memory, struct slice token, int64_t now_ms,
                        struct principal *user)
 {
-    uint64_t hash = hash_keyed(token);
+    uint64_t hash = hash_end(token);
     struct shard *shard = shard_of(memory, hash);
     lock_acquire(&shard->lock);
     struct slot *slot = find_slot(set_of(shard, hash), hash, token);
@@ -118,7 +127,7 @@ static struct slot *slot_for(struct slot *set, uint64_t hash, struct slice token
 void token_memory_put(struct token_memory *memory, struct slice token,
                       const struct token_facts *facts)
 {
-    uint64_t hash = hash_keyed(token);
+    uint64_t hash = hash_end(token);
     struct shard *shard = shard_of(memory, hash);
     struct remembered *entry = mem_alloc(sizeof *entry + token.len);
     entry->facts = *facts;
