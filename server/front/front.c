@@ -52,6 +52,8 @@ struct front *front_create(const struct front_options *options)
         note_listener(&front->listeners[i], &options->listeners[i], i);
     table_init(front);
     ready_init(front);
+    bool good = poll_open(&front->poller);
+    assert(good); /* at the start there are descriptors */
     front->hub = hub_create(front);
     return front;
 }
@@ -60,6 +62,7 @@ static void destroy(struct front *front)
 {
     table_release(front);
     hub_destroy(&front->hub);
+    poll_close(&front->poller);
     ready_release(front);
     for (unsigned i = 0; i < front->listener_count; i++)
         tls_destroy(&front->listeners[i].tls);
@@ -102,7 +105,7 @@ static enum err start_threads(struct front *front, char *why, size_t why_size)
     bool good = hub_start(front->hub);
     for (unsigned i = 0; good && i < front->reserved_workers; i++)
         good = transport_start_worker(front);
-    if (good)
+    if (good && ready_begin(front))
         return ERR_OK;
     snprintf(why, why_size, "there are no threads to be had");
     return ERR_INTERNAL;

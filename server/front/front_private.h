@@ -1,7 +1,7 @@
 /* What the files of the front share.
  *
- * DESIGN. A connection is with exactly one of: the hub (it waits), the queue (it is ready for a
- * worker), a worker. Who has it may touch it; handing it on is the last thing one does to it.
+ * DESIGN. A connection is with exactly one of: the poller (it waits for a request), the hub (it
+ * waits for something else), the queue (it is ready for a worker), a worker. Who has it may touch it; handing it on is the last thing one does to it.
  * Nobody waits with a timeout of his own: a connection keeps its phase and since when in one atomic
  * word, a timer sweeps the table, and what is overdue or in the way is cut by shutdown() of its
  * socket, which makes it readable in the hub and wakes a worker out of its call. Who has the
@@ -158,6 +158,7 @@ struct connection {
 
     /* Who has the connection has the rest. */
     enum errand errand;
+    bool in_hub;             /* its socket is in the hub's set */
     int64_t queued_ns;       /* when it became ready */
     int64_t waited_ns;       /* until a worker took it */
     int64_t head_since_ns;   /* the first byte of the present head; 0: none yet */
@@ -286,6 +287,8 @@ enum err link_why_ended(const struct connection *c);
 
 struct run_queue {
     struct lock lock;
+    _Atomic(struct worker *) watcher; /* who waits in the poller, or NULL; written under the lock */
+    bool watcher_called;              /* to come out */
     TAILQ_HEAD(, peer) turns[LINES]; /* who has any waiting, in turn */
     bool closed;
     bool starting, start_failed;         /* a worker */
@@ -304,11 +307,12 @@ struct run_queue {
 };
 
 void ready_init(struct front *front);
+/* Starts the first worker. */
+bool ready_begin(struct front *front);
 void ready_release(struct front *front);
 
-/* Hands connections over, starting a worker if need be. Threads: any. */
+/* Hands a connection over, starting a worker if need be. Threads: any. */
 void ready_push(struct connection *c);
-void ready_push_all(struct front *front, struct connections *list); /* empties the list */
 
 /* One that was parked. The last thing that happens to the front if it closes. */
 void ready_push_resumed(struct connection *c);
@@ -339,6 +343,8 @@ bool serve_is_critical(struct connection *c);
 void ready_rouse(struct front *front);
 /* Of a worker thread at its beginning. */
 void ready_join(struct worker *worker);
+/* Somebody is in the poller. */
+bool ready_is_watched(struct front *front);
 /* Some wait. */
 bool ready_is_crowded(struct front *front);
 
@@ -351,6 +357,33 @@ void ready_empty(struct front *front);
 
 /* Wakes all workers with NULL; what was queued stays. */
 void ready_close(struct front *front);
+
+/* What the hub does while others look after requests: connections that have become ready and that
+ * no worker has seen go to the queue. True: somebody watches. */
+bool ready_look(struct front *front);
+
+/* ---- poll.c: sockets that become ready, and connections that wait for a request. */
+
+struct epoll_event;
+
+/* An epoll set that can be woken out of its wait. */
+struct poller {
+    int epoll_fd, wake_fd;
+};
+
+bool poll_open(struct poller *poller);
+void poll_close(struct poller *poller);
+void poll_wake(struct poller *poller);
+/* Waits; what is only a call to wake up is left out. Who does not wait leaves it to who does. */
+int poll_wait(struct poller *poller, struct epoll_event *events, int max, int timeout_ms);
+/* Gives the connection away until one of the events, once. False: it cannot be watched. */
+bool poll_arm(int epoll_fd, struct connection *c, uint32_t events);
+void poll_remove(int epoll_fd, struct connection *c);
+/* Whose event it is; NULL: the call to wake up. */
+struct connection *poll_event(const struct epoll_event *event);
+
+/* Waits, at most so long, and appends those whose client has sent something. Threads: any. */
+void poll_requests(struct front *front, int timeout_ms, struct connections *out);
 
 /* ---- hub.c: connections that wait. */
 
@@ -369,6 +402,8 @@ void hub_wait(struct hub *hub, struct connection *c, enum errand errand);
 void hub_send(struct hub *hub, struct connection *c, enum errand errand);
 /* Has it look at what has changed: draining. */
 void hub_wake(struct hub *hub);
+/* Has it look again and again until things are quiet. Cheap if it does. */
+void hub_attend(struct hub *hub);
 unsigned hub_feeds(const struct hub *hub);
 
 /* ---- serve.c, body.c, send.c, feed.c: serving. */
@@ -464,6 +499,7 @@ struct front {
     atomic_uint workers_started;
     int niceness;              /* of the workers */
     unsigned reserved_workers; /* the first of them */
+    struct poller poller; /* of requests */
     struct hub *hub;
     struct run_queue queue;
     atomic_bool draining; /* each answer is its connection's last */

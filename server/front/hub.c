@@ -1,6 +1,7 @@
-/* DESIGN. One thread and one epoll set for all connections that wait. A connection is armed for one
- * event at a time (EPOLLONESHOT), and whoever arms it has given it away: the hub has it until it
- * passes it to the queue, arms it again, or closes it. So the hub's lists need no lock. Feeds that
+/* DESIGN. One thread and one epoll set for all connections that wait for something else than a
+ * request. Whoever arms one has given it away: the hub has it until it passes it to the queue, arms
+ * it again, or closes it. So the hub's lists need no lock. It also looks after the poller and the
+ * queue, when workers may be too busy to do so; but it sleeps while nothing happens. Feeds that
  * have something to say are asked a few at a time between two looks at the sockets, so that ten
  * thousand of them do not make everybody else wait. Events are raised by any thread: they come in
  * over a stack without a lock. */
@@ -10,17 +11,16 @@
 #include "base/mem.h"
 
 #include <assert.h>
-#include <errno.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
-#include <sys/eventfd.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #define EVENTS_MAX     256
 #define TURN_FEEDS     32                /* asked between two looks at the sockets */
+#define ATTEND_MS      1                 /* between two looks at what workers have left alone */
 #define CROWDED_MS     5                 /* between two looks at those who wait for a worker */
+#define QUIET_MS       100               /* until it sleeps */
 #define STUCK_NS       INT64_C(10000000) /* a wait for a worker that is no mere turn */
 #define RELIEVED_MAX   8                 /* evicted for it at once */
 #define DISCARD_PIECE  16384
@@ -36,15 +36,16 @@ struct watch {
 struct hub {
     struct event_listener listener; /* first: it is given to events */
     struct front *front;
-    int epoll_fd, wake_fd;
+    struct poller poller;
     pthread_t thread;
     bool started;
     atomic_bool closed;
     _Atomic(struct event *) raised; /* a stack */
     atomic_uint feeds;
+    atomic_bool asleep; /* until it is called: somebody watches the poller, and nobody waits */
 
     /* Of the hub's thread. */
-    struct connections ready; /* for workers, gathered to be handed over together */
+    int64_t attended_ns, busy_ns, relieved_ns;
     struct services due;      /* to be asked now */
     struct services timed;    /* at a time; not in order */
     int64_t next_time_ns;     /* the first of these, or before */
@@ -56,37 +57,31 @@ struct hub {
 
 /* ---- Arming */
 
-/* ThreadSanitizer takes the call for a use of the descriptor that is not ordered against the hub's
- * closing it, which may come before the call is back; the call itself it need not see. */
-static int modify(int epoll_fd, int fd, struct epoll_event *event)
+/* A feed may end while it is armed: it must not be in both sets. */
+static void leave_set(struct hub *hub, struct connection *c)
 {
-#ifdef __SANITIZE_THREAD__
-    return (int)syscall(SYS_epoll_ctl, epoll_fd, EPOLL_CTL_MOD, fd, event);
-#else
-    return epoll_ctl(epoll_fd, EPOLL_CTL_MOD, fd, event);
-#endif
+    if (c->in_hub)
+        poll_remove(hub->poller.epoll_fd, c);
+    c->in_hub = false;
 }
 
-/* The kernel orders what was written before this against what the hub does at the event; `armed`
- * says so in the language's terms. */
 static void arm(struct hub *hub, struct connection *c, uint32_t events)
 {
-    struct epoll_event event = {.events = events | EPOLLONESHOT, .data.ptr = c};
-    int fd = c->fd;
-    atomic_store_explicit(&c->armed, true, memory_order_release);
-    int rc = modify(hub->epoll_fd, fd, &event);
-    assert(rc == 0);
+    bool reads = c->errand == ERRAND_READ;
+    if (reads)
+        leave_set(hub, c);
+    else
+        c->in_hub = true;
+    bool good = poll_arm(reads ? hub->front->poller.epoll_fd : hub->poller.epoll_fd, c, events);
+    if (!good) /* no memory in the kernel: nobody will see it again */
+        connection_close(c);
 }
 
 bool hub_add(struct hub *hub, struct connection *c)
 {
-    struct epoll_event event = {.events = EPOLLIN | EPOLLRDHUP | EPOLLONESHOT, .data.ptr = c};
-    if (c->turned_away)
-        event.events = EPOLLOUT | EPOLLONESHOT;
     c->errand = c->turned_away ? ERRAND_TURN_AWAY : ERRAND_READ;
-    int fd = c->fd;
-    atomic_store_explicit(&c->armed, true, memory_order_release);
-    return epoll_ctl(hub->epoll_fd, EPOLL_CTL_ADD, fd, &event) == 0;
+    return c->turned_away ? poll_arm(hub->poller.epoll_fd, c, EPOLLOUT)
+                          : poll_arm(hub->front->poller.epoll_fd, c, EPOLLIN | EPOLLRDHUP);
 }
 
 void hub_wait(struct hub *hub, struct connection *c, enum errand errand)
@@ -105,7 +100,7 @@ void hub_send(struct hub *hub, struct connection *c, enum errand errand)
 
 void hub_wake(struct hub *hub)
 {
-    eventfd_write(hub->wake_fd, 1);
+    poll_wake(&hub->poller);
 }
 
 /* ---- Events */
@@ -268,24 +263,6 @@ static void take_timed(struct hub *hub)
 
 /* ---- What becomes ready */
 
-/* Nothing is there but the end. */
-static bool has_ended(struct connection *c, uint32_t events)
-{
-    char byte;
-    return (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) &&
-           recv(c->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) <= 0;
-}
-
-static void on_readable(struct hub *hub, struct connection *c, uint32_t events)
-{
-    enum phase phase = connection_phase(c);
-    bool said_nothing = phase == PHASE_FRESH || phase == PHASE_IDLE;
-    if (said_nothing && c->in.len == 0 && (atomic_load(&c->cut) || has_ended(c, events)))
-        connection_close(c);
-    else
-        TAILQ_INSERT_TAIL(&hub->ready, c, in_queue);
-}
-
 /* A client that was refused may go on sending for a while: closing a socket with unread bytes
  * resets the connection, and the client might never see why it was refused. */
 static void discard(struct hub *hub, struct connection *c)
@@ -329,12 +306,10 @@ static void on_feed(struct hub *hub, struct connection *c, uint32_t events)
 
 static void on_event(struct hub *hub, const struct epoll_event *event)
 {
-    struct connection *c = event->data.ptr;
-    bool armed = atomic_load_explicit(&c->armed, memory_order_acquire);
-    assert(armed);
+    struct connection *c = poll_event(event);
     switch (c->errand) {
-    case ERRAND_READ:
-        on_readable(hub, c, event->events);
+    case ERRAND_READ: /* the poller's */
+        assert(false);
         break;
     case ERRAND_WRITE:
         on_writable(hub, c);
@@ -397,30 +372,49 @@ static int timeout_ms(const struct hub *hub)
         return 0;
     int64_t left_ns = hub->next_time_ns - front_now_ns(hub->front);
     int64_t left_ms = left_ns > 0 ? left_ns / 1000000 + 1 : 0;
-    int64_t most_ms = ready_is_crowded(hub->front) ? CROWDED_MS : INT32_MAX;
+    int64_t most_ms = atomic_load(&hub->asleep) ? INT32_MAX : ATTEND_MS;
     return (int)(left_ms < most_ms ? left_ms : most_ms);
 }
 
 static void look(struct hub *hub)
 {
     struct epoll_event events[EVENTS_MAX];
-    int count = epoll_wait(hub->epoll_fd, events, EVENTS_MAX, timeout_ms(hub));
-    assert(count >= 0 || errno == EINTR);
-    for (int i = 0; i < count; i++) {
-        eventfd_t ignored;
-        if (events[i].data.ptr)
-            on_event(hub, &events[i]);
-        else
-            eventfd_read(hub->wake_fd, &ignored);
+    int count = poll_wait(&hub->poller, events, EVENTS_MAX, timeout_ms(hub));
+    for (int i = 0; i < count; i++)
+        on_event(hub, &events[i]);
+}
+
+void hub_attend(struct hub *hub)
+{
+    if (atomic_load(&hub->asleep) && atomic_exchange(&hub->asleep, false))
+        hub_wake(hub);
+}
+
+/* Looks after what nobody else does, a while longer than there is anything to do. Who stops
+ * watching, or has somebody wait, looks at `asleep` after that; so the hub looks at them again once
+ * it has said that it sleeps. */
+static void attend(struct hub *hub)
+{
+    struct front *front = hub->front;
+    int64_t now_ns = front_now_ns(front);
+    if (now_ns - hub->attended_ns < ATTEND_MS * 1000000)
+        return;
+    hub->attended_ns = now_ns;
+    if (!ready_look(front) || ready_is_crowded(front))
+        hub->busy_ns = now_ns;
+    if (ready_is_crowded(front) && now_ns - hub->relieved_ns >= CROWDED_MS * 1000000) {
+        relieve(hub);
+        hub->relieved_ns = now_ns;
     }
-    if (!TAILQ_EMPTY(&hub->ready))
-        ready_push_all(hub->front, &hub->ready);
+    bool quiet = now_ns - hub->busy_ns > QUIET_MS * 1000000;
+    atomic_store(&hub->asleep, quiet);
+    if (quiet && (!ready_is_watched(front) || ready_is_crowded(front)))
+        atomic_store(&hub->asleep, false);
 }
 
 static void *run(void *arg)
 {
     struct hub *hub = arg;
-    int64_t relieved_ns = 0;
     while (!atomic_load(&hub->closed)) {
         look(hub);
         take_raised(hub);
@@ -428,11 +422,7 @@ static void *run(void *arg)
         if (atomic_load(&hub->front->draining) && !hub->feeds_ended)
             end_all_feeds(hub);
         ask_due(hub);
-        int64_t now_ns = front_now_ns(hub->front);
-        if (ready_is_crowded(hub->front) && now_ns - relieved_ns >= CROWDED_MS * 1000000) {
-            relieve(hub);
-            relieved_ns = now_ns;
-        }
+        attend(hub);
     }
     return NULL;
 }
@@ -442,18 +432,13 @@ static void *run(void *arg)
 struct hub *hub_create(struct front *front)
 {
     struct hub *hub = mem_zalloc(sizeof *hub);
-    struct epoll_event wake = {.events = EPOLLIN};
     hub->listener.raised = on_raised;
     hub->front = front;
     hub->next_time_ns = INT64_MAX;
-    TAILQ_INIT(&hub->ready);
     TAILQ_INIT(&hub->due);
     TAILQ_INIT(&hub->timed);
     LIST_INIT(&hub->watches);
-    hub->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-    hub->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    bool good = hub->epoll_fd >= 0 && hub->wake_fd >= 0 &&
-                epoll_ctl(hub->epoll_fd, EPOLL_CTL_ADD, hub->wake_fd, &wake) == 0;
+    bool good = poll_open(&hub->poller);
     assert(good); /* at the start there are descriptors */
     return hub;
 }
@@ -484,8 +469,7 @@ void hub_destroy(struct hub **hub)
         event_rearm(watch->event);
         free(watch);
     }
-    close((*hub)->wake_fd);
-    close((*hub)->epoll_fd);
+    poll_close(&(*hub)->poller);
     buf_release(&(*hub)->scratch);
     free(*hub);
     *hub = NULL;

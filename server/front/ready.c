@@ -9,6 +9,9 @@
  * ports. Sleepers are woken last come, first served, so that few stacks and caches are in use. A
  * handler that waits without saying so is noticed by the hub, when the queue does not move.
  *
+ * Of those that have nothing to do one waits in the poller instead (poll.c) and brings in what
+ * becomes ready there. It comes out with it unless enough others run, or when it is called.
+ *
  * Some workers are reserved: they take a connection only when all others are busy, read its head,
  * and serve it only if it is critical; what is not goes to a list for the others. So health and
  * administration are answered while every other worker is stuck; and so are those whose answer
@@ -59,22 +62,35 @@ static bool wake(struct worker **idle)
     return true;
 }
 
+/* The one in the poller does as well as one that sleeps. */
+static bool call_watcher(struct front *front)
+{
+    struct run_queue *queue = &front->queue;
+    lock_assert_held(&queue->lock);
+    if (!queue->watcher || queue->watcher_called)
+        return false;
+    queue->watcher_called = true;
+    poll_wake(&front->poller);
+    return true;
+}
+
 /* All are busy, and no more can be had. */
 static bool is_exhausted(const struct run_queue *queue)
 {
-    return !queue->idle && (queue->started >= queue->most || queue->start_failed);
+    return !queue->idle && !queue->watcher && (queue->started >= queue->most || queue->start_failed);
 }
 
 /* Has somebody run who can: true if a worker has to be started, alone, by the caller. `force`: even
  * if as many run as may. */
-static bool rouse(struct run_queue *queue, bool force)
+static bool rouse(struct front *front, bool force)
 {
+    struct run_queue *queue = &front->queue;
     lock_assert_held(&queue->lock);
     if (queue->waiting == 0 || queue->closed)
         return false;
     if (queue->running >= queue->running_max && !force)
         return false;
-    if (wake(&queue->idle)) {
+    if (wake(&queue->idle) || call_watcher(front)) {
         queue->running++;
         return false;
     }
@@ -106,13 +122,27 @@ static void start_worker(struct front *front)
                   queue->started);
 }
 
+bool ready_begin(struct front *front)
+{
+    struct run_queue *queue = &front->queue;
+    lock_acquire(&queue->lock);
+    queue->starting = true;
+    queue->running++;
+    lock_leave(&queue->lock);
+    start_worker(front);
+    return !queue->start_failed;
+}
+
 /* Leaves the lock. */
 static void rouse_and_leave(struct front *front, bool force)
 {
-    bool start = rouse(&front->queue, force);
+    bool start = rouse(front, force);
+    bool crowded = ready_is_crowded(front);
     lock_leave(&front->queue.lock);
     if (start)
         start_worker(front);
+    if (crowded)
+        hub_attend(front->hub);
 }
 
 /* ---- Waiting in a handler */
@@ -122,9 +152,11 @@ static void on_blocking(struct blocking_hook *hook)
     struct front *front = ((struct worker *)hook)->front;
     struct run_queue *queue = &front->queue;
     atomic_fetch_sub(&queue->running, 1);
-    if (atomic_load(&queue->waiting) == 0)
+    if (atomic_load(&queue->waiting) == 0 && ready_is_watched(front))
         return;
     lock_acquire(&queue->lock);
+    if (queue->waiting == 0 && !queue->watcher && wake(&queue->idle))
+        queue->running++; /* to watch meanwhile */
     rouse_and_leave(front, false);
 }
 
@@ -186,26 +218,32 @@ static struct connection *take(struct run_queue *queue, enum line line)
     return c;
 }
 
-void ready_push(struct connection *c)
+/* Empties the list. */
+static void put_all(struct run_queue *queue, struct connections *list, int64_t now_ns)
 {
-    struct connections one = TAILQ_HEAD_INITIALIZER(one);
-    TAILQ_INSERT_TAIL(&one, c, in_queue);
-    ready_push_all(c->front, &one);
-}
-
-void ready_push_all(struct front *front, struct connections *list)
-{
-    struct run_queue *queue = &front->queue;
     struct connection *c;
-    int64_t now_ns = front_now_ns(front);
-    lock_acquire(&queue->lock);
+    lock_assert_held(&queue->lock);
     while ((c = TAILQ_FIRST(list))) {
         TAILQ_REMOVE(list, c, in_queue);
         c->queued_ns = now_ns;
         connection_enter(c, PHASE_QUEUED, now_ns);
         put(queue, LINE_READY, c->peer, c);
     }
+}
+
+static void push_all(struct front *front, struct connections *list)
+{
+    int64_t now_ns = front_now_ns(front);
+    lock_acquire(&front->queue.lock);
+    put_all(&front->queue, list, now_ns);
     rouse_and_leave(front, false);
+}
+
+void ready_push(struct connection *c)
+{
+    struct connections one = TAILQ_HEAD_INITIALIZER(one);
+    TAILQ_INSERT_TAIL(&one, c, in_queue);
+    push_all(c->front, &one);
 }
 
 void ready_push_classified(struct connection *c)
@@ -249,7 +287,37 @@ static struct connection *take_for(struct run_queue *queue, const struct worker 
     return c ? c : take(queue, LINE_READY);
 }
 
-static void lie_down(struct run_queue *queue, struct worker *worker)
+/* While enough run it brings in only, and they take what waits when they are done. */
+static bool stays(const struct run_queue *queue)
+{
+    return !queue->closed && !queue->watcher_called &&
+           (queue->waiting == 0 || queue->running >= queue->running_max);
+}
+
+static void watch(struct run_queue *queue, struct worker *worker)
+{
+    struct front *front = worker->front;
+    struct connections found = TAILQ_HEAD_INITIALIZER(found);
+    lock_assert_held(&queue->lock);
+    queue->watcher = worker;
+    queue->running--;
+    do {
+        lock_leave(&queue->lock);
+        if (ready_is_crowded(front))
+            hub_attend(front->hub);
+        poll_requests(front, -1, &found);
+        int64_t now_ns = front_now_ns(front);
+        lock_acquire(&queue->lock);
+        put_all(queue, &found, now_ns);
+    } while (stays(queue));
+    if (!queue->watcher_called) /* else who called has counted */
+        queue->running++;
+    queue->watcher_called = false;
+    queue->watcher = NULL;
+    hub_attend(front->hub);
+}
+
+static void sleep_idle(struct run_queue *queue, struct worker *worker)
 {
     lock_assert_held(&queue->lock);
     struct worker **idle = worker->reserved ? &queue->idle_reserved : &queue->idle;
@@ -262,6 +330,14 @@ static void lie_down(struct run_queue *queue, struct worker *worker)
     lock_acquire(&queue->lock);
 }
 
+static void lie_down(struct run_queue *queue, struct worker *worker)
+{
+    if (worker->reserved || queue->watcher)
+        sleep_idle(queue, worker);
+    else
+        watch(queue, worker);
+}
+
 /* Who takes one has another roused if more wait than run. */
 struct connection *ready_take(struct worker *worker)
 {
@@ -272,6 +348,22 @@ struct connection *ready_take(struct worker *worker)
         lie_down(queue, worker);
     rouse_and_leave(worker->front, false);
     return c;
+}
+
+bool ready_is_watched(struct front *front)
+{
+    return atomic_load(&front->queue.watcher);
+}
+
+bool ready_look(struct front *front)
+{
+    struct connections found = TAILQ_HEAD_INITIALIZER(found);
+    if (ready_is_watched(front))
+        return true;
+    poll_requests(front, 0, &found);
+    if (!TAILQ_EMPTY(&found))
+        push_all(front, &found);
+    return false;
 }
 
 void ready_rouse(struct front *front)
@@ -292,6 +384,7 @@ void ready_close(struct front *front)
     queue->closed = true;
     while (wake(&queue->idle) || wake(&queue->idle_reserved)) {
     }
+    poll_wake(&front->poller);
     lock_leave(&queue->lock);
 }
 
