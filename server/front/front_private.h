@@ -1,13 +1,13 @@
 /* What the files of the front share.
  *
  * DESIGN. A connection is with exactly one of: the poller (it waits for a request), the hub (it
- * waits for something else), the queue (it is ready for a worker), a worker. Who has it may touch it; handing it on is the last thing one does to it.
- * Nobody waits with a timeout of his own: a connection keeps its phase and since when in one atomic
- * word, a timer sweeps the table, and what is overdue or in the way is cut by shutdown() of its
- * socket, which makes it readable in the hub and wakes a worker out of its call. Who has the
- * connection then finds the reason in `cut`. The table's lock is taken when a connection comes,
- * when it goes and by the sweep; the queue's when one changes hands; neither while a worker goes on
- * with the next request of a busy connection. */
+ * waits for something else), the queue (it is ready for a worker), a worker. Who has it may touch
+ * it; handing it on is the last thing one does to it. Nobody waits with a timeout of his own: a
+ * connection keeps its phase and since when in one atomic word, a timer sweeps the table, and what
+ * is overdue or in the way is cut by shutdown() of its socket, which makes it readable in the hub
+ * and wakes a worker out of its call. Who has the connection then finds the reason in `cut`. The
+ * table's lock is taken when a connection comes, when it goes and by the sweep; the queue's when
+ * one changes hands; neither while a worker goes on with the next request of a busy connection. */
 #ifndef GALLEY_SERVER_FRONT_FRONT_PRIVATE_H
 #define GALLEY_SERVER_FRONT_FRONT_PRIVATE_H
 
@@ -289,7 +289,7 @@ struct run_queue {
     struct lock lock;
     _Atomic(struct worker *) watcher; /* who waits in the poller, or NULL; written under the lock */
     bool watcher_called;              /* to come out */
-    TAILQ_HEAD(, peer) turns[LINES]; /* who has any waiting, in turn */
+    TAILQ_HEAD(, peer) turns[LINES];  /* who has any waiting, in turn */
     bool closed;
     bool starting, start_failed;         /* a worker */
     struct worker *idle, *idle_reserved; /* stacks of sleepers */
@@ -499,7 +499,7 @@ struct front {
     atomic_uint workers_started;
     int niceness;              /* of the workers */
     unsigned reserved_workers; /* the first of them */
-    struct poller poller; /* of requests */
+    struct poller poller;      /* of requests */
     struct hub *hub;
     struct run_queue queue;
     atomic_bool draining; /* each answer is its connection's last */

@@ -46,9 +46,9 @@ struct hub {
 
     /* Of the hub's thread. */
     int64_t attended_ns, busy_ns, relieved_ns;
-    struct services due;      /* to be asked now */
-    struct services timed;    /* at a time; not in order */
-    int64_t next_time_ns;     /* the first of these, or before */
+    struct services due;   /* to be asked now */
+    struct services timed; /* at a time; not in order */
+    int64_t next_time_ns;  /* the first of these, or before */
     LIST_HEAD(, watch) watches;
     struct buf scratch;
     bool feeds_ended; /* because the front drains */

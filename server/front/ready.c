@@ -77,7 +77,8 @@ static bool call_watcher(struct front *front)
 /* All are busy, and no more can be had. */
 static bool is_exhausted(const struct run_queue *queue)
 {
-    return !queue->idle && !queue->watcher && (queue->started >= queue->most || queue->start_failed);
+    return !queue->idle && !queue->watcher &&
+           (queue->started >= queue->most || queue->start_failed);
 }
 
 /* Has somebody run who can: true if a worker has to be started, alone, by the caller. `force`: even
