@@ -3,8 +3,20 @@
 # certificate (P-256). A handshake is a connection with one request, without resumption.
 . bench/lib.sh
 
-shaking() { # NAME PORT
-    echo "$1 $(opening_rate "$2" tls=1)" | tee -a "$work/measured" >&2
+shaking() { # NAME PORT PID... : and the server's processor time for each, as NAME-cpu, in microseconds
+    local name=$1 port=$2 before rate
+    shift 2
+    before=$(cpu_ticks_of "$@")
+    echo "$name $(opening_rate "$port" tls=1)" | tee -a "$work/measured" >&2
+    rate=$(awk -v n="$name" '$1 == n { r = $2 } END { print r }' "$work/measured")
+    echo "$name-cpu $(awk -v t=$(($(cpu_ticks_of "$@") - before)) -v hz="$(getconf CLK_TCK)" -v r="$rate" \
+        -v s="$DURATION" 'BEGIN { print t / hz / (r * s) * 1e6 }')" >>"$work/measured"
+}
+
+cpu_ticks_of() { # PID...
+    local pid sum=0
+    for pid in "$@"; do sum=$((sum + $(cpu_ticks "$pid"))); done
+    echo "$sum"
 }
 
 cpu_us_each() { # NAME URL : processor time of the server for each request, beside what measure prints
@@ -18,13 +30,14 @@ cpu_us_each() { # NAME URL : processor time of the server for each request, besi
 
 start_nginx
 start_tls_galley
+nginx_workers=$(cat "/proc/$nginx_pid/task/$nginx_pid/children")
 for _ in $(seq "$ROUNDS"); do
     cpu_us_each plain "$url"
     cpu_us_each tls "https://127.0.0.1:$tls_port"
     measure nginx-plain "http://127.0.0.1:$nginx_port" healthz ""
     measure nginx-tls "https://127.0.0.1:$nginx_tls_port" healthz ""
-    shaking nginx-shake "$nginx_tls_port"
-    shaking galley-shake "$tls_port"
+    shaking nginx-shake "$nginx_tls_port" $nginx_workers
+    shaking galley-shake "$tls_port" "$galley_pid"
 done
 
 row "\`/healthz\` over TLS, $CONNECTIONS kept connections (p99 $(median tls 4) ms, $(errors tls) errors)" "$(median tls 2)" "" "" /s
@@ -35,3 +48,5 @@ row "nginx's TLS against its plain" "$(ratio "$(median nginx-tls 2)" "$(median n
 row "TLS handshakes (p99 $(median galley-shake 4) ms, $(errors galley-shake) lost)" "$(median galley-shake 2)" "" "" /s
 row "nginx, the same (p99 $(median nginx-shake 4) ms, $(errors nginx-shake) lost)" "$(median nginx-shake 2)" "" "" /s
 row "TLS handshakes against nginx" "$(ratio "$(median galley-shake 2)" "$(median nginx-shake 2)")" ">=" 0.9
+row "the processor time of nginx for one against ours ($(median nginx-shake-cpu 2) against $(median galley-shake-cpu 2) µs)" \
+    "$(ratio "$(median nginx-shake-cpu 2)" "$(median galley-shake-cpu 2)")"
