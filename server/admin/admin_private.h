@@ -116,6 +116,7 @@ void serve_administrators(struct visit *visit);
 
 void serve_verify(struct visit *visit);
 void serve_verify_state(struct visit *visit);
+void serve_storage(struct visit *visit);
 
 /* ---- login.c, for setup.c as well. */
 

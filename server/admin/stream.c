@@ -34,7 +34,7 @@ static void write_damage(const struct admin_options *process, const struct store
     struct scrub_figures found;
     scrub_figures(process->scrub, &found);
     bool only_found = store->damage[0] == '\0' && found.damaged > 0;
-    jw_str(w, slice_str(only_found ? "The scrub has found it: galley verify lists what."
+    jw_str(w, slice_str(only_found ? "A check has found it: the page Storage lists what."
                                    : store->damage));
 }
 

@@ -1,6 +1,6 @@
 // Every page: where it is, what it is called, and the view that shows it. One without an icon is within
 // another.
-import { fork, gauge, letter, lines, people, sliders, stack } from '../shell/icon.js';
+import { disk, fork, gauge, letter, lines, people, sliders, stack } from '../shell/icon.js';
 import { Configuration } from './configuration.js';
 import { Job } from './job.js';
 import { Jobs } from './jobs.js';
@@ -8,6 +8,7 @@ import { Logs } from './logs.js';
 import { Mail, Mails } from './mails.js';
 import { Overview } from './overview.js';
 import { Routes } from './routes.js';
+import { Storage } from './storage.js';
 import { Administrators, Users } from './users.js';
 
 export const pages = [
@@ -20,5 +21,6 @@ export const pages = [
     { pattern: /^\/_\/users\/administrators$/, within: 'Users', title: () => 'Administrators', view: Administrators },
     { path: '/_/mails', pattern: /^\/_\/mails$/, name: 'Mail box', icon: letter, view: Mails },
     { pattern: /^\/_\/mails\/(\d+)$/, within: 'Mail box', title: () => 'Message', view: Mail },
+    { path: '/_/storage', pattern: /^\/_\/storage$/, name: 'Storage', icon: disk, view: Storage },
     { path: '/_/configuration', pattern: /^\/_\/configuration$/, name: 'Configuration', icon: sliders, view: Configuration },
 ];
