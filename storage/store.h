@@ -171,6 +171,8 @@ unsigned txn_writes(const struct txn *txn);
  * to the table while walking is allowed only by seeking again. */
 struct cursor {
     void *impl;
+    bool kept; /* by the transaction, for the next one */
+    struct table table;
     struct txn *txn;
     struct slice key, value; /* where it stands, valid as txn_get's */
 };

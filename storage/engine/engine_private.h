@@ -47,9 +47,18 @@ struct last_step {
 
 STAILQ_HEAD(last_step_list, last_step);
 
+/* A cursor for each table, kept for all that is done in a write transaction of LMDB: what is beside
+ * the last place is found there without a descent. LMDB frees them when the transaction ends. */
+struct kept_cursors {
+    MDB_cursor *list[TABLE_SLOTS]; /* by handle, NULL until first used */
+    uint64_t lent;                 /* a bit for each that is a struct cursor's at present */
+};
+_Static_assert(TABLE_SLOTS <= 64, "a bit for each");
+
 struct txn {
     struct store *store;
     MDB_txn *mdb;
+    struct kept_cursors *kept; /* NULL: none */
     struct arena *arena;
     int64_t now_ms;
     enum err err; /* sticky */

@@ -294,7 +294,7 @@ static enum err run_in(struct store *store, MDB_txn *mdb, store_fn fn, void *arg
     store_fault_inside(store);
     enum err err = txn_run(&txn, fn, arg);
     store_fault_inside(NULL);
-    assert(STAILQ_EMPTY(&txn.actions));
+    assert(STAILQ_EMPTY(&txn.actions) && STAILQ_EMPTY(&txn.last_steps));
     return err;
 }
 

@@ -144,6 +144,7 @@ struct write_batch {
     uint64_t attempt; /* 0 while each closure has a child transaction, that may fail by itself */
     struct action_list actions;
     struct last_step_list last_steps;
+    struct kept_cursors kept; /* of its transaction */
 };
 
 static void batch_init(struct write_batch *batch)
@@ -196,6 +197,7 @@ static enum err begin(struct store *store, struct write_batch *batch, MDB_txn **
 {
     if (atomic_load(&store->read_only))
         return ERR_READ_ONLY;
+    batch->kept = (struct kept_cursors){0};
     batch->room = store_room(store);
     int rc = mdb_txn_begin(store->env, NULL, 0, mdb);
     if (rc == MDB_SUCCESS) {
@@ -269,6 +271,7 @@ static bool run_closure(struct store *store, struct write_batch *batch, struct p
     struct txn txn;
     txn_begin(&txn, store, mdb, &store->writer.arena);
     txn.writing = true;
+    txn.kept = &batch->kept;
     txn.attempt = batch->attempt;
     txn.room = batch->room > batch->pages ? batch->room - batch->pages : 0;
     write->result = finish_closure(batch, &txn, txn_run(&txn, write->fn, write->arg));
@@ -294,6 +297,7 @@ static bool run_closure_in_child(struct store *store, struct write_batch *batch,
     MDB_txn *child;
     if (mdb_txn_begin(store->env, parent, 0, &child) != MDB_SUCCESS)
         return false;
+    batch->kept = (struct kept_cursors){0}; /* the child before has taken its own along */
     run_closure(store, batch, write, child);
     if (write->result == ERR_OK)
         return mdb_txn_commit(child) == MDB_SUCCESS;
@@ -345,6 +349,7 @@ static bool finish_batch(struct store *store, struct write_batch *batch, MDB_txn
     struct txn txn;
     txn_begin(&txn, store, mdb, &store->writer.arena);
     txn.writing = txn.shrinking = true; /* room was asked for by those who left it to us */
+    txn.kept = &batch->kept;
     txn.attempt = batch->attempt;
     enum err err = last_steps_run(&txn, &batch->last_steps);
     batch->pages += txn.pages;

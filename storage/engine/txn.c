@@ -194,6 +194,25 @@ bool txn_may_grow(const struct txn *txn)
     return txn->room > 0;
 }
 
+/* NULL if there is none, or somebody walks with it. */
+static MDB_cursor *kept_cursor(struct txn *txn, struct table table)
+{
+    struct kept_cursors *kept = txn->kept;
+    if (!kept || kept->lent >> table.handle & 1)
+        return NULL;
+    MDB_cursor **cursor = &kept->list[table.handle];
+    if (!*cursor && mdb_cursor_open(txn->mdb, table.handle, cursor) != MDB_SUCCESS)
+        *cursor = NULL;
+    return *cursor;
+}
+
+static int get(struct txn *txn, struct table table, MDB_val *key, MDB_val *value)
+{
+    MDB_cursor *cursor = kept_cursor(txn, table);
+    return cursor ? mdb_cursor_get(cursor, key, value, MDB_SET)
+                  : mdb_get(txn->mdb, table.handle, key, value);
+}
+
 enum err txn_get(struct txn *txn, struct table table, struct slice key, struct slice *value)
 {
     assert(key_fits(key));
@@ -201,7 +220,7 @@ enum err txn_get(struct txn *txn, struct table table, struct slice key, struct s
     if (txn->err != ERR_OK)
         return txn->err;
     MDB_val k = val_of(key), v = {0};
-    enum err err = err_of(txn, mdb_get(txn->mdb, table.handle, &k, &v), "reading");
+    enum err err = err_of(txn, get(txn, table, &k, &v), "reading");
     if (err == ERR_OK)
         *value = slice_of_val(v);
     return err;
@@ -216,15 +235,32 @@ uint64_t txn_table_bytes(struct txn *txn, struct table table)
            (stat.ms_branch_pages + stat.ms_leaf_pages + stat.ms_overflow_pages);
 }
 
+static int put_as(struct txn *txn, struct table table, MDB_val *key, MDB_val *value, unsigned flags)
+{
+    MDB_cursor *cursor = kept_cursor(txn, table);
+    return cursor ? mdb_cursor_put(cursor, key, value, flags)
+                  : mdb_put(txn->mdb, table.handle, key, value, flags);
+}
+
 /* LMDB splits a full page in halves, but for a key that it is told will be the last. */
 static int put(struct txn *txn, struct table table, MDB_val *key, MDB_val *value, unsigned flags)
 {
     if (txn->store->in_order[table.handle]) {
-        int rc = mdb_put(txn->mdb, table.handle, key, value, flags | MDB_APPEND);
+        int rc = put_as(txn, table, key, value, flags | MDB_APPEND);
         if (rc != MDB_KEYEXIST)
             return rc;
     }
-    return mdb_put(txn->mdb, table.handle, key, value, flags);
+    return put_as(txn, table, key, value, flags);
+}
+
+static int del(struct txn *txn, struct table table, MDB_val *key)
+{
+    MDB_cursor *cursor = kept_cursor(txn, table);
+    if (!cursor)
+        return mdb_del(txn->mdb, table.handle, key, NULL);
+    MDB_val value;
+    int rc = mdb_cursor_get(cursor, key, &value, MDB_SET);
+    return rc == MDB_SUCCESS ? mdb_cursor_del(cursor, 0) : rc;
 }
 
 enum err txn_put(struct txn *txn, struct table table, struct slice key, struct slice value)
@@ -256,7 +292,7 @@ enum err txn_del(struct txn *txn, struct table table, struct slice key)
     if (err != ERR_OK)
         return err;
     MDB_val k = val_of(key);
-    int rc = mdb_del(txn->mdb, table.handle, &k, NULL);
+    int rc = del(txn, table, &k);
     txn->touched |= rc != MDB_NOTFOUND;
     return err_of(txn, rc, "deleting");
 }
@@ -265,11 +301,14 @@ enum err txn_del(struct txn *txn, struct table table, struct slice key)
 
 void cursor_open(struct cursor *cursor, struct txn *txn, struct table table)
 {
-    *cursor = (struct cursor){.txn = txn};
+    *cursor = (struct cursor){.txn = txn, .table = table};
     if (txn->err != ERR_OK)
         return;
-    MDB_cursor *impl;
-    if (err_of(txn, mdb_cursor_open(txn->mdb, table.handle, &impl), "opening a cursor") != ERR_OK)
+    MDB_cursor *impl = kept_cursor(txn, table);
+    cursor->kept = impl != NULL;
+    if (impl)
+        txn->kept->lent |= UINT64_C(1) << table.handle;
+    else if (err_of(txn, mdb_cursor_open(txn->mdb, table.handle, &impl), "opening a cursor"))
         return;
     cursor->impl = impl;
     txn->cursors++;
@@ -279,7 +318,10 @@ void cursor_close(struct cursor *cursor)
 {
     if (!cursor->impl)
         return;
-    mdb_cursor_close(cursor->impl);
+    if (cursor->kept)
+        cursor->txn->kept->lent &= ~(UINT64_C(1) << cursor->table.handle);
+    else
+        mdb_cursor_close(cursor->impl);
     cursor->impl = NULL;
     cursor->txn->cursors--;
 }
