@@ -205,6 +205,7 @@ static bool walk(struct change *change, const struct key *prefix, const struct i
                  struct index_entry *out, unsigned max, unsigned *count)
 {
     struct key from = after ? job_index_key(change->queue, after) : *prefix, damaged;
+    size_t queue_len = change->queue->prefix.len;
     bool unreadable = false;
     struct cursor cursor;
     cursor_open(&cursor, change->txn, change->queue->queues->index);
@@ -214,7 +215,6 @@ static bool walk(struct change *change, const struct key *prefix, const struct i
             break;
         if (slice_eq(cursor.key, key_slice(&from)))
             continue;
-        size_t queue_len = job_index_prefix(change->queue->name).len;
         struct slice rest = slice_of(cursor.key.ptr + queue_len, cursor.key.len - queue_len);
         unreadable = !index_take_entry(rest, &out[*count]);
         if (unreadable) {
@@ -233,9 +233,9 @@ static bool walk(struct change *change, const struct key *prefix, const struct i
 unsigned change_entries(struct change *change, enum job_state state,
                         const struct index_entry *after, struct index_entry *out, unsigned max)
 {
-    struct key prefix = job_index_state_prefix(change->queue, state);
+    const struct key *prefix = job_index_state(change->queue, state);
     unsigned count;
-    while (walk(change, &prefix, after, out, max, &count))
+    while (walk(change, prefix, after, out, max, &count))
         continue;
     return txn_error(change->txn) == ERR_OK ? count : 0;
 }

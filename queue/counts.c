@@ -59,11 +59,11 @@ static bool decode_2(struct slice bytes, struct counts *out)
 /* Whether the queue, which has no counts, has jobs. */
 static bool has_jobs(struct queue *queue, struct txn *txn)
 {
-    struct key prefix = job_index_prefix(queue->name);
+    const struct key *prefix = &queue->prefix;
     struct cursor cursor;
     cursor_open(&cursor, txn, queue->queues->index);
     bool found =
-        cursor_seek(&cursor, key_slice(&prefix)) == ERR_OK && key_has_prefix(cursor.key, &prefix);
+        cursor_seek(&cursor, key_slice(prefix)) == ERR_OK && key_has_prefix(cursor.key, prefix);
     cursor_close(&cursor);
     return found;
 }
@@ -126,19 +126,19 @@ static void count(struct queue *queue, struct txn *txn, const struct index_entry
 static bool count_all(struct queue *queue, struct txn *txn, struct counts *out,
                       struct key around[2], bool full)
 {
-    struct key prefix = job_index_prefix(queue->name);
-    around[0] = prefix;
+    const struct key *prefix = &queue->prefix;
+    around[0] = *prefix;
     bool ordered = true;
     struct cursor cursor;
     cursor_open(&cursor, txn, queue->queues->index);
-    enum err err = cursor_seek(&cursor, key_slice(&prefix));
-    for (; err == ERR_OK && key_has_prefix(cursor.key, &prefix); err = cursor_next(&cursor)) {
+    enum err err = cursor_seek(&cursor, key_slice(prefix));
+    for (; err == ERR_OK && key_has_prefix(cursor.key, prefix); err = cursor_next(&cursor)) {
         ordered = key_order(key_slice(&around[0]), cursor.key) <= 0;
         around[ordered ? 0 : 1] = key_copy(cursor.key);
         if (!ordered || (!full && txn_out_of_time(txn)))
             break;
         struct index_entry entry;
-        struct slice rest = slice_of(cursor.key.ptr + prefix.len, cursor.key.len - prefix.len);
+        struct slice rest = slice_of(cursor.key.ptr + prefix->len, cursor.key.len - prefix->len);
         if (index_take_entry(rest, &entry))
             count(queue, txn, &entry, out);
     }
@@ -150,9 +150,9 @@ void counts_make(struct queue *queue, struct txn *txn, struct counts *out, bool 
 {
     struct key around[2];
     const struct counts empty = {.time_ms = out->time_ms};
-    struct key prefix = job_index_prefix(queue->name);
+    const struct key *prefix = &queue->prefix;
     if (mend)
-        table_sort_in(txn, queue->queues->index, key_slice(&prefix));
+        table_sort_in(txn, queue->queues->index, key_slice(prefix));
     for (int i = 0; i < BREAKS_MAX; i++) {
         *out = empty;
         if (count_all(queue, txn, out, around, true) || !mend)

@@ -135,10 +135,10 @@ static void sort_in_job(struct change *change, const struct id *id)
 static bool entry_expel(struct change *change, const struct index_entry *entry)
 {
     struct key key = job_index_key(change->queue, entry);
-    struct key prefix = job_index_state_prefix(change->queue, entry->state);
+    const struct key *prefix = job_index_state(change->queue, entry->state);
     struct cursor cursor;
     cursor_open(&cursor, change->txn, change->queue->queues->index);
-    enum err err = cursor_seek(&cursor, key_slice(&prefix));
+    enum err err = cursor_seek(&cursor, key_slice(prefix));
     bool found = false;
     for (int i = 0; i < REACH && err == ERR_OK && !found; i++) {
         found = slice_eq(cursor.key, key_slice(&key));

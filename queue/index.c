@@ -18,24 +18,21 @@ struct key key_copy(struct slice bytes)
     return key;
 }
 
-struct key job_index_prefix(const char *queue)
+void job_index_init(struct queue *queue)
 {
-    struct key key;
-    key_init(&key);
-    key_add_string(&key, slice_str(queue));
-    return key;
-}
-
-struct key job_index_state_prefix(const struct queue *queue, enum job_state state)
-{
-    struct key key = job_index_prefix(queue->name);
-    key_add_i64(&key, state);
-    return key;
+    key_init(&queue->prefix);
+    key_add_string(&queue->prefix, slice_str(queue->name));
+    for (int state = 0; state <= JOB_STATES; state++) {
+        struct key *key = &queue->state_prefixes[state];
+        key_init_from(key, &queue->prefix);
+        key_add_i64(key, state);
+    }
 }
 
 struct key job_index_key(const struct queue *queue, const struct index_entry *entry)
 {
-    struct key key = job_index_state_prefix(queue, entry->state);
+    struct key key;
+    key_init_from(&key, job_index_state(queue, entry->state));
     key_add_i64(&key, entry->order);
     key_add_id(&key, &entry->id);
     return key;

@@ -18,7 +18,7 @@ enum err job_state_parse(struct slice name, enum job_state *out)
 struct walk {
     struct queue *queue;
     struct queue_page *page;
-    struct key prefix; /* of the state */
+    const struct key *prefix; /* of the state */
     bool latest_first;
     struct cursor cursor;
 };
@@ -33,11 +33,11 @@ static enum err begin(struct walk *walk)
     struct key key = job_index_key(walk->queue, &last);
     if (walk->latest_first) {
         if (from_start)
-            key = job_index_state_prefix(walk->queue, walk->page->state + 1);
+            key = *job_index_state(walk->queue, walk->page->state + 1);
         return cursor_seek_before(&walk->cursor, key_slice(&key));
     }
     if (from_start)
-        return cursor_seek(&walk->cursor, key_slice(&walk->prefix));
+        return cursor_seek(&walk->cursor, key_slice(walk->prefix));
     enum err err = cursor_seek(&walk->cursor, key_slice(&key));
     bool there = !err && slice_eq(walk->cursor.key, key_slice(&key));
     return there ? cursor_next(&walk->cursor) : err;
@@ -72,15 +72,15 @@ enum err queue_list(struct queues *queues, struct txn *txn, struct queue_page *p
         return ERR_NOT_FOUND;
     struct walk walk = {.queue = queue,
                         .page = page,
-                        .prefix = job_index_state_prefix(queue, page->state),
+                        .prefix = job_index_state(queue, page->state),
                         .latest_first = state_is_finished(page->state)};
-    size_t queue_len = job_index_prefix(queue->name).len;
+    size_t queue_len = queue->prefix.len;
     cursor_open(&walk.cursor, txn, queues->index);
     unsigned shown = 0;
     for (enum err err = begin(&walk); !err; err = go_on(&walk)) {
         struct slice key = walk.cursor.key;
         struct index_entry entry;
-        if (!key_has_prefix(key, &walk.prefix))
+        if (!key_has_prefix(key, walk.prefix))
             break;
         if (!index_take_entry(slice_of(key.ptr + queue_len, key.len - queue_len), &entry))
             continue; /* damaged: the check of the queue sees to it */

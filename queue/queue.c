@@ -157,6 +157,7 @@ struct queue *queue_create(struct queues *queues, const char *name)
     struct queue *queue = mem_zalloc(sizeof *queue);
     strcpy(queue->name, name);
     queue->queues = queues;
+    job_index_init(queue);
     lock_cond_init(&queue->wake);
     return queue;
 }

@@ -29,6 +29,7 @@
 #include "base/lock.h"
 #include "base/metrics.h"
 #include "queue/queue.h"
+#include "storage/key.h"
 
 #define HANDLERS_MAX    64
 #define REASON_MAX      200
@@ -52,6 +53,8 @@ struct counts {
 struct queue {
     struct queues *queues;
     char name[QUEUE_NAME_MAX + 1];
+    struct key prefix; /* what its entries in the index begin with; those of a state */
+    struct key state_prefixes[JOB_STATES + 1];
     unsigned concurrency, batch, attempts_max;
     int64_t lease_ms;
     bool keep_payload;
@@ -220,9 +223,13 @@ int key_order(struct slice a, struct slice b);
 /* Empty if the bytes cannot be a key: the length may be what is damaged. */
 struct key key_copy(struct slice bytes);
 
-/* All entries of a queue; of one of its states. */
-struct key job_index_prefix(const char *queue);
-struct key job_index_state_prefix(const struct queue *queue, enum job_state state);
+/* Makes the prefixes of a queue's entries, once it has its name. */
+void job_index_init(struct queue *queue);
+/* What the entries of a state begin with; of JOB_STATES, all behind them. */
+static inline const struct key *job_index_state(const struct queue *queue, enum job_state state)
+{
+    return &queue->state_prefixes[state];
+}
 struct key job_index_key(const struct queue *queue, const struct index_entry *entry);
 
 void index_put(struct queue *queue, struct txn *txn, const struct index_entry *entry);

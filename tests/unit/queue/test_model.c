@@ -531,7 +531,7 @@ static enum err survey_fn(struct txn *txn, void *arg)
 {
     struct survey *survey = arg;
     struct fixture *f = survey->world->f;
-    struct key prefix = job_index_prefix("mail");
+    size_t queue_len = f->queues->queues[0]->prefix.len;
     struct cursor cursor;
     cursor_open(&cursor, txn, f->index);
     for (enum err err = cursor_seek(&cursor, slice_of("", 0)); err == ERR_OK;
@@ -539,7 +539,7 @@ static enum err survey_fn(struct txn *txn, void *arg)
         struct index_entry entry;
         struct job_body body;
         struct job_status status;
-        struct slice rest = slice_of(cursor.key.ptr + prefix.len, cursor.key.len - prefix.len);
+        struct slice rest = slice_of(cursor.key.ptr + queue_len, cursor.key.len - queue_len);
         assert_true(index_take_entry(rest, &entry));
         bool ready = entry.state == JOB_READY;
         assert_int_equal(job_get(f->queues, txn, &entry.id, ready ? &body : NULL, &status), ERR_OK);
