@@ -20,6 +20,8 @@ static bool hides(uint32_t code)
                   {0x205f, 0x206f},   {0x3000, 0x3000},   {0x3164, 0x3164}, {0xfe00, 0xfe0f},
                   {0xfeff, 0xfeff},   {0xffa0, 0xffa0},   {0xfff0, 0xffff}, {0x1d173, 0x1d17a},
                   {0xe0000, 0xe0fff}, {0xf0000, 0x10ffff}};
+    if (code >= ' ' && code < 0x7f) /* nearly always */
+        return false;
     for (unsigned i = 0; i < sizeof hidden / sizeof hidden[0]; i++) {
         if (code >= hidden[i].from && code <= hidden[i].to)
             return true;
@@ -44,17 +46,23 @@ static bool in_line(uint32_t code)
     return !hides(code);
 }
 
+static bool is_alphanumeric(uint32_t code)
+{
+    return (code >= '0' && code <= '9') || (code >= 'A' && code <= 'Z') ||
+           (code >= 'a' && code <= 'z');
+}
+
 static bool in_name(uint32_t code)
 {
     if (code >= 0x80)
         return !hides(code);
-    return (code >= '0' && code <= '9') || (code >= 'A' && code <= 'Z') ||
-           (code >= 'a' && code <= 'z') || (code > 0 && strchr("._@+-", (int)code));
+    return is_alphanumeric(code) || (code > 0 && strchr("._@+-", (int)code));
 }
 
 static bool in_email(uint32_t code)
 {
-    return code > ' ' && code < 0x7f && !strchr("<>,;:\"()[]\\", (int)code);
+    return is_alphanumeric(code) ||
+           (code > ' ' && code < 0x7f && !strchr("<>,;:\"()[]\\", (int)code));
 }
 
 bool text_is_line(struct slice text)

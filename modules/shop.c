@@ -133,8 +133,11 @@ static enum err note_buyer(struct call *call, struct order_plan *plan)
     enum err err = call_profile(call, &user);
     if (err)
         return err;
-    plan->email = call_text(call, user.bytes, "email");
-    plan->name = call_text(call, user.bytes, "name");
+    static const char *const names[] = {"email", "name"};
+    struct slice values[2];
+    json_find_all(user.bytes, names, 2, values);
+    plan->email = call_string(call, values[0]);
+    plan->name = call_string(call, values[1]);
     cached_release(&user);
     return ERR_OK;
 }
@@ -202,13 +205,16 @@ static enum err place_order(struct call *call)
     const struct order_plan *plan = call->prepared;
     const struct shop *shop = shop_of(call);
     struct slice product_id = slice_str(plan->product.id);
-    int64_t qty = call_int(call, "qty"), stock;
+    int64_t qty = call_int(call, "qty"), price = 0, stock;
+    static const char *const names[] = {"name", "price"};
+    struct slice values[2];
     struct doc product;
     enum err err = doc_get(call->txn, shop->products, product_id, &product);
     if (err)
         return err == ERR_NOT_FOUND ? no_such_product(call) : err;
-    int64_t price = json_find_int(product.json, "price", 0);
-    const char *product_name = call_text(call, product.json, "name");
+    json_find_all(product.json, names, 2, values);
+    const char *product_name = call_string(call, values[0]);
+    slice_to_i64(values[1], &price);
 
     if (doc_add(call->txn, shop->products, product_id, "stock", -qty, 0, &stock) ==
         ERR_PRECONDITION)

@@ -115,6 +115,8 @@ void *call_alloc(struct call *call, size_t size);
 /* A string member of an object's text, such as a stored document, in such memory; "" if it is
  * missing. */
 const char *call_text(struct call *call, struct slice json, const char *member);
+/* The same of a string that was found already (json_find_all). */
+const char *call_string(struct call *call, struct slice value);
 /* A whole number in the query between min and max; ERR_VALIDATION answered otherwise. */
 enum err call_query_int(struct call *call, const char *name, int64_t min, int64_t max,
                         int64_t fallback, int64_t *out);

@@ -81,15 +81,20 @@ void call_release(struct call *call)
     call->memory = NULL;
 }
 
-const char *call_text(struct call *call, struct slice json, const char *member)
+const char *call_string(struct call *call, struct slice value)
 {
-    struct slice value;
-    if (!json_find(json, member, &value))
+    if (value.len == 0)
         return "";
     /* Unescaped it is shorter, so the buffer does not grow out of the call's memory. */
     struct buf text = {.data = call_alloc(call, value.len + 1), .cap = value.len + 1};
     json_append_unescaped(&text, value);
     return text.data;
+}
+
+const char *call_text(struct call *call, struct slice json, const char *member)
+{
+    struct slice value;
+    return json_find(json, member, &value) ? call_string(call, value) : "";
 }
 
 /* ---- Wrong requests */
