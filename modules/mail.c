@@ -108,6 +108,10 @@ static const struct config_key settings_rows[] = {
      "How long the mail server may take for a message; then it is tried again later."},
     {"tls", CONFIG_BOOL, "yes", 0, 0, CONFIG_RESTART, NULL,
      "no: smtp:// without STARTTLS, for a mail server on the same machine."},
+    {"box_size", CONFIG_SIZE, "64MiB", 16 * CONFIG_KIB, CONFIG_TIB, CONFIG_RESTART, NULL,
+     "What the development mail box may have: then it goes on as outbox.old.mbox, in the place of "
+     "the "
+     "one before, and a new one begins."},
     {"ca", CONFIG_TEXT, "", 1, 4000, CONFIG_RESTART, NULL,
      "A file (PEM) with the authorities that may vouch for the mail server; empty: the system's."},
 };
@@ -158,7 +162,8 @@ static enum err open_mail(struct app *app, const struct config_section *settings
         return err;
     if (out)
         return open_smtp(mail, settings, why, why_size);
-    return mail_box_open(app_data_dir(app), &mail->box, why, why_size);
+    return mail_box_open(app_data_dir(app), config_int(settings, "box_size"), &mail->box, why,
+                         why_size);
 }
 
 static const char *mail_trouble(const void *state)

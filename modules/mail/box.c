@@ -22,9 +22,10 @@
  * turn, which their position tells. What could not be written or synced is cut off the file again,
  * and everything that waits goes with it: it counts for nobody, and its jobs write it anew. */
 struct mail_box {
-    int fd;
-    int mark_fd;          /* mail/outbox.synced: how much of the file is surely on disk */
-    char rest_path[4160]; /* where what is cut off at the start goes */
+    int dir_fd;  /* DATA/mail */
+    int fd;      /* outbox.mbox in it */
+    int mark_fd; /* outbox.synced: how much of that is surely on disk */
+    off_t max;   /* bytes that it may have */
 
     struct lock lock;   /* rank MAIL; guards these three */
     struct buf pending; /* messages that are not in the file yet */
@@ -106,6 +107,46 @@ static void note_synced(struct mail_box *box, off_t length)
         log_write(LOG_WARN, "mail", "outbox.synced: %s", strerror(errno));
 }
 
+static int open_in(const struct mail_box *box, const char *name, int flags)
+{
+    return openat(box->dir_fd, name, O_RDWR | O_CREAT | O_CLOEXEC | flags, 0600);
+}
+
+static bool give_name(const struct mail_box *box, const char *old, const char *now)
+{
+    return renameat(box->dir_fd, old, box->dir_fd, now) == 0;
+}
+
+/* The file is full: it takes the place of the former one, and an empty one its own. */
+static bool turn_over(struct mail_box *box, int fd)
+{
+    if (!give_name(box, "outbox.mbox", "outbox.old.mbox"))
+        return false;
+    if (!give_name(box, "outbox.new", "outbox.mbox")) {
+        give_name(box, "outbox.old.mbox", "outbox.mbox");
+        return false;
+    }
+    close(box->fd);
+    box->fd = fd;
+    return true;
+}
+
+/* Should that fail, the file grows. */
+static void make_room(struct mail_box *box, size_t bytes)
+{
+    off_t end = lseek(box->fd, 0, SEEK_END);
+    if (end <= 0 || end + (off_t)bytes <= box->max)
+        return;
+    int fd = open_in(box, "outbox.new", O_APPEND | O_TRUNC);
+    note_synced(box, 0); /* whichever of the two a crash leaves: its beginning is a good one */
+    bool turned = fd >= 0 && turn_over(box, fd);
+    if (turned && fsync(box->dir_fd) == 0)
+        return;
+    log_write(LOG_WARN, "mail", "outbox.mbox is full and cannot be put aside: %s", strerror(errno));
+    if (fd >= 0 && !turned)
+        close(fd);
+}
+
 /* Takes what is pending for writing; returns the position behind it. */
 static uint64_t take_pending(struct mail_box *box)
 {
@@ -146,6 +187,7 @@ static int flush(struct mail_box *box)
     uint64_t position = take_pending(box);
     if (box->writing.len == 0)
         return 0;
+    make_room(box, box->writing.len);
     off_t end = lseek(box->fd, 0, SEEK_END);
     bool written = end >= 0 && write_all(box->fd, buf_slice(&box->writing)) == ERR_OK &&
                    fdatasync(box->fd) == 0;
@@ -259,7 +301,7 @@ static off_t first_doubtful(struct mail_box *box, const char *text, off_t size)
 
 static enum err put_aside(struct mail_box *box, struct slice rest)
 {
-    int fd = open(box->rest_path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
+    int fd = open_in(box, "outbox.rest", O_APPEND);
     if (fd < 0)
         return ERR_INTERNAL;
     enum err err = write_all(fd, rest);
@@ -305,48 +347,53 @@ static bool sync_dir(const char *path)
     return synced;
 }
 
-static enum err open_file(struct mail_box *box, const char *data_dir, const char *dir,
-                          const char *path)
+static enum err open_files(struct mail_box *box, const char *data_dir, const char *dir)
 {
     if (mkdir(dir, 0700) != 0 && errno != EEXIST)
         return ERR_INTERNAL;
-    box->fd = open(path, O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
-    char mark[4170];
-    snprintf(mark, sizeof mark, "%s/outbox.synced", dir);
-    snprintf(box->rest_path, sizeof box->rest_path, "%s/outbox.rest", dir);
-    box->mark_fd = open(mark, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    if (box->fd < 0 || box->mark_fd < 0 || !sync_dir(dir) || !sync_dir(data_dir))
+    box->dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (box->dir_fd < 0)
+        return ERR_INTERNAL;
+    box->fd = open_in(box, "outbox.mbox", O_APPEND);
+    box->mark_fd = open_in(box, "outbox.synced", 0);
+    if (box->fd < 0 || box->mark_fd < 0 || fsync(box->dir_fd) != 0 || !sync_dir(data_dir))
         return ERR_INTERNAL;
     enum err err = check_end(box);
     return err || fdatasync(box->fd) == 0 ? err : ERR_INTERNAL;
 }
 
-enum err mail_box_open(const char *data_dir, struct mail_box **out, char *why, size_t why_size)
+enum err mail_box_open(const char *data_dir, int64_t max_bytes, struct mail_box **out, char *why,
+                       size_t why_size)
 {
     struct mail_box *box = mem_zalloc(sizeof *box);
-    char dir[4128], path[4160];
+    char dir[4128];
     snprintf(dir, sizeof dir, "%s/mail", data_dir);
-    snprintf(path, sizeof path, "%s/outbox.mbox", dir);
-    box->fd = box->mark_fd = -1;
+    box->dir_fd = box->fd = box->mark_fd = -1;
+    box->max = max_bytes;
     lock_init(&box->lock, LOCK_RANK_MAIL);
     lock_init(&box->sync_lock, LOCK_RANK_MAIL_SYNC);
-    enum err err = open_file(box, data_dir, dir, path);
+    enum err err = open_files(box, data_dir, dir);
     if (err) {
-        snprintf(why, why_size, "%s: %s", path, strerror(errno));
+        snprintf(why, why_size, "%s/outbox.mbox: %s", dir, strerror(errno));
         mail_box_close(&box);
     }
     *out = box;
     return err;
 }
 
+static void close_file(int fd)
+{
+    if (fd >= 0)
+        close(fd);
+}
+
 void mail_box_close(struct mail_box **box)
 {
     if (!*box)
         return;
-    if ((*box)->fd >= 0)
-        close((*box)->fd);
-    if ((*box)->mark_fd >= 0)
-        close((*box)->mark_fd);
+    close_file((*box)->fd);
+    close_file((*box)->mark_fd);
+    close_file((*box)->dir_fd);
     buf_release(&(*box)->pending);
     buf_release(&(*box)->writing);
     lock_release(&(*box)->sync_lock);

@@ -1,4 +1,5 @@
-/* The development mail box: one file of messages, DATA/mail/outbox.mbox, that mail readers open.
+/* The development mail box: a file of messages, DATA/mail/outbox.mbox, that mail readers open, and
+ * when that is full the one before it, outbox.old.mbox.
  *
  * Each message is "From " and a date on a line, headers that end with Content-Length, an empty
  * line, the body with its "From " lines quoted (mboxrd), and an empty line (docs/format.md). A kill
@@ -12,8 +13,10 @@
 
 struct mail_box;
 
-/* Opens or makes it. On an error *out is NULL and why says what. */
-enum err mail_box_open(const char *data_dir, struct mail_box **out, char *why, size_t why_size);
+/* Opens or makes it; a file has at most `max_bytes`, unless that is too little for what one sync
+ * writes. On an error *out is NULL and why says what. */
+enum err mail_box_open(const char *data_dir, int64_t max_bytes, struct mail_box **out, char *why,
+                       size_t why_size);
 void mail_box_close(struct mail_box **box);
 
 /* Adds one whole message, which is written by the next sync, or by enough others. */

@@ -43,3 +43,17 @@ test('a message that is hostile is nothing but text', async () => {
         assert.equal(await it.page.evaluate(async (at) => (await fetch(`/_/api/mails/${at}`)).status, place), 404);
     assert.deepEqual(it.troubles.filter((one) => !one.includes('404')), []);
 });
+
+test('messages of the former box are listed behind those of the present one', async () => {
+    const galley = await it.begin();
+    const box = (name, subject) => appendFile(path.join(galley.dataDir, `mail/${name}`),
+        `From eve@example.com Thu Jan  1 00:00:00 1970\nFrom: Eve <eve@example.com>\nSubject: ${subject}\n\ntext of ${subject}\n\n`);
+    await box('outbox.old.mbox', 'the first\n =?utf-8?B?YWxs?=');
+    await box('outbox.mbox', 'the second');
+    await it.page.goto(`${galley.url}/_/mails`);
+    await eventually('both are there', async () => (await rows().count()) === 2);
+    assert.match(await rows().first().innerText(), /the second/);
+    await it.page.getByRole('link', { name: 'the first all' }).click();
+    await it.page.locator('.mail-text').getByText('text of the first').waitFor();
+    assert.deepEqual(it.troubles, []);
+});

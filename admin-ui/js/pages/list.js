@@ -20,7 +20,7 @@ export const pages = [
     { path: '/_/users', pattern: /^\/_\/users$/, name: 'Users', icon: people, view: Users },
     { pattern: /^\/_\/users\/administrators$/, within: 'Users', title: () => 'Administrators', view: Administrators },
     { path: '/_/mails', pattern: /^\/_\/mails$/, name: 'Mail box', icon: letter, view: Mails },
-    { pattern: /^\/_\/mails\/(\d+)$/, within: 'Mail box', title: () => 'Message', view: Mail },
+    { pattern: /^\/_\/mails\/((?:old-)?\d+)$/, within: 'Mail box', title: () => 'Message', view: Mail },
     { path: '/_/storage', pattern: /^\/_\/storage$/, name: 'Storage', icon: disk, view: Storage },
     { path: '/_/configuration', pattern: /^\/_\/configuration$/, name: 'Configuration', icon: sliders, view: Configuration },
 ];

@@ -63,7 +63,7 @@ static void load_config(struct fixture *f)
     snprintf(path, sizeof path, "%s/config.ini", f->dir);
     FILE *file = fopen(path, "w");
     assert_non_null(file);
-    fputs("[mail]\n", file);
+    fputs("[mail]\nbox_size = 16KiB\n", file);
     fclose(file);
     struct config_source source = {.path = path, .modules = kinds};
     assert_int_equal(config_load(&source, &f->config, &errors), ERR_OK);
@@ -289,6 +289,51 @@ static void test_mail_box_that_fails_says_so_until_a_restart(void **state)
     assert_non_null(mail_module.trouble(f->mail));
 }
 
+/* ---- A full box. */
+
+static long old_size(struct fixture *f)
+{
+    char path[300];
+    struct stat st;
+    snprintf(path, sizeof path, "%s/mail/outbox.old.mbox", f->dir);
+    return stat(path, &st) == 0 ? st.st_size : -1;
+}
+
+static void test_mail_box_that_is_full_becomes_the_former_one(void **state)
+{
+    struct fixture *f = *state;
+    const long most = 16 << 10;
+    long all = 0, one = 0;
+    for (int i = 0; i < 200; i++) {
+        send(f);
+        assert_int_equal(sync_all(f), ERR_OK);
+        one = one ? one : box_size(f);
+        all += one;
+        assert_true(box_size(f) <= most && old_size(f) <= most);
+        assert_int_equal(box_size(f) % one, 0);
+        if (all <= 2 * most - 2 * one)
+            assert_int_equal(box_size(f) + (old_size(f) > 0 ? old_size(f) : 0), all);
+    }
+    assert_true(old_size(f) > most - 2 * one);
+    long size = box_size(f);
+    mail_module.close(f->mail);
+    open_mail(f);
+    assert_int_equal(box_size(f), size);
+}
+
+static void test_mail_larger_than_the_box_is_kept_whole(void **state)
+{
+    struct fixture *f = *state;
+    for (int i = 0; i < 100; i++)
+        send(f);
+    assert_int_equal(sync_all(f), ERR_OK);
+    long large = box_size(f);
+    assert_true(large > 16 << 10);
+    send(f);
+    assert_int_equal(sync_all(f), ERR_OK);
+    assert_int_equal(old_size(f), large);
+}
+
 /* ---- The start. */
 
 static void write_at(struct fixture *f, const char *name, long at, const char *bytes, size_t size)
@@ -349,6 +394,8 @@ int main(void)
         TEST(test_mail_goes_on_when_a_full_disk_has_room_again),
         TEST(test_mail_that_another_batch_wrote_before_a_full_disk_does_not_count),
         TEST(test_mail_box_that_fails_says_so_until_a_restart),
+        TEST(test_mail_box_that_is_full_becomes_the_former_one),
+        TEST(test_mail_larger_than_the_box_is_kept_whole),
         TEST(test_mail_box_checks_all_that_was_not_synced),
         TEST(test_mail_box_believes_no_mark_where_no_message_begins),
         cmocka_unit_test_setup_teardown(test_mail_is_sent_and_synced, setup, teardown),
