@@ -90,11 +90,20 @@ struct doc_scan {
     struct doc_place *place; /* or NULL: to begin behind, instead of `after`, whatever has become of
                                 the document there; then set to where the walk has stopped.
                                 ERR_VALIDATION if it is of another walk. */
+    bool *more;              /* or NULL: set to whether the walk has stopped, behind one document at
+                                least, because the transaction has lasted long enough
+                                (txn_out_of_time): it goes on behind the place in another */
     bool descending;
     unsigned limit; /* 0: none */
 };
 typedef bool (*doc_fn)(struct slice id, const struct doc *doc, void *arg);
 enum err doc_walk(struct txn *txn, const struct collection *c, const struct doc_scan *scan,
                   doc_fn each, void *arg);
+
+/* doc_walk, without a limit, in as many snapshots as it takes: what is changed meanwhile behind the
+ * walk may be seen or not, all else is seen once. scan->place and ->more are its own. Threads: any.
+ */
+enum err doc_walk_all(struct store *store, const struct collection *c, const struct doc_scan *scan,
+                      doc_fn each, void *arg);
 
 #endif

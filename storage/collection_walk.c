@@ -159,6 +159,10 @@ static enum err walk_all(struct walk *w, doc_fn each, void *arg)
         err = visit(w, each, arg, &stop, &matches);
         if (!err && matches && (stop || ++count == w->scan->limit))
             break;
+        if (!err && w->scan->more && txn_out_of_time(w->txn)) {
+            *w->scan->more = true;
+            break;
+        }
         if (!err)
             err = step(w, writes_before);
     }
@@ -178,6 +182,8 @@ enum err doc_walk(struct txn *txn, const struct collection *c, const struct doc_
                   doc_fn each, void *arg)
 {
     struct walk w = {.txn = txn, .c = c, .scan = scan};
+    if (scan->more)
+        *scan->more = false;
     key_init_from(&w.prefix, &c->prefix);
     if (scan->index) {
         w.index = find_index(c, scan->index);
@@ -195,4 +201,35 @@ enum err doc_walk(struct txn *txn, const struct collection *c, const struct doc_
     chain_close(&w.cursor);
     hand_out_place(&w);
     return err == ERR_NOT_FOUND ? txn_error(txn) : err; /* the end */
+}
+
+/* ---- In as many transactions as it takes. */
+
+struct long_walk {
+    const struct collection *c;
+    struct doc_scan scan;
+    struct doc_place place;
+    bool more;
+    doc_fn each;
+    void *arg;
+};
+
+static enum err walk_on(struct txn *txn, void *arg)
+{
+    struct long_walk *walk = arg;
+    return doc_walk(txn, walk->c, &walk->scan, walk->each, walk->arg);
+}
+
+enum err doc_walk_all(struct store *store, const struct collection *c, const struct doc_scan *scan,
+                      doc_fn each, void *arg)
+{
+    assert(!scan->place && !scan->more && scan->limit == 0);
+    struct long_walk walk = {.c = c, .scan = *scan, .each = each, .arg = arg};
+    walk.scan.place = &walk.place;
+    walk.scan.more = &walk.more;
+    enum err err;
+    do {
+        err = store_read(store, walk_on, &walk);
+    } while (!err && walk.more);
+    return err;
 }

@@ -560,6 +560,77 @@ static void test_collection_adding_needs_a_document_and_an_integer(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup_people, teardown_people)
 
+/* ---- Walks that take long. */
+
+#define LONG_WALK 300
+#define STEP_MS   10
+
+struct slow_walk {
+    struct people *p;
+    unsigned seen, wrong;
+    int64_t oldest_ms; /* of the reads that the watch saw */
+};
+
+static enum err insert_many(struct txn *txn, void *arg)
+{
+    struct people *p = arg;
+    for (unsigned i = 0; i < LONG_WALK; i++) {
+        char text[64];
+        snprintf(text, sizeof text, "{\"id\":\"p%04u\",\"age\":%u}", i, i % 3);
+        doc_insert_text(txn, p->c, slice_str(text));
+    }
+    return txn_error(txn);
+}
+
+/* Time passes, and the watch comes by. */
+static bool take_time(struct slice id, const struct doc *doc, void *arg)
+{
+    (void)doc;
+    struct slow_walk *walk = arg;
+    char wanted[16];
+    snprintf(wanted, sizeof wanted, "p%04u", walk->seen++);
+    walk->wrong += !slice_is(id, wanted);
+    clock_fake_advance(&walk->p->f->clock, STEP_MS);
+    store_watch(walk->p->f->store);
+    struct store_stats stats;
+    store_stats(walk->p->f->store, &stats);
+    if (stats.oldest_read_ms > walk->oldest_ms)
+        walk->oldest_ms = stats.oldest_read_ms;
+    return true;
+}
+
+static void test_long_walk_goes_on_in_other_snapshots_and_misses_nothing(void **state)
+{
+    struct people *p = *state;
+    assert_int_equal(store_write(p->f->store, insert_many, p), ERR_OK);
+    store_watch(p->f->store);
+    struct slow_walk walk = {.p = p};
+    assert_int_equal(doc_walk_all(p->f->store, p->c, &(struct doc_scan){0}, take_time, &walk),
+                     ERR_OK);
+    assert_int_equal(walk.seen, LONG_WALK);
+    assert_int_equal(walk.wrong, 0);
+    assert_in_range(walk.oldest_ms, STEP_MS, 600); /* though all of it took three seconds */
+}
+
+static bool stop_halfway(struct slice id, const struct doc *doc, void *arg)
+{
+    struct slow_walk *walk = arg;
+    bool more = take_time(id, doc, arg);
+    walk->wrong = 0;
+    return more && walk->seen < LONG_WALK / 2;
+}
+
+static void test_long_walk_ends_where_it_is_told_to(void **state)
+{
+    struct people *p = *state;
+    assert_int_equal(store_write(p->f->store, insert_many, p), ERR_OK);
+    store_watch(p->f->store);
+    struct slow_walk walk = {.p = p};
+    struct doc_scan by_age = {.index = "age"};
+    assert_int_equal(doc_walk_all(p->f->store, p->c, &by_age, stop_halfway, &walk), ERR_OK);
+    assert_int_equal(walk.seen, LONG_WALK / 2);
+}
+
 int main(void)
 {
     silence_log();
@@ -590,6 +661,8 @@ int main(void)
         TEST(test_collection_damage_in_a_text_costs_that_document_and_no_insertion),
         TEST(test_collection_is_found_again_after_a_restart),
         TEST(test_collection_with_documents_keeps_its_indexes),
+        TEST(test_long_walk_goes_on_in_other_snapshots_and_misses_nothing),
+        TEST(test_long_walk_ends_where_it_is_told_to),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     log_close();
