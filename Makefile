@@ -64,7 +64,8 @@ dev:
 
 # ---- Building
 
-$(GALLEY): $(B)/server/main.o $(OBJ)
+# The assets first: what they wait for takes longest.
+$(GALLEY): $(B)/assets.o $(B)/server/main.o $(OBJ)
 	@echo "  link $@"
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS)
 
@@ -96,7 +97,7 @@ build/templates.c: tools/templates.sh examples/notes/notes.c examples/notes/note
 	@mkdir -p build
 	@tools/templates.sh >$@
 
-$(B)/modules.o $(B)/modules-notes.o $(B)/templates.o: $(B)/%.o: build/%.c
+$(B)/modules.o $(B)/modules-notes.o $(B)/templates.o: $(B)/%.o: build/%.c | build/.deps-build
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CFLAGS_ALL) -c -o $@ $<
 
@@ -109,18 +110,21 @@ $(B)/assets.o: build/assets.c
 $(CIVETWEB)/.stamp: tools/civetweb.sh $(wildcard server/front/civetweb/*.patch) | build/.deps-build
 	CIVETWEB_SRC="$(CIVETWEB_SRC)" tools/civetweb.sh $(CIVETWEB)
 
-build/assets.c: tools/embed.mjs $(wildcard admin-ui/*.* admin-ui/*/*.* admin-ui/*/*/*.*) build/admin-ui/.stamp
+build/assets.c: tools/embed.mjs $(wildcard admin-ui/*.* admin-ui/*/*.* admin-ui/*/*/*.*) build/admin-ui/.stamp | build/.deps-npm
 	node tools/embed.mjs $@
 
 # npm projects keep their node_modules under build/, where their manifests are copied.
-build/%/.stamp: %/package.json %/package-lock.json | build/.deps-build
+build/%/.stamp: %/package.json %/package-lock.json | build/.deps-npm
 	@mkdir -p $(@D)
 	cp $*/package.json $*/package-lock.json $(wildcard $*/.npmrc) $(@D)/
 	npm --prefix $(@D) ci --no-audit --no-fund || { echo "The libraries of $* are missing and cannot be fetched: \
 	connect to the network once (make clean keeps what was fetched)." >&2; exit 1; }
 	@touch $@
 
-deps: build/.deps-build build/.deps-test build/.deps-check build/.deps-bench build/.deps-cost
+deps: build/.deps-build build/.deps-npm build/.deps-test build/.deps-check build/.deps-bench build/.deps-cost
+
+# Most of the packages are npm's: what they are not needed for is compiled meanwhile.
+build/.deps-npm: | build/.deps-build
 
 build/.deps-%: tools/deps.sh
 	@mkdir -p build

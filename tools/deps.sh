@@ -1,5 +1,5 @@
 #!/bin/sh
-# deps.sh SET...   Installs the Debian packages that are missing for: build, test, check, bench, cost.
+# deps.sh SET...   Installs the Debian packages that are missing for: build, npm, test, check, bench, cost.
 # Says what it installs; asks for root only then.
 set -eu
 
@@ -13,8 +13,8 @@ packages() {
         build)
             echo gcc libc6-dev make dpkg-dev patch ca-certificates curl
             echo liblmdb-dev libjansson-dev libjwt-dev libssl-dev libinih-dev libxxhash-dev zlib1g-dev libbrotli-dev libcurl4-openssl-dev
-            npm_packages
             ;;
+        npm) npm_packages ;;
         test) echo libcmocka-dev chromium strace procps openssl ;;
         check) echo clang-format clang-tidy cppcheck ;;
         bench) echo wrk openssl libpcre2-8-0 ;; # nginx: see nginx.sh
@@ -51,7 +51,8 @@ if [ "$(id -u)" != 0 ]; then
     as_root=sudo
 fi
 echo "Installing with apt-get: $wanted"
-$as_root env DEBIAN_FRONTEND=noninteractive apt-get -q -o DPkg::Lock::Timeout=300 update
+[ -n "$(find /var/lib/apt/lists -maxdepth 1 -name '*Packages*' -mmin -60 2>/dev/null)" ] ||
+    $as_root env DEBIAN_FRONTEND=noninteractive apt-get -q -o DPkg::Lock::Timeout=300 update
 # shellcheck disable=SC2086
 $as_root env DEBIAN_FRONTEND=noninteractive apt-get -q -y -o DPkg::Lock::Timeout=300 \
     install --no-install-recommends $wanted

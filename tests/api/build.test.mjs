@@ -57,6 +57,15 @@ test('make clean keeps downloads, make distclean nothing', () => {
     assert.equal(says('distclean'), 'rm -rf build\n');
 });
 
+test('nothing is compiled before the packages are there that it takes', () => {
+    for (const object of ['server/main.o', 'modules.o', 'templates.o', 'civetweb.o', 'assets.o', 'tests/unit/base/test_ticker.o']) {
+        const args = ['-n', '-j1', '-W', 'tools/deps.sh', 'VARIANT=none', `build/none/${object}`];
+        const said = execFileSync('make', args, { encoding: 'utf8' });
+        const installs = said.indexOf('tools/deps.sh build');
+        assert.ok(installs >= 0 && installs < said.indexOf(`-c -o build/none/${object}`), object);
+    }
+});
+
 test('the first line of the README has all that a bare system needs', () => {
     assert.match(readFileSync('README.md', 'utf8'), /^ {4}apt-get update && apt-get install -y git make && make run /m);
 });
