@@ -319,6 +319,10 @@ static void write_process(const struct galley *galley, struct buf *out)
                       cpu_seconds(&usage.ru_utime) + cpu_seconds(&usage.ru_stime));
     write_one(out, "process_resident_memory_bytes", "gauge", "Resident memory.", resident_bytes());
     write_one(out, "process_open_fds", "gauge", "Open file descriptors.", open_files());
+    struct rlimit files;
+    getrlimit(RLIMIT_NOFILE, &files);
+    write_one(out, "process_max_fds", "gauge", "File descriptors that may be open.",
+              files.rlim_cur);
     metrics_write_help(out, "process_start_time_seconds", "gauge", "Start, since 1970.");
     metrics_write_f64(out, "process_start_time_seconds", "", (double)galley->started_ms / 1000);
 }
