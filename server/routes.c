@@ -299,6 +299,15 @@ static void cors_read(const struct config *config, const struct config_section *
 
 /* ---- A module's route */
 
+static void roles_read(const struct config_section *section, struct route_spec *spec)
+{
+    unsigned count = config_list_count(section, "roles");
+    assert(count <= ROUTE_ROLES_MAX); /* the configuration checked it */
+    for (unsigned i = 0; i < count; i++)
+        spec->roles[spec->role_count++] = config_list_at(section, "roles", i);
+    spec->signed_in |= count > 0;
+}
+
 /* Routes that one section mounts share its limit; `section` is NULL for one that is served without.
  */
 static struct route_spec app_spec(const struct config *config, const struct app_route_info *info,
@@ -314,6 +323,7 @@ static struct route_spec app_spec(const struct config *config, const struct app_
                               .target = app_target,
                               .arg = info->arg};
     if (section) {
+        roles_read(section, &spec);
         spec.limit = rate_of(section, "rate_limit");
         spec.limit_name = config_name(section);
         spec.priority = (enum priority)config_choice(section, "priority");

@@ -136,6 +136,16 @@ static void check_route_cors(struct config_errors *errors, const struct config_s
                         "along; allowed: the origins by name, or cors_credentials = no");
 }
 
+#define ROLES_MAX 16 /* gateway.h */
+
+static void check_roles(struct config_errors *errors, const struct config_section *route)
+{
+    const struct config_values *roles = values_of(route, "roles");
+    if (roles->count > ROLES_MAX)
+        config_complain(errors, roles->line, route, "roles: there are %u, at most %d are allowed",
+                        roles->count, ROLES_MAX);
+}
+
 /* The standard forbids it, as it would give everybody's pages what is the user's alone. */
 static void check_cors(const struct config *config, struct config_errors *errors)
 {
@@ -156,6 +166,9 @@ void config_check(const struct config *config, struct config_errors *errors)
     const struct config_section *listener;
     for (unsigned i = 0; (listener = config_named(config, "listener", i)); i++)
         check_listener(errors, listener);
+    const struct config_section *route;
+    for (unsigned i = 0; (route = config_named(config, "route", i)); i++)
+        check_roles(errors, route);
     check_seed(config, errors);
     check_cors(config, errors);
 }

@@ -26,6 +26,15 @@ static bool token_passes(struct gateway *gateway, struct slice token, struct req
            (!gateway->users || users_admit(gateway->users, user));
 }
 
+static bool has_role(const struct principal *user, const struct route_spec *spec)
+{
+    for (unsigned i = 0; i < spec->role_count; i++) {
+        if (principal_has_role(user, spec->roles[i]))
+            return true;
+    }
+    return spec->role_count == 0;
+}
+
 /* Looks at credentials only where a route asks for them (RFC 6750 says what it answers). */
 enum stage_result stage_authenticate(struct exchange *exchange)
 {
@@ -39,5 +48,7 @@ enum stage_result stage_authenticate(struct exchange *exchange)
     if (count > 1 || !token_passes(exchange->gateway, token, request))
         return challenge(exchange, "The token is not valid, or not any more.",
                          "Bearer realm=\"galley\", error=\"invalid_token\"");
+    if (!has_role(&request->user, &request->route->spec))
+        return exchange_refuse(exchange, ERR_FORBIDDEN, "None of your roles allows this.");
     return STAGE_NEXT;
 }

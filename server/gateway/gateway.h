@@ -65,10 +65,15 @@ struct cors_options {
     int64_t max_age_s; /* that a browser need not ask again */
 };
 
+#define ROUTE_ROLES_MAX 16
+
 struct route_spec {
     enum method method;  /* HEAD is answered by GET's routes */
     const char *pattern; /* "/users/{id}", "/files/" and a final "*" for the rest; copied */
     bool signed_in;      /* a verified token is required */
+    /* Of which its user must have one, if there are any; copied. */
+    const char *roles[ROUTE_ROLES_MAX];
+    unsigned role_count;
     bool idempotent_key; /* Idempotency-Key is honoured: the route writes in a transaction */
     const struct schema *schema; /* of the JSON body; NULL: none is expected */
     size_t body_max; /* the body is gathered, up to so many bytes; 0: left to the target */

@@ -30,9 +30,9 @@ struct route_table {
     unsigned count;
 };
 
-/* Patterns outlive the table: lines in the log's ring point at them (log.h). One copy of each is
- * kept, however many tables come and go. Threads: one at a time (plan_create). */
-static const char *keep_pattern(const char *text)
+/* Patterns outlive the table: lines in the log's ring point at them (log.h). One copy of each, and
+ * of each role, is kept, however many tables come and go. Threads: one at a time (plan_create). */
+static const char *keep_text(const char *text)
 {
     static struct kept {
         struct kept *next;
@@ -186,7 +186,9 @@ enum err route_table_create(const struct route_spec *specs, unsigned count,
         struct route *route = &table->routes[i];
         *route = (struct route){.spec = specs[i]};
         assert(route->spec.limit.count == 0 || route->spec.limit.burst > 0);
-        route->spec.pattern = keep_pattern(specs[i].pattern);
+        route->spec.pattern = keep_text(specs[i].pattern);
+        for (unsigned role = 0; role < specs[i].role_count; role++)
+            route->spec.roles[role] = keep_text(specs[i].roles[role]);
         route->cors = cors_create(specs[i].cors);
         route->spec.cors = NULL; /* the caller's */
         rate_limit_write_head(&route->spec.limit, &route->limit_head);
