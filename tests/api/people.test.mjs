@@ -6,6 +6,7 @@ import test from 'node:test';
 
 import { assertError } from '../lib/assertions.mjs';
 import { binary, startGalley } from '../lib/galley.mjs';
+import { claims, makeToken } from '../lib/jwt.mjs';
 
 const SECRET = 'a long secret';
 
@@ -89,6 +90,35 @@ test('a disabled user\'s tokens stop at once, and for good', async () => {
     assert.equal((await galley.request('GET', '/users/me', { token: fresh })).status, 200);
 });
 
+// Requests run all the time; what begins after the administrator has the answer must not pass.
+test('no request that begins after the answer passes with a disabled user\'s token', async () => {
+    const { galley, post } = await startManaged();
+    const token = makeToken(claims({ gen: 1_000_000 })); // above whatever being disabled counts up
+    let answered = false; // to the administrator, that alice is disabled
+    let over = false;
+    const passed = { before: 0, after: 0 };
+    const client = async () => {
+        while (!over) {
+            const after = answered;
+            const { status } = await galley.request('GET', '/users/me', { token });
+            if (status === 200 && answered === after) passed[after ? 'after' : 'before']++;
+        }
+    };
+    const clients = Array.from({ length: 6 }, client);
+    for (let round = 0; round < 60; round++) {
+        assert.equal((await post('users/disable', { username: 'alice' })).status, 200);
+        answered = true;
+        for (let i = 0; i < 5; i++) assert.equal((await galley.request('GET', '/users/me', { token })).status, 401);
+        answered = false;
+        assert.equal((await post('users/enable', { username: 'alice' })).status, 200);
+        assert.equal((await galley.request('GET', '/users/me', { token })).status, 200);
+    }
+    over = true;
+    await Promise.all(clients);
+    assert.equal(passed.after, 0);
+    assert.ok(passed.before > 0);
+});
+
 test('another password and other roles void the tokens from before', async () => {
     const { galley, post } = await startManaged();
     const before = await galley.login();
@@ -125,6 +155,25 @@ test('what no user can have is refused, with the field', async () => {
     await refused({ roles: Array.from({ length: 9 }, (_, i) => `r${i}`) }, 'roles');
     await refused({ email: 'nowhere' }, 'email');
     await refused({ disabled: false }, 'disabled');
+});
+
+test('what a name may be is the same through every door', async () => {
+    const { galley, post } = await startManaged({ config: { auth: { register: 'yes' } } });
+    const token = await galley.login();
+    const good = ['Jörg', 'ö'.repeat(100), '👩 Ann', 'דנה ליאת'];
+    const bad = ['Ann \u202etxt.exe', 'Ann \u2066x\u2069', 'Ann\r\nBcc: eve@example.com', 'Ann\u2028Bcc', 'Ann\u001b[2J', 'Ann\u200b', ''];
+    for (const [i, name] of [...good, ...bad].entries()) {
+        const allowed = i < good.length;
+        const add = { username: `ann-${i}`, password: SECRET, name };
+        const said = JSON.stringify(name);
+        assert.equal((await galley.request('PATCH', '/users/me', { token, json: { name } })).status, allowed ? 200 : 422, said);
+        assert.equal((await post('users/add', add)).status, allowed ? 201 : 422, said);
+        const registered = await galley.request('POST', '/auth/register', { json: { ...add, username: `bea-${i}` } });
+        assert.equal(registered.status, allowed ? 201 : 422, said);
+        const { status } = await command(galley, ['user', 'add', `cleo-${i}`, '--name', name], `${SECRET}\n`);
+        assert.equal(status === 0, allowed, said);
+    }
+    assert.equal((await galley.request('GET', '/users/me', { token })).body.name, good.at(-1));
 });
 
 test('the users come in pages, by name', async () => {
