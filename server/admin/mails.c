@@ -1,13 +1,15 @@
 /* The development mail box: its latest messages, and one of them as text.
  *
- * DESIGN. The file belongs to who writes it (modules/mail/box.c) and to people, who may empty it
- * or put anything into it. So it is opened anew each time, only its end is looked at, and what is
- * in it is shown as text: bytes that are no UTF-8 become question marks. A message is named by the
- * offset of its first line, which is checked to be one. */
+ * DESIGN. The files, the present one and the one before it, belong to who writes them
+ * (modules/mail/box.c) and to people, who may empty them or put anything into them. So they are
+ * opened anew each time, only their ends are looked at, and what is in them is shown as text: bytes
+ * that are no UTF-8 become question marks. A message is named by the offset of its first line,
+ * which is checked to be one, with "old-" before it in the former file. */
 #include "base/mem.h"
 #include "server/admin/admin_private.h"
 
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -17,8 +19,9 @@
 #define MESSAGES_MAX  100
 #define SHOWN_BYTES   (256 << 10) /* of a message */
 #define HEADERS_SHOWN 50
+#define FORMER        "old-"
 
-/* A part of the file. */
+/* A part of a file. */
 struct part {
     char *bytes; /* the owner's to free */
     size_t len;
@@ -27,12 +30,14 @@ struct part {
 
 /* A part of at most `max` bytes from `begin` on; UINT64_MAX: of the end. False if there is no such
  * place, or no file. */
-static bool read_part(const struct admin *admin, uint64_t begin, size_t max, struct part *out)
+static bool read_part(const struct admin *admin, bool former, uint64_t begin, size_t max,
+                      struct part *out)
 {
     char path[4200];
     struct stat st;
     *out = (struct part){0};
-    snprintf(path, sizeof path, "%s/mail/outbox.mbox", admin->options.data_dir);
+    snprintf(path, sizeof path, "%s/mail/outbox.%s", admin->options.data_dir,
+             former ? "old.mbox" : "mbox");
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (fd < 0)
         return false;
@@ -99,31 +104,59 @@ static void write_clean(struct json_writer *w, struct slice text)
     buf_release(&clean);
 }
 
-static struct slice header(struct slice head, const char *name)
+/* A header with the lines that go on with it; false at the end. */
+static bool next_header(struct slice *head, struct slice *name, struct slice *value)
 {
-    while (head.len > 0) {
-        struct slice value = slice_cut(&head, '\n');
-        if (slice_eq_nocase(slice_cut(&value, ':'), slice_str(name)))
-            return slice_trim(value);
+    if (head->len == 0)
+        return false;
+    struct slice whole = slice_cut(head, '\n');
+    while (head->len > 0 && (head->ptr[0] == ' ' || head->ptr[0] == '\t')) {
+        struct slice more = slice_cut(head, '\n');
+        whole.len = (size_t)(more.ptr + more.len - whole.ptr);
+    }
+    *name = slice_cut(&whole, ':');
+    *value = slice_trim(whole);
+    return true;
+}
+
+static struct slice header(struct slice head, const char *wanted)
+{
+    struct slice name, value;
+    while (next_header(&head, &name, &value)) {
+        if (slice_eq_nocase(name, slice_str(wanted)))
+            return value;
     }
     return slice_str("");
 }
 
+/* A line end before a space is none of the value. */
+static void write_unfolded(struct json_writer *w, struct slice value)
+{
+    struct buf whole = BUF_INIT;
+    while (value.len > 0)
+        buf_append_slice(&whole, slice_cut(&value, '\n'));
+    write_clean(w, buf_slice(&whole));
+    buf_release(&whole);
+}
+
 /* ---- GET /_/api/mails */
 
-static void write_row(struct json_writer *w, const struct part *part, size_t at, size_t end)
+static void write_row(struct json_writer *w, const struct part *part, bool former, size_t at,
+                      size_t end)
 {
     static const char *const names[][2] = {{"to", "To"}, {"subject", "Subject"}, {"date", "Date"}};
     struct slice head, body;
     split(slice_of(part->bytes + at, end - at), &head, &body);
     jw_begin(w, '{');
+    char id[32];
+    snprintf(id, sizeof id, "%s%" PRIu64, former ? FORMER : "", part->begin + at);
     jw_key(w, "id");
-    jw_i64(w, (int64_t)(part->begin + at));
+    jw_str(w, slice_str(id));
     jw_key(w, "bytes");
     jw_i64(w, (int64_t)(end - at));
     for (unsigned i = 0; i < sizeof names / sizeof *names; i++) {
         jw_key(w, names[i][0]);
-        write_clean(w, header(head, names[i][1]));
+        write_unfolded(w, header(head, names[i][1]));
     }
     jw_end(w, '}');
 }
@@ -142,40 +175,51 @@ static unsigned find_messages(const struct part *part, size_t at[MESSAGES_MAX])
     return count;
 }
 
+/* The latest first, at most `most`; returns how many. */
+static unsigned write_rows(struct json_writer *w, const struct part *part, bool former,
+                           unsigned most)
+{
+    size_t at[MESSAGES_MAX];
+    unsigned count = find_messages(part, at);
+    unsigned written = count < most ? count : most;
+    for (unsigned i = count; i-- > count - written;)
+        write_row(w, part, former, at[i], i + 1 < count ? at[i + 1] : part->len);
+    return written;
+}
+
 void serve_mails(struct visit *visit)
 {
-    struct part part;
-    size_t at[MESSAGES_MAX];
-    bool there = read_part(visit->admin, UINT64_MAX, LOOK_BYTES, &part);
-    unsigned count = there ? find_messages(&part, at) : 0;
+    struct part present, former;
+    read_part(visit->admin, false, UINT64_MAX, LOOK_BYTES, &present);
+    read_part(visit->admin, true, UINT64_MAX, LOOK_BYTES, &former);
     struct json_writer w = {.out = &visit->response->body};
     jw_begin(&w, '{');
     jw_key(&w, "boxBytes");
-    jw_i64(&w, (int64_t)part.size);
+    jw_i64(&w, (int64_t)(present.size + former.size));
     jw_key(&w, "data");
     jw_begin(&w, '[');
-    for (unsigned i = count; i-- > 0;)
-        write_row(&w, &part, at[i], i + 1 < count ? at[i + 1] : part.len);
+    unsigned count = write_rows(&w, &present, false, MESSAGES_MAX);
+    write_rows(&w, &former, true, MESSAGES_MAX - count);
     jw_end(&w, ']');
     jw_end(&w, '}');
-    free(part.bytes);
+    free(present.bytes);
+    free(former.bytes);
     response_json(visit->response, 200);
 }
 
-/* ---- GET /_/api/mails/OFFSET */
+/* ---- GET /_/api/mails/ID */
 
 static void write_headers(struct json_writer *w, struct slice head)
 {
     jw_key(w, "headers");
     jw_begin(w, '[');
-    for (unsigned i = 0; head.len > 0 && i < HEADERS_SHOWN; i++) {
-        struct slice value = slice_cut(&head, '\n');
-        struct slice name = slice_cut(&value, ':');
+    struct slice name, value;
+    for (unsigned i = 0; i < HEADERS_SHOWN && next_header(&head, &name, &value); i++) {
         jw_begin(w, '{');
         jw_key(w, "name");
         write_clean(w, name);
         jw_key(w, "value");
-        write_clean(w, slice_trim(value));
+        write_unfolded(w, value);
         jw_end(w, '}');
     }
     jw_end(w, ']');
@@ -215,26 +259,35 @@ static void write_message(struct json_writer *w, const struct part *part)
 }
 
 /* Whether a message begins there, which the two bytes before it say as well. */
-static bool begins_at(const struct admin *admin, uint64_t offset)
+static bool begins_at(const struct admin *admin, bool former, uint64_t offset)
 {
     struct part part;
     uint64_t begin = offset < 2 ? 0 : offset - 2;
-    bool good = read_part(admin, begin, 16, &part) && part.len > offset - begin &&
+    bool good = read_part(admin, former, begin, 16, &part) && part.len > offset - begin &&
                 is_beginning(&part, (size_t)(offset - begin));
     free(part.bytes);
     return good;
 }
 
+/* The message that the last part of the path names. */
+static bool read_message(const struct visit *visit, struct part *out)
+{
+    struct slice id = visit->request->path, prefix = slice_str("/_/api/mails/");
+    id = slice_of(id.ptr + prefix.len, id.len - prefix.len);
+    prefix = slice_str(FORMER);
+    bool former = slice_starts(id, prefix);
+    if (former)
+        id = slice_of(id.ptr + prefix.len, id.len - prefix.len);
+    int64_t offset;
+    return slice_to_i64(id, &offset) && offset >= 0 &&
+           begins_at(visit->admin, former, (uint64_t)offset) &&
+           read_part(visit->admin, former, (uint64_t)offset, SHOWN_BYTES, out);
+}
+
 void serve_mail(struct visit *visit)
 {
-    struct slice path = visit->request->path;
-    size_t skip = sizeof "/_/api/mails/" - 1;
-    int64_t offset;
     struct part part = {0};
-    bool good = slice_to_i64(slice_of(path.ptr + skip, path.len - skip), &offset) && offset >= 0 &&
-                begins_at(visit->admin, (uint64_t)offset) &&
-                read_part(visit->admin, (uint64_t)offset, SHOWN_BYTES, &part);
-    if (good) {
+    if (read_message(visit, &part)) {
         struct json_writer w = {.out = &visit->response->body};
         write_message(&w, &part);
         response_json(visit->response, 200);

@@ -206,13 +206,19 @@ enum err call_answer_page(struct call *call, const struct collection *collection
                           struct doc_scan *scan, int64_t limit, call_row_fn outside)
 {
     struct page page = {.out = &call->response->body, .limit = limit, .outside = outside};
+    bool late;
     scan->limit = (unsigned)limit + 1; /* one more tells whether there is a next page */
+    scan->more = &late;
     buf_append_str(page.out, "{\"data\":[");
     enum err err = doc_walk(call->txn, collection, scan, take_row, &page);
+    scan->more = NULL;
+    if (!err && late && page.rows == 0)
+        err = ERR_OVERLOADED; /* there is no row to go on behind */
     if (err) {
         buf_clear(page.out);
         return err;
     }
+    page.more |= late;
     end_page(&page);
     response_json(call->response, 200);
     add_tag(call, buf_slice(page.out));

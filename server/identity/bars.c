@@ -270,12 +270,6 @@ static bool take_bar(struct slice id, const struct doc *doc, void *arg)
     return true;
 }
 
-static enum err load(struct txn *txn, void *arg)
-{
-    struct bars *bars = arg;
-    return doc_walk(txn, bars->collection, &(struct doc_scan){0}, take_bar, bars);
-}
-
 enum err bars_open(struct store *store, struct bars **out, char *why, size_t why_size)
 {
     struct bars *bars = mem_zalloc(sizeof *bars);
@@ -285,7 +279,7 @@ enum err bars_open(struct store *store, struct bars **out, char *why, size_t why
     bars->slots = mem_zalloc(SLOTS_MIN * sizeof *bars->slots);
     enum err err = collection_open(store, "_bars", NULL, 0, &bars->collection);
     if (!err)
-        err = store_read(store, load, bars);
+        err = doc_walk_all(store, bars->collection, &(struct doc_scan){0}, take_bar, bars);
     if (err) {
         snprintf(why, why_size, "cannot read the barred tokens: %s", err_text(err));
         bars_close(&bars);

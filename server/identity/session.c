@@ -335,13 +335,6 @@ static bool take_slot(struct slice id, const struct doc *doc, void *arg)
     return walk->count < SESSIONS_MAX;
 }
 
-static enum err load(struct txn *txn, void *arg)
-{
-    struct walk *walk = arg;
-    walk->count = 0;
-    return doc_walk(txn, walk->sessions->collection, &(struct doc_scan){0}, take_slot, walk);
-}
-
 enum err sessions_open(struct store *store, int64_t now_ms, struct sessions **out, char *why,
                        size_t why_size)
 {
@@ -351,7 +344,7 @@ enum err sessions_open(struct store *store, int64_t now_ms, struct sessions **ou
     lock_init(&sessions->lock, LOCK_RANK_ADMIN);
     enum err err = collection_open(store, "_sessions", NULL, 0, &sessions->collection);
     if (!err)
-        err = store_read(store, load, &walk);
+        err = doc_walk_all(store, sessions->collection, &(struct doc_scan){0}, take_slot, &walk);
     if (err) {
         snprintf(why, why_size, "cannot read the administrators' sessions: %s", err_text(err));
         sessions_close(&sessions);

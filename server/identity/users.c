@@ -217,15 +217,15 @@ enum err users_list(struct users *users, struct txn *txn, const struct users_pag
     if (!read_cursor(page->after, &place))
         return ERR_VALIDATION;
     struct listing listing = {.prefix = page->prefix, .limit = page->limit, .w = {.out = out}};
-    struct doc_scan scan = {.index = "username", .place = &place};
+    bool more = false;
+    struct doc_scan scan = {.index = "username", .place = &place, .more = &more};
     jw_begin(&listing.w, '{');
     jw_key(&listing.w, "data");
     jw_begin(&listing.w, '[');
     enum err err = doc_walk(txn, users->collection, &scan, take_row, &listing);
     struct doc_place end = place;
-    bool more = false;
-    if (!err && place.len > 0) {
-        scan.place = &end;
+    if (!err && place.len > 0 && !more) { /* else a page that was cut short by the time it took */
+        scan = (struct doc_scan){.index = "username", .place = &end};
         err = doc_walk(txn, users->collection, &scan, stop_at_once, &more);
     }
     write_end(&listing, &place, more);
