@@ -302,8 +302,8 @@ struct run_queue {
     atomic_uint waiting;    /* ready and classified */
     _Atomic uint64_t taken; /* so far */
     atomic_uint held_back;
-    atomic_uint awaited;           /* with no worker until they are resumed */
-    struct lock_cond none_awaited; /* once the queue is closed */
+    atomic_uint awaited;   /* with no worker until they are resumed */
+    struct lock_cond left; /* once the queue is closed: by who resumes, or starts a worker */
 };
 
 void ready_init(struct front *front);
@@ -355,7 +355,7 @@ int64_t ready_take_overdue(struct front *front, int64_t now_ns, struct connectio
 /* Forgets who waits. No thread runs any more. */
 void ready_empty(struct front *front);
 
-/* Wakes all workers with NULL; what was queued stays. */
+/* Wakes all workers with NULL; what was queued stays. No worker is started from here on. */
 void ready_close(struct front *front);
 
 /* What the hub does while others look after requests: connections that have become ready and that

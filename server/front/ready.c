@@ -33,14 +33,14 @@ void ready_init(struct front *front)
     queue->running_max = processors > RUNNING_MIN / 2 ? 2 * (unsigned)processors : RUNNING_MIN;
     queue->most = front->options.workers - front->reserved_workers;
     lock_init(&queue->lock, LOCK_RANK_FRONT_QUEUE);
-    lock_cond_init(&queue->none_awaited);
+    lock_cond_init(&queue->left);
     for (enum line line = 0; line < LINES; line++)
         TAILQ_INIT(&queue->turns[line]);
 }
 
 void ready_release(struct front *front)
 {
-    lock_cond_release(&front->queue.none_awaited);
+    lock_cond_release(&front->queue.left);
     lock_release(&front->queue.lock);
 }
 
@@ -117,6 +117,8 @@ static void start_worker(struct front *front)
     queue->running -= !started;
     if (!started)
         wake(&queue->idle_reserved);
+    if (queue->closed)
+        lock_cond_broadcast(&queue->left);
     lock_leave(&queue->lock);
     if (first)
         log_write(LOG_WARN, "front", "no more threads to be had: going on with %u workers",
@@ -134,16 +136,22 @@ bool ready_begin(struct front *front)
     return !queue->start_failed;
 }
 
+/* True: the caller has to start a worker, when it has left the lock. */
+static bool call_for(struct front *front, bool force)
+{
+    bool start = rouse(front, force);
+    if (ready_is_crowded(front))
+        hub_attend(front->hub);
+    return start;
+}
+
 /* Leaves the lock. */
 static void rouse_and_leave(struct front *front, bool force)
 {
-    bool start = rouse(front, force);
-    bool crowded = ready_is_crowded(front);
+    bool start = call_for(front, force);
     lock_leave(&front->queue.lock);
     if (start)
         start_worker(front);
-    if (crowded)
-        hub_attend(front->hub);
 }
 
 /* ---- Waiting in a handler */
@@ -264,9 +272,14 @@ void ready_push_resumed(struct connection *c)
     c->queued_ns = front_now_ns(front);
     lock_acquire(&queue->lock);
     put(queue, LINE_RESUMED, c->peer, c);
+    if (call_for(front, false)) {
+        lock_leave(&queue->lock);
+        start_worker(front);
+        lock_acquire(&queue->lock);
+    }
     if (atomic_fetch_sub(&queue->awaited, 1) == 1 && queue->closed)
-        lock_cond_signal(&queue->none_awaited);
-    rouse_and_leave(front, false);
+        lock_cond_broadcast(&queue->left);
+    lock_leave(&queue->lock);
 }
 
 void ready_wait_for_awaited(struct front *front)
@@ -274,7 +287,7 @@ void ready_wait_for_awaited(struct front *front)
     struct run_queue *queue = &front->queue;
     lock_acquire(&queue->lock);
     while (queue->awaited > 0)
-        lock_cond_wait(&queue->none_awaited, &queue->lock);
+        lock_cond_wait(&queue->left, &queue->lock);
     lock_leave(&queue->lock);
 }
 
@@ -386,6 +399,8 @@ void ready_close(struct front *front)
     while (wake(&queue->idle) || wake(&queue->idle_reserved)) {
     }
     poll_wake(&front->poller);
+    while (queue->starting)
+        lock_cond_wait(&queue->left, &queue->lock);
     lock_leave(&queue->lock);
 }
 
