@@ -157,11 +157,18 @@ static void lose(struct change *change, const struct index_entry *entry, struct 
     job_move(change, &entry->id, entry, status);
 }
 
+/* A worker that still has the job waits for the disk, as the keeper does. */
 void lease_lose(struct change *change, const struct index_entry *entry)
 {
     struct job_status status;
-    if (entry_job(change, entry, NULL, &status) == ERR_OK)
+    if (entry_job(change, entry, NULL, &status) != ERR_OK)
+        return;
+    if (status.by_hand || !queue_works_on(change->queue, &entry->id, status.token)) {
         lose(change, entry, &status);
+        return;
+    }
+    status.when_ms = change->now_ms + change->queue->lease_ms;
+    job_move(change, &entry->id, entry, &status);
 }
 
 /* In the order of the index; where that is broken a walk may come back to where it was. */

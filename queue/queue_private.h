@@ -344,7 +344,7 @@ enum err lease_end(struct change *change, const struct job_lease *lease, enum ou
                    struct slice reason);
 enum err lease_renew(struct change *change, const struct job_lease *lease, int64_t lease_ms);
 
-/* Ends the lease of a job whose holder is gone. */
+/* Ends the lease of a job whose holder is gone: its time is over, and no worker has it. */
 void lease_lose(struct change *change, const struct index_entry *entry);
 
 /* Loses leases of workers of a former process, some of those behind `position` (NULL: from the
@@ -403,7 +403,7 @@ struct worker {
     bool outcomes_only;    /* the last turn failed: the leasing may have been the cause */
 
     struct lock lock;
-    /* Guarded by lock: the running batch's reported, end and begun, and */
+    /* Guarded by lock: which batch is which, the running batch's reported, end and begun, and */
     bool busy;            /* runs the batch */
     bool kept;            /* the keeper writes: the worker begins no job */
     int64_t job_began_ns; /* monotonic */
@@ -414,6 +414,10 @@ struct worker {
 void worker_init(struct worker *worker, struct queue *queue);
 void worker_release(struct worker *worker);
 void *worker_main(void *worker);
+
+/* Whether a worker of this process has this lease: it runs the job, is about to, or reports it with
+ * its next turn. Threads: the store's writer. */
+bool queue_works_on(const struct queue *queue, const struct id *job, uint64_t token);
 
 /* After which a batch gives back what it has not begun. */
 int64_t worker_slow_ns(const struct queue *queue);

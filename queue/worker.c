@@ -208,13 +208,38 @@ static bool turn_failed(struct worker *worker, enum err err)
     return pause_after(worker->queue, err);
 }
 
+/* What it has leased, in whichever batch; what has been reported is not leased any more. */
+static bool has_lease(struct worker *worker, const struct id *job, uint64_t token)
+{
+    bool found = false;
+    lock_acquire(&worker->lock);
+    for (int b = 0; b < 2; b++) {
+        const struct batch *batch = &worker->batches[b];
+        for (unsigned i = 0; i < batch->count && !found; i++)
+            found = batch->jobs[i].lease.token == token &&
+                    id_compare(&batch->jobs[i].lease.job, job) == 0;
+    }
+    lock_leave(&worker->lock);
+    return found;
+}
+
+bool queue_works_on(const struct queue *queue, const struct id *job, uint64_t token)
+{
+    bool found = false;
+    for (unsigned i = 0; queue->workers && i < queue->concurrency && !found; i++)
+        found = has_lease(&queue->workers[i], job, token);
+    return found;
+}
+
 static void turn_done(struct worker *worker)
 {
     struct batch *leased = worker->next;
+    lock_acquire(&worker->lock);
     batch_clear(worker->running);
     batch_seal(leased, worker->queue);
     worker->next = worker->running;
     worker->running = leased;
+    lock_leave(&worker->lock);
     worker->outcomes_only = false;
     unsigned most = due_most(worker->queue);
     worker->due_max = worker->due_max < most / 2 ? worker->due_max * 2 : most;

@@ -2,6 +2,22 @@
 #include "tests/unit/queue/fixture.h"
 
 #include <stdatomic.h>
+#include <sys/syscall.h>
+
+/* A disk whose next sync lasts until it is told to end. */
+static struct {
+    atomic_bool next;
+    sem_t begun, end;
+} stall;
+
+int fdatasync(int fd)
+{
+    if (atomic_exchange(&stall.next, false)) {
+        sem_post(&stall.begun);
+        wait_for(&stall.end);
+    }
+    return (int)syscall(SYS_fdatasync, fd);
+}
 
 struct scene {
     struct fixture *f;
@@ -88,6 +104,69 @@ static void test_lease_of_a_slow_job_is_renewed(void **state)
     end(&scene);
     assert_int_equal(scene.slow_runs, 1);
     assert_int_equal(state_of(f, ids[4]), JOB_COMPLETED);
+    struct look look;
+    look_at(&look, f, ids[4]);
+    assert_int_equal(look.info.attempt, 1);
+}
+
+/* A write in a thread of its own. */
+struct aside {
+    pthread_t thread;
+    struct store *store;
+    store_fn fn;
+    void *arg;
+    enum err result;
+};
+
+static void *write_aside(void *arg)
+{
+    struct aside *aside = arg;
+    aside->result = store_write(aside->store, aside->fn, aside->arg);
+    return NULL;
+}
+
+static void begin_aside(struct aside *aside, struct fixture *f, store_fn fn, void *arg)
+{
+    *aside = (struct aside){.store = f->store, .fn = fn, .arg = arg};
+    assert_int_equal(pthread_create(&aside->thread, NULL, write_aside, aside), 0);
+}
+
+static void end_aside(struct aside *aside)
+{
+    pthread_join(aside->thread, NULL);
+    assert_int_equal(aside->result, ERR_OK);
+}
+
+static enum err nothing(struct txn *txn, void *arg)
+{
+    struct fixture *f = arg;
+    return txn_put(txn, f->states, slice_str("\177nothing"), slice_str("nothing"));
+}
+
+/* The keeper waits for the disk too, and whoever looks for what is due may come before it. */
+static void test_lease_is_kept_while_a_sync_lasts_longer_than_it(void **state)
+{
+    struct fixture *f = *state;
+    struct scene scene;
+    struct id ids[9];
+    begin(&scene, f, ids);
+    sem_init(&stall.begun, 0, 0);
+    sem_init(&stall.end, 0, 0);
+    atomic_store(&stall.next, true);
+    struct aside stalled, due;
+    begin_aside(&stalled, f, nothing, f);
+    wait_for(&stall.begun);
+    clock_fake_advance(&f->clock, 2 * LEASE_MS_T);
+    struct hand hand = {.f = f, .lease_ms = LEASE_MS_T};
+    begin_aside(&due, f, lease_fn, &hand);
+    sem_post(&stall.end);
+    end_aside(&stalled);
+    end_aside(&due);
+    assert_int_equal(counted(f, JOB_RUNNING), 9);
+    queues_keep(f->queues);
+    end(&scene);
+    assert_int_equal(scene.runs, 9);
+    assert_int_equal(counted(f, JOB_COMPLETED), 9);
     struct look look;
     look_at(&look, f, ids[4]);
     assert_int_equal(look.info.attempt, 1);
@@ -226,6 +305,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_slow_job_holds_neither_those_before_it_nor_those_behind),
         TEST(test_lease_of_a_slow_job_is_renewed),
+        TEST(test_lease_is_kept_while_a_sync_lasts_longer_than_it),
         TEST(test_quick_batches_need_no_keeper),
         TEST(test_maintenance_thread_keeps_by_itself),
         TEST(test_one_worker_takes_all_that_is_done_at_once),
