@@ -82,6 +82,44 @@ static struct slice payload_of(struct look *look, struct fixture *f, struct id i
     return slice_of(NULL, look->info.payload.len);
 }
 
+/* ---- A full map. */
+
+static enum err succeed(const struct job *job, void *arg, char *why, size_t why_size)
+{
+    (void)job, (void)arg, (void)why, (void)why_size;
+    return ERR_OK;
+}
+
+/* Until the store takes no more; returns how many. */
+static unsigned fill(struct fixture *f)
+{
+    static char payload[2000];
+    memset(payload, 'x', sizeof payload - 1);
+    struct enqueue e = {.f = f, .spec = spec_of("t", payload)};
+    unsigned count = 0;
+    enum err err;
+    while ((err = store_write(f->store, enqueue_fn, &e)) == ERR_OK)
+        count++;
+    assert_int_equal(err, ERR_STORE_FULL);
+    return count;
+}
+
+static void test_a_map_that_is_full_of_expired_jobs_is_emptied_by_itself(void **state)
+{
+    struct fixture *f = *state;
+    fixture_close(f);
+    f->map_bytes = 4u << 20;
+    f->queue.keep_payload = true;
+    fixture_open(f);
+    handle(f, "t", succeed, NULL, NULL);
+    start(f);
+    unsigned filled = fill(f);
+    assert_true(filled > 500);
+    clock_fake_advance(&f->clock, 25 * 3600000LL);
+    for (unsigned again = 0; again < filled / 2; again += fill(f))
+        queues_wake(f->queues); /* as the timer does */
+}
+
 static void test_completed_job_has_no_payload_any_more(void **state)
 {
     struct fixture *f = *state;
@@ -278,10 +316,12 @@ static void test_counts_equal_a_full_scan_after_a_random_life(void **state)
 
 int main(void)
 {
+    alarm(300); /* for a map that stays full */
     const struct CMUnitTest tests[] = {
         SMALL(test_oldest_finished_jobs_are_forgotten_above_the_number),
         SMALL(test_completed_job_is_forgotten_at_its_age),
         SMALL(test_dead_job_is_kept_for_its_own_time),
+        TEST(test_a_map_that_is_full_of_expired_jobs_is_emptied_by_itself),
         SMALL(test_completed_job_has_no_payload_any_more),
         SMALL(test_payload_is_kept_on_purpose),
         SMALL(test_dead_jobs_are_bounded_by_their_bytes),

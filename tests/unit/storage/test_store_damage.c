@@ -9,6 +9,8 @@
 
 #define PAGE        4096
 #define FLAGS_AT    10 /* within a page of LMDB */
+#define LOWER_AT    12 /* how far the list of its nodes reaches */
+#define BRANCH      1  /* a flag */
 #define PAGES_FIRST 2  /* behind the meta pages */
 
 static int open_file(struct fixture *f)
@@ -198,6 +200,40 @@ static void test_store_that_is_cut_while_running_ends_with_a_line_that_names_it(
     assert_said(&child, "/data.mdb cannot be read");
 }
 
+static enum err put_many(struct txn *txn, void *arg)
+{
+    struct fixture *f = arg;
+    static const char value[1000];
+    for (uint32_t i = 0; i < 200; i++)
+        txn_put(txn, f->table, slice_of(&i, sizeof i), slice_of(value, sizeof value));
+    return txn_error(txn);
+}
+
+/* No branch page has but one node, as LMDB asserts. */
+static void damage_branches_and_read(struct fixture *f)
+{
+    const uint16_t one_node = 18;
+    unsigned char page[PAGE];
+    int fd = open_file(f);
+    for (off_t at = PAGES_FIRST * PAGE; pread(fd, page, PAGE, at) == PAGE; at += PAGE)
+        if (page[FLAGS_AT] == BRANCH && page[FLAGS_AT + 1] == 0 &&
+            pwrite(fd, &one_node, sizeof one_node, at + LOWER_AT) < 0)
+            return;
+    read_needle(f);
+}
+
+static void test_store_that_lmdb_cannot_go_on_with_ends_with_a_line_that_names_it(void **state)
+{
+    struct fixture *f = *state;
+    if (takes_signals())
+        return;
+    assert_int_equal(store_write(f->store, put_many, f), ERR_OK);
+    struct child child;
+    run_child(f, damage_branches_and_read, &child);
+    assert_ended_by(&child, SIGABRT);
+    assert_said(&child, "/data.mdb is damaged: LMDB found ");
+}
+
 static enum err fault(struct txn *txn, void *arg)
 {
     (void)txn, (void)arg;
@@ -261,6 +297,7 @@ int main(void)
         TEST_DAMAGED(test_store_acknowledges_nothing_beside_a_write_that_meets_damage),
         TEST_DAMAGED(test_store_commits_nothing_once_a_read_has_met_damage),
         TEST(test_store_that_is_cut_while_running_ends_with_a_line_that_names_it),
+        TEST(test_store_that_lmdb_cannot_go_on_with_ends_with_a_line_that_names_it),
         TEST(test_store_fault_within_a_transaction_names_the_file),
         TEST(test_store_fault_elsewhere_is_not_blamed_on_the_file),
         TEST(test_store_signal_that_was_sent_is_not_blamed_on_the_file),
