@@ -305,7 +305,7 @@ void cursor_open(struct cursor *cursor, struct txn *txn, struct table table)
     if (txn->err != ERR_OK)
         return;
     MDB_cursor *impl = kept_cursor(txn, table);
-    cursor->kept = impl != NULL;
+    cursor->kept = impl;
     if (impl)
         txn->kept->lent |= UINT64_C(1) << table.handle;
     else if (err_of(txn, mdb_cursor_open(txn->mdb, table.handle, &impl), "opening a cursor"))
