@@ -9,6 +9,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -23,7 +24,7 @@ struct bench {
     struct collection *c;
     uint64_t count, next;
     uint64_t step; /* of the fill: each, or those that the first pass has left */
-    uint64_t random;
+    uint64_t random, appended;
 };
 
 static void fail(const char *why)
@@ -50,19 +51,25 @@ static void id_text(uint64_t place, char out[40])
              place >> 16 & 0xffff, place & 0xffff);
 }
 
-static enum err insert(struct txn *txn, const struct bench *b, uint64_t place)
+/* The document's place among ids, and among the values of its indexes. */
+static enum err insert_at(struct txn *txn, const struct bench *b, uint64_t place, uint64_t by_value)
 {
     static const char text[] =
         "A document of this collection has about as many bytes as one of an average "
         "shop: some numbers, a name, and a text of a line or two that nobody reads.";
     char id[40], json[400];
     id_text(place, id);
-    uint64_t rank = place / (UINT64_MAX / b->count);
+    uint64_t rank = by_value / (UINT64_MAX / b->count);
     int len = snprintf(json, sizeof json,
                        "{\"id\":\"%s\",\"rank\":%" PRIu64 ",\"owner\":\"owner-%08" PRIu64
                        "\",\"text\":\"%s\"}",
                        id, rank, rank / 50, text);
     return doc_insert_text(txn, b->c, slice_of(json, (size_t)len));
+}
+
+static enum err insert(struct txn *txn, const struct bench *b, uint64_t place)
+{
+    return insert_at(txn, b, place, place);
 }
 
 /* ---- Filling: in the order of ids, first two of three, then the third: pages are as full as
@@ -96,11 +103,28 @@ static void fill(struct bench *b)
 
 /* ---- Measuring. */
 
-static double processor_us(void)
+/* Of the processor, in user space and in all. */
+struct spent {
+    double user_us, us;
+};
+
+static double in_us(struct timeval time)
 {
-    struct timespec now;
-    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
-    return (double)now.tv_sec * 1e6 + (double)now.tv_nsec / 1e3;
+    return (double)time.tv_sec * 1e6 + (double)time.tv_usec;
+}
+
+static struct spent spent_since(struct spent before)
+{
+    struct rusage usage;
+    getrusage(RUSAGE_SELF, &usage);
+    double user_us = in_us(usage.ru_utime), us = user_us + in_us(usage.ru_stime);
+    return (struct spent){user_us - before.user_us, us - before.us};
+}
+
+static void print_spent(const char *what, const char *at, struct spent spent, int times)
+{
+    printf("%s at %s (us): %.2f\n", what, at, spent.us / times);
+    printf("%s at %s, user (us): %.2f\n", what, at, spent.user_us / times);
 }
 
 static double written_bytes(void)
@@ -124,6 +148,16 @@ static enum err insert_batch(struct txn *txn, void *arg)
     return err;
 }
 
+/* Ids in the order of time, as those that we make are; the indexed values are spread as before. */
+static enum err append_batch(struct txn *txn, void *arg)
+{
+    struct bench *b = arg;
+    enum err err = ERR_OK;
+    for (int i = 0; i < BATCH && !err; i++)
+        err = insert_at(txn, b, UINT64_MAX - INSERTIONS + b->appended++, next_random(b));
+    return err;
+}
+
 static enum err get_one(struct txn *txn, void *arg)
 {
     struct bench *b = arg;
@@ -133,24 +167,30 @@ static enum err get_one(struct txn *txn, void *arg)
     return doc_get(txn, b->c, slice_str(id), &doc);
 }
 
+static void measure_writing(struct bench *b, const char *what, store_fn batch, const char *at)
+{
+    struct spent begin = spent_since((struct spent){0});
+    double bytes = written_bytes();
+    for (int i = 0; i < INSERTIONS / BATCH; i++) {
+        if (store_write(b->store, batch, b))
+            fail("an insertion failed");
+    }
+    print_spent(what, at, spent_since(begin), INSERTIONS);
+    printf("%s at %s (pages): %.2f\n", what, at, (written_bytes() - bytes) / 4096 / INSERTIONS);
+}
+
 static void measure(struct bench *b, const char *at)
 {
     for (int i = 0; i < READS / 2; i++)
         store_read(b->store, get_one, b); /* warm */
-    double before = processor_us();
+    struct spent begin = spent_since((struct spent){0});
     for (int i = 0; i < READS; i++) {
         if (store_read(b->store, get_one, b))
             fail("a document is missing");
     }
-    printf("get at %s (us): %.2f\n", at, (processor_us() - before) / READS);
-    before = processor_us();
-    double bytes = written_bytes();
-    for (int i = 0; i < INSERTIONS / BATCH; i++) {
-        if (store_write(b->store, insert_batch, b))
-            fail("an insertion failed");
-    }
-    printf("insert at %s (us): %.2f\n", at, (processor_us() - before) / INSERTIONS);
-    printf("insert at %s (pages): %.2f\n", at, (written_bytes() - bytes) / 4096 / INSERTIONS);
+    print_spent("get", at, spent_since(begin), READS);
+    measure_writing(b, "insert", insert_batch, at);
+    measure_writing(b, "append", append_batch, at);
 }
 
 static void open_bench(struct bench *b, const char *dir)
