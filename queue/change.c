@@ -95,6 +95,7 @@ static void note_due(struct change *change, int64_t at_ms)
 
 void change_end(struct change *change)
 {
+    change_write(change);
     if (change->recount) {
         counts_make(change->queue, change->txn, &change->counts, true);
         note_due(change, change->now_ms); /* what was mended may be due, or ready */
@@ -160,22 +161,63 @@ void change_add(struct change *change, const struct id *id, const struct job_sta
     note_due(change, entry_due_ms(change, &entry));
 }
 
+/* Table by table, so that each write finds its place beside the one before. */
+void change_write(struct change *change)
+{
+    struct queues *queues = change->queue->queues;
+    const struct job_write *writes = change->writes;
+    unsigned count = change->write_count;
+    change->write_count = 0;
+    for (unsigned i = 0; i < count; i++)
+        entry_del(change, &writes[i].from);
+    for (unsigned i = 0; i < count; i++)
+        index_put(change->queue, change->txn, &writes[i].to);
+    for (unsigned i = 0; i < count; i++)
+        status_put(queues, change->txn, &writes[i].id, writes[i].status);
+    for (unsigned i = 0; i < count; i++)
+        if (writes[i].drops_body)
+            body_del(queues, change->txn, &writes[i].id);
+}
+
+static void add_write(struct change *change, const struct job_write *write)
+{
+    if (!change->writes)
+        change->writes = txn_alloc(change->txn, WRITES_AT_ONCE * sizeof *change->writes);
+    if (change->write_count == WRITES_AT_ONCE)
+        change_write(change);
+    change->writes[change->write_count++] = *write;
+}
+
+static void move(struct change *change, const struct id *id, const struct index_entry *from,
+                 const struct job_status *status, bool drops_body)
+{
+    struct job_write write = {.id = *id,
+                              .from = *from,
+                              .to = index_entry_of(status, id),
+                              .status = status_encode(change->txn, status),
+                              .drops_body = drops_body};
+    add_write(change, &write);
+    count_out(change, from->state, status->payload_len);
+    count_in(change, write.to.state, status->payload_len);
+    note_due(change, entry_due_ms(change, &write.to));
+}
+
 void job_move(struct change *change, const struct id *id, const struct index_entry *from,
               const struct job_status *status)
 {
-    struct index_entry to = index_entry_of(status, id);
-    struct slice encoded = status_encode(change->txn, status);
-    entry_del(change, from);
-    index_put(change->queue, change->txn, &to);
-    status_put(change->queue->queues, change->txn, id, encoded);
-    count_out(change, from->state, status->payload_len);
-    count_in(change, to.state, status->payload_len);
-    note_due(change, entry_due_ms(change, &to));
+    move(change, id, from, status, false);
+}
+
+void job_move_dropping_body(struct change *change, const struct id *id,
+                            const struct index_entry *from, const struct job_status *status)
+{
+    move(change, id, from, status, true);
 }
 
 void change_forget(struct change *change, const struct index_entry *entry)
 {
     struct job_status status = {0};
+    change_write(change);
     enum err err = status_get(change->queue->queues, change->txn, &entry->id, &status);
     bool never_ran = err == ERR_NOT_FOUND && entry->state == JOB_READY;
     if (err && !never_ran) {
@@ -204,6 +246,7 @@ static void become_ready(struct change *change, const struct index_entry *entry)
 static bool walk(struct change *change, const struct key *prefix, const struct index_entry *after,
                  struct index_entry *out, unsigned max, unsigned *count)
 {
+    change_write(change);
     struct key from = after ? job_index_key(change->queue, after) : *prefix, damaged;
     size_t queue_len = change->queue->prefix.len;
     bool unreadable = false;

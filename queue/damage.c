@@ -279,11 +279,13 @@ static bool find_leased(struct change *change, const struct id *id, struct index
 void job_mend(struct change *change, const struct id *id)
 {
     struct job_status status;
+    change_write(change);
     struct index_entry leased;
     enum err err;
     const char *fault = job_fault(change->queue->queues, change->txn, id, &status, &err);
     if (fault) {
         job_end_damaged(change, id, find_leased(change, id, &leased) ? &leased : NULL, fault);
+        change_write(change);
         return;
     }
     struct index_entry entry = index_entry_of(&status, id);
@@ -300,6 +302,7 @@ static void entry_mend(struct change *change, const struct index_entry *entry)
 {
     struct job_status status;
     enum err err;
+    change_write(change);
     sort_in_job(change, &entry->id);
     const char *fault = job_fault(change->queue->queues, change->txn, &entry->id, &status, &err);
     if (!fault && err == ERR_OK) {
@@ -312,6 +315,7 @@ static void entry_mend(struct change *change, const struct index_entry *entry)
         fault = "its state is missing";
     if (fault) {
         job_end_damaged(change, &entry->id, entry, fault);
+        change_write(change);
         return;
     }
     damage_note(change, &entry->id, "an index entry was not the job's");
@@ -346,6 +350,7 @@ enum err status_find(struct change *change, const struct id *id, struct job_stat
     struct job_body body;
     if (err != ERR_NOT_FOUND || body_get(queues, change->txn, id, &body) != ERR_OK)
         return err;
+    change_write(change);
     sort_in_job(change, id);
     err = status_get(queues, change->txn, id, out);
     if (err == ERR_OK)

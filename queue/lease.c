@@ -82,9 +82,10 @@ static void complete(struct change *change, const struct job_lease *lease,
     status->when_ms = change->now_ms;
     status->lost = false;
     change->completed++;
-    job_move(change, &lease->job, from, status);
-    if (!change->queue->keep_payload)
-        body_del(change->queue->queues, change->txn, &lease->job);
+    if (change->queue->keep_payload)
+        job_move(change, &lease->job, from, status);
+    else
+        job_move_dropping_body(change, &lease->job, from, status);
 }
 
 static void end(struct change *change, const struct job_lease *lease, struct job_status *status,

@@ -40,6 +40,7 @@
 #define LEASE_BYTES_MAX (4u << 20) /* of payloads in one lease, but for its last job */
 #define DUE_STEP        512        /* jobs that move by themselves in one transaction */
 #define ENTRIES_AT_ONCE 64         /* read from the index before anything is written */
+#define WRITES_AT_ONCE  64         /* jobs that have moved, written table by table */
 #define NEVER_MS        INT64_MAX
 #define ID_KEY_SIZE     17 /* an id as the last part of a key */
 #define BATCH_UNKNOWN   INT64_MAX
@@ -242,6 +243,14 @@ bool index_take_entry(struct slice rest, struct index_entry *out);
 
 /* ---- change.c: one queue's change by one transaction. */
 
+/* A job's move that is counted and not yet written. */
+struct job_write {
+    struct id id;
+    struct index_entry from, to;
+    struct slice status; /* encoded */
+    bool drops_body;
+};
+
 struct change {
     struct queue *queue;
     struct txn *txn;
@@ -252,6 +261,8 @@ struct change {
     int64_t due_ms; /* the earliest time at which this change has something due */
     unsigned completed, failed, died, damaged;
     struct damage_note *notes; /* newest first */
+    struct job_write *writes;  /* room for WRITES_AT_ONCE */
+    unsigned write_count;
 };
 
 /* Between the two, nothing else changes the queue. What is changed becomes visible, and wakes whom
@@ -262,10 +273,18 @@ void change_end(struct change *change);
 /* Takes in a new job. */
 void change_add(struct change *change, const struct id *id, const struct job_status *status);
 
-/* Moves a job from the state that its index entry is in to the one that `status` says now, whose
- * fields are not valid afterwards. */
+/* Moves a job from the state that its index entry is in to the one that `status` says now. It is
+ * written with the next ones, each table in the order of its keys: until change_write the tables
+ * have the job as it was. What the status borrows may have been overwritten then. */
 void job_move(struct change *change, const struct id *id, const struct index_entry *from,
               const struct job_status *status);
+
+/* job_move to the end of a job that needs its body no longer. */
+void job_move_dropping_body(struct change *change, const struct id *id,
+                            const struct index_entry *from, const struct job_status *status);
+
+/* Writes what has moved, before the tables are looked at again. */
+void change_write(struct change *change);
 
 /* Takes a job out that is not running, and all that is known of it. */
 void change_forget(struct change *change, const struct index_entry *entry);
