@@ -1,5 +1,6 @@
 // The disk fails or is full: no false acknowledgement, everything stays readable.
 import assert from 'node:assert/strict';
+import path from 'node:path';
 import test from 'node:test';
 
 import { assertError } from '../lib/assertions.mjs';
@@ -91,7 +92,7 @@ test('a mail box that the disk has no room for is an alarm, and orders go on', a
     const galley = await startGalley(FEW_THREADS);
     const token = await galley.login();
     assert.equal(await galley.metric('galley_module_trouble{module="mail"}'), 0);
-    const mend = await inject(galley, 'write', 'error=ENOSPC'); // the store's are others
+    const mend = await inject(galley, 'write', 'error=ENOSPC', path.join(galley.dataDir, 'mail/outbox.mbox'));
     assert.equal((await order(galley, token)).status, 201);
     const ready = await eventually('it is an alarm', async () => {
         const { status, body } = await galley.request('GET', '/readyz');

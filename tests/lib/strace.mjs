@@ -8,9 +8,10 @@ const run = promisify(execFile);
 
 // Makes system calls of the running server fail or take long, until the returned function is called:
 //   const mend = await inject(galley, 'fdatasync', 'error=EIO');
-// strace follows every thread: give the server few.
-export async function inject(galley, calls, fault) {
+// With a file's path only those on that file: `write` also wakes threads up. strace follows every thread: give the server few.
+export async function inject(galley, calls, fault, file) {
     const arguments_ = ['-f', '-q', '-o', '/dev/null', '-e', `trace=${calls}`, '-e', `inject=${calls}:${fault}`];
+    if (file) arguments_.push('-P', file);
     const strace = spawn('strace', [...arguments_, '-p', String(galley.pid)], { stdio: 'ignore' });
     const gone = new Promise((resolve) => strace.on('close', resolve));
     await eventually('every thread is traced', async () => {
