@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# queue.sh   What a job costs among many: JOBS waiting against 10 000, and a start with so many.
+# queue.sh   What a job costs among many: JOBS waiting against 10 000, and a start with so many; how fast expired answers are swept.
 . bench/lib.sh
 
 jobs=${JOBS:-1000000}
@@ -24,3 +24,8 @@ row "start to the first 200, $jobs jobs waiting" "$started_ms" "<=" 500 ms
 row "anonymous memory right after, $jobs jobs waiting" \
     "$(awk '$1 == "RssAnon:" { print int($2 / 1024) }' "/proc/$galley_pid/status")" "<=" 94 MiB
 stop "$galley_pid"
+
+answers=${ANSWERS:-200000}
+swept=$("$TOOLS/answer_sweep" "$work/answers" "$answers")
+row "answers for idempotency keys swept, of $answers, and committed" "${swept##*: }" ">=" 20000 /s
+rm -rf "$work/answers"
