@@ -226,25 +226,41 @@ struct taking {
 /* A job whose last attempt was lost is leased alone: if it is the one that kills the process, then
  * it costs no other job an attempt. */
 static void take(struct change *change, const struct lease_terms *terms,
-                 const struct index_entry *entry, struct taking *taking)
+                 const struct index_entry *entry, struct job_records *job, struct taking *taking)
 {
-    struct job_body body;
-    struct job_status status;
-    if (entry_job(change, entry, &body, &status) != ERR_OK)
-        return;
-    taking->over = status.lost && taking->count > 0;
+    struct job_status *status = &job->status;
+    taking->over = status->lost && taking->count > 0;
     if (taking->over)
         return;
-    status.state = JOB_RUNNING;
-    status.by_hand = terms->by_hand;
-    status.attempt++;
-    status.token = taking->token;
-    status.when_ms = change->now_ms + terms->lease_ms;
-    taking->bytes += body.payload.len;
+    status->state = JOB_RUNNING;
+    status->by_hand = terms->by_hand;
+    status->attempt++;
+    status->token = taking->token;
+    status->when_ms = change->now_ms + terms->lease_ms;
+    taking->bytes += job->body.payload.len;
     taking->count++;
-    taking->over = status.lost || taking->count == terms->max || taking->bytes >= LEASE_BYTES_MAX;
-    show(entry, &body, &status, terms); /* first: the write ends what is borrowed */
-    job_move(change, &entry->id, entry, &status);
+    taking->over = status->lost || taking->count == terms->max || taking->bytes >= LEASE_BYTES_MAX;
+    show(entry, &job->body, status, terms); /* first: a write ends what is borrowed */
+    job_move(change, &entry->id, entry, status);
+}
+
+/* Read together; what is not as it should be, or void since something was mended, once more. */
+static void take_some(struct change *change, const struct lease_terms *terms,
+                      const struct index_entry *entries, unsigned count, struct taking *taking)
+{
+    struct job_records jobs[ENTRIES_AT_ONCE];
+    unsigned writes = txn_writes(change->txn);
+    jobs_get(change->queue->queues, change->txn, entries, count, jobs);
+    for (unsigned i = 0; i < count && !taking->over; i++) {
+        struct job_records *job = &jobs[i];
+        bool sound = job->err == ERR_OK && writes == txn_writes(change->txn);
+        struct index_entry right;
+        if (sound)
+            right = index_entry_of(&job->status, &entries[i].id);
+        if ((sound && index_entry_eq(&right, &entries[i])) ||
+            entry_job(change, &entries[i], &job->body, &job->status) == ERR_OK)
+            take(change, terms, &entries[i], job, taking);
+    }
 }
 
 unsigned lease_take(struct change *change, const struct lease_terms *terms)
@@ -256,9 +272,9 @@ unsigned lease_take(struct change *change, const struct lease_terms *terms)
         unsigned left = terms->max - taking.count, before = taking.count;
         unsigned count =
             change_ready(change, entries, left < ENTRIES_AT_ONCE ? left : ENTRIES_AT_ONCE);
-        taking.over = count == 0;
-        for (unsigned i = 0; i < count && !taking.over; i++)
-            take(change, terms, &entries[i], &taking);
+        if (count == 0)
+            break;
+        take_some(change, terms, entries, count, &taking);
         taking.in_vain += taking.count == before;
         taking.over |= txn_error(change->txn) != ERR_OK || taking.in_vain == IN_VAIN_MAX;
     }

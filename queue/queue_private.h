@@ -166,6 +166,13 @@ static inline bool state_is_finished(enum job_state state)
     return state == JOB_COMPLETED || state == JOB_DEAD || state == JOB_CANCELLED;
 }
 
+/* What the index says of a job. */
+struct index_entry {
+    enum job_state state;
+    int64_t order;
+    struct id id;
+};
+
 /* Errors of the two _get: ERR_NOT_FOUND; ERR_DAMAGED, which does not stick and is the caller's to
  * tell; every other one is the transaction's. */
 void body_put(struct queues *queues, struct txn *txn, const struct id *id,
@@ -192,6 +199,15 @@ void status_init(struct job_status *status, const struct job_body *body);
 enum err job_get(struct queues *queues, struct txn *txn, const struct id *id, struct job_body *body,
                  struct job_status *status);
 
+/* job_get of those that entries stand for, 1 to ENTRIES_AT_ONCE, read together. */
+struct job_records {
+    struct job_body body;
+    struct job_status status;
+    enum err err;
+};
+void jobs_get(struct queues *queues, struct txn *txn, const struct index_entry *entries,
+              unsigned count, struct job_records *out);
+
 void body_del(struct queues *queues, struct txn *txn, const struct id *id);
 void job_del(struct queues *queues, struct txn *txn, const struct id *id);
 
@@ -208,12 +224,6 @@ void counts_make(struct queue *queue, struct txn *txn, struct counts *out, bool 
 bool counts_sum(struct queue *queue, struct txn *txn, struct counts *out);
 
 /* ---- index.c */
-
-struct index_entry {
-    enum job_state state;
-    int64_t order;
-    struct id id;
-};
 
 struct index_entry index_entry_of(const struct job_status *status, const struct id *id);
 bool index_entry_eq(const struct index_entry *a, const struct index_entry *b);

@@ -277,18 +277,55 @@ void status_init(struct job_status *status, const struct job_body *body)
     status_know_body(status, body);
 }
 
+/* A status as it was read, and what the body adds to it. */
+static enum err status_complete(enum err err, const struct job_body *body,
+                                struct job_status *status)
+{
+    if (err == ERR_OK)
+        status_know_body(status, body);
+    if (err == ERR_NOT_FOUND)
+        status_init(status, body);
+    return err == ERR_NOT_FOUND ? ERR_OK : err;
+}
+
 enum err job_get(struct queues *queues, struct txn *txn, const struct id *id, struct job_body *body,
                  struct job_status *status)
 {
     if (!body)
         return status_get(queues, txn, id, status);
     enum err err = body_get(queues, txn, id, body);
-    if (err != ERR_OK)
-        return err;
-    err = status_get(queues, txn, id, status);
-    if (err == ERR_OK)
-        status_know_body(status, body);
-    if (err == ERR_NOT_FOUND)
-        status_init(status, body);
-    return err == ERR_NOT_FOUND ? ERR_OK : err;
+    return err ? err : status_complete(status_get(queues, txn, id, status), body, status);
+}
+
+/* The records of a table under the same keys. */
+struct several {
+    struct record records[ENTRIES_AT_ONCE];
+    enum err errs[ENTRIES_AT_ONCE];
+};
+
+void jobs_get(struct queues *queues, struct txn *txn, const struct index_entry *entries,
+              unsigned count, struct job_records *out)
+{
+    uint8_t ids[ENTRIES_AT_ONCE][ID_KEY_SIZE];
+    struct slice keys[ENTRIES_AT_ONCE];
+    struct several bodies, states;
+    assert(count > 0 && count <= ENTRIES_AT_ONCE);
+    unsigned i = 0;
+    do { /* at least once, as the compiler has to see */
+        struct key key = id_key(&entries[i].id);
+        memcpy(ids[i], key.bytes, sizeof ids[i]);
+        keys[i] = slice_of(ids[i], sizeof ids[i]);
+    } while (++i < count);
+    record_try_many(txn, queues->jobs, keys, count, bodies.records, bodies.errs);
+    record_try_many(txn, queues->states, keys, count, states.records, states.errs);
+    for (i = 0; i < count; i++) {
+        enum err err = states.errs[i];
+        out[i].err = bodies.errs[i];
+        if (!out[i].err && !body_decode(bodies.records[i].payload, &out[i].body))
+            out[i].err = ERR_DAMAGED;
+        if (!err && !status_decode(states.records[i].payload, &out[i].status))
+            err = ERR_DAMAGED;
+        if (!out[i].err)
+            out[i].err = status_complete(err, &out[i].body, &out[i].status);
+    }
 }

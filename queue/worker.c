@@ -9,7 +9,7 @@
 #define PAUSE_NS 1000000000LL /* after a transaction that failed */
 #define SLOW_NS  1000000000LL
 #define LATE_NS  100000000LL
-#define QUICK_NS 10000000LL
+#define QUICK_NS 30000000LL
 
 int64_t worker_slow_ns(const struct queue *queue)
 {

@@ -82,17 +82,40 @@ enum err record_get(struct txn *txn, struct table table, struct slice key, struc
     return err == ERR_OK ? record_decode(txn, table, key, value, out) : err;
 }
 
+static enum err try_value(struct slice key, struct slice value, struct record *out)
+{
+    *out = (struct record){0};
+    if (record_fault(key, value))
+        return ERR_DAMAGED;
+    *out = record_parts(value);
+    return ERR_OK;
+}
+
 enum err record_try(struct txn *txn, struct table table, struct slice key, struct record *out)
 {
     *out = (struct record){0};
     struct slice value;
     enum err err = txn_get(txn, table, key, &value);
-    if (err != ERR_OK)
-        return err;
-    if (record_fault(key, value))
-        return ERR_DAMAGED;
-    *out = record_parts(value);
-    return ERR_OK;
+    return err != ERR_OK ? err : try_value(key, value, out);
+}
+
+#define AT_ONCE 64
+
+enum err record_try_many(struct txn *txn, struct table table, const struct slice *keys,
+                         unsigned count, struct record *out, enum err *errs)
+{
+    struct slice values[AT_ONCE];
+    for (unsigned done = 0; done < count; done += AT_ONCE) {
+        unsigned some = count - done < AT_ONCE ? count - done : AT_ONCE;
+        enum err err = txn_get_many(txn, table, keys + done, some, values);
+        for (unsigned i = 0; i < some; i++) {
+            unsigned at = done + i;
+            errs[at] = err;
+            if (!err)
+                errs[at] = values[i].ptr ? try_value(keys[at], values[i], &out[at]) : ERR_NOT_FOUND;
+        }
+    }
+    return txn_error(txn);
 }
 
 size_t record_size(struct slice payload)

@@ -150,6 +150,10 @@ void *txn_alloc(struct txn *txn, size_t size);
  * the transaction itself: copy it first (txn_alloc, struct key). */
 
 enum err txn_get(struct txn *txn, struct table table, struct slice key, struct slice *value);
+/* Of several keys at once, which costs an engine that is far away one round trip; cheapest in the
+ * order of keys. What is not there is a NULL pointer. */
+enum err txn_get_many(struct txn *txn, struct table table, const struct slice *keys, unsigned count,
+                      struct slice *values);
 enum err txn_put(struct txn *txn, struct table table, struct slice key, struct slice value);
 /* txn_put without the copy: *place is where the caller writes `size` bytes at once. */
 enum err txn_reserve(struct txn *txn, struct table table, struct slice key, size_t size,
@@ -206,6 +210,9 @@ enum err record_get(struct txn *txn, struct table table, struct slice key, struc
 /* record_get for those who can go on without the record: ERR_DAMAGED neither sticks nor is logged.
  * txn_get has the bytes as they are. */
 enum err record_try(struct txn *txn, struct table table, struct slice key, struct record *out);
+/* record_try of several: errs[i] is the key's own, ERR_OK, ERR_NOT_FOUND or ERR_DAMAGED. */
+enum err record_try_many(struct txn *txn, struct table table, const struct slice *keys,
+                         unsigned count, struct record *out, enum err *errs);
 enum err record_put(struct txn *txn, struct table table, struct slice key, uint64_t version,
                     struct slice payload);
 /* Checks and unpacks a value that a cursor stands on. */

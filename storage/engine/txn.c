@@ -226,6 +226,14 @@ enum err txn_get(struct txn *txn, struct table table, struct slice key, struct s
     return err;
 }
 
+enum err txn_get_many(struct txn *txn, struct table table, const struct slice *keys, unsigned count,
+                      struct slice *values)
+{
+    for (unsigned i = 0; i < count; i++)
+        txn_get(txn, table, keys[i], &values[i]);
+    return txn->err;
+}
+
 uint64_t txn_table_bytes(struct txn *txn, struct table table)
 {
     MDB_stat stat;
