@@ -206,7 +206,7 @@ enum err call_answer_page(struct call *call, const struct collection *collection
                           struct doc_scan *scan, int64_t limit, call_row_fn outside)
 {
     struct page page = {.out = &call->response->body, .limit = limit, .outside = outside};
-    bool late;
+    bool late = false;
     scan->limit = (unsigned)limit + 1; /* one more tells whether there is a next page */
     scan->more = &late;
     buf_append_str(page.out, "{\"data\":[");

@@ -1,12 +1,16 @@
 #!/bin/bash
-# run.sh [DIR [source] [server] [systemd] [image]]   The first hour and the first week on bare Debian 12 systems in folders below DIR: from the README's
-# line to a banner; a module of one's own, packed; then on another system from the package to a service with TLS
-# behind its own name, users, a front end of another origin, e-mail, backup, rotation, upgrades, removal, an image.
-# Prints how long each step took; fails if one went wrong or over its limit. As root, with debootstrap, chromium, python3 and the network; `make VARIANT=dev test` has built what it needs.
+# run.sh [DIR [source] [server] [systemd] [image]]   The first hour and the first week, on bare Debian 12 systems in
+# folders below DIR:
+#   source    from the README's line to a banner; a module of one's own, packed; the former version, for an upgrade
+#   server    from the package to a service with TLS behind its own name, users, a front end of another origin, e-mail,
+#             backup, rotation, upgrades, removal
+#   systemd   the same unit under a real systemd (systemd-nspawn), if that is there
+#   image     the steps of the Containerfile
+# All by default; what `source` builds stays in DIR for the others. Prints how long each step took; fails if one went
+# wrong or over its limit. As root, with debootstrap, chromium, python3 and the network, after `make VARIANT=dev test`.
 #
-# All by default; what `source` builds stays in DIR for the others. Everything happens in namespaces of mounts and processes that end with this script. The installed service has a
-# network of its own, so that its ports are free. Most steps have no systemd and start it as its unit says; `systemd`
-# boots a system with systemd-nspawn, if that is there.
+# Everything happens in namespaces of mounts and processes that end with this script. The service has a network of its
+# own, so that its ports are free.
 set -euo pipefail
 
 FORMER=1503a74 # the version before packages, whose data an upgrade takes over
