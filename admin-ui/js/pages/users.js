@@ -86,7 +86,7 @@ function UserActions({ user: { username, roles: present, disabled }, changed }) 
 }
 
 const userColumns = (changed) => [
-    { key: 'username', label: 'Name', cell: ({ username }) => html`<b>${username}</b>` },
+    { key: 'username', label: 'Name', wide: true, cell: ({ username }) => html`<b>${username}</b>` },
     {
         key: 'state',
         label: 'State',
