@@ -44,7 +44,7 @@ static struct queue *queue_named(struct queues *queues, struct slice name)
     memcpy(text, name.ptr, name.len);
     queue = queue_create(queues, text);
     queues->former =
-        mem_realloc(queues->former, (queues->former_count + 1) * sizeof *queues->former);
+        mem_realloc(queues->former, (queues->former_count + 1) * sizeof(struct queue *));
     return queues->former[queues->former_count++] = queue;
 }
 

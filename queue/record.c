@@ -297,18 +297,13 @@ enum err job_get(struct queues *queues, struct txn *txn, const struct id *id, st
     return err ? err : status_complete(status_get(queues, txn, id, status), body, status);
 }
 
-/* The records of a table under the same keys. */
-struct several {
-    struct record records[ENTRIES_AT_ONCE];
-    enum err errs[ENTRIES_AT_ONCE];
-};
-
 void jobs_get(struct queues *queues, struct txn *txn, const struct index_entry *entries,
               unsigned count, struct job_records *out)
 {
     uint8_t ids[ENTRIES_AT_ONCE][ID_KEY_SIZE];
     struct slice keys[ENTRIES_AT_ONCE];
-    struct several bodies, states;
+    struct record bodies[ENTRIES_AT_ONCE], states[ENTRIES_AT_ONCE];
+    enum err body_errs[ENTRIES_AT_ONCE], state_errs[ENTRIES_AT_ONCE];
     assert(count > 0 && count <= ENTRIES_AT_ONCE);
     unsigned i = 0;
     do { /* at least once, as the compiler has to see */
@@ -316,14 +311,14 @@ void jobs_get(struct queues *queues, struct txn *txn, const struct index_entry *
         memcpy(ids[i], key.bytes, sizeof ids[i]);
         keys[i] = slice_of(ids[i], sizeof ids[i]);
     } while (++i < count);
-    record_try_many(txn, queues->jobs, keys, count, bodies.records, bodies.errs);
-    record_try_many(txn, queues->states, keys, count, states.records, states.errs);
+    record_try_many(txn, queues->jobs, keys, count, bodies, body_errs);
+    record_try_many(txn, queues->states, keys, count, states, state_errs);
     for (i = 0; i < count; i++) {
-        enum err err = states.errs[i];
-        out[i].err = bodies.errs[i];
-        if (!out[i].err && !body_decode(bodies.records[i].payload, &out[i].body))
+        enum err err = state_errs[i];
+        out[i].err = body_errs[i];
+        if (!out[i].err && !body_decode(bodies[i].payload, &out[i].body))
             out[i].err = ERR_DAMAGED;
-        if (!err && !status_decode(states.records[i].payload, &out[i].status))
+        if (!err && !status_decode(states[i].payload, &out[i].status))
             err = ERR_DAMAGED;
         if (!out[i].err)
             out[i].err = status_complete(err, &out[i].body, &out[i].status);

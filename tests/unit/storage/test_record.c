@@ -126,6 +126,62 @@ static void test_damage_that_was_tried_does_not_end_the_transaction(void **state
     assert_int_equal(store_read(f->store, get_record, &access), ERR_OK);
 }
 
+enum { MANY = 150 };
+
+static void many_key(char text[8], unsigned i)
+{
+    snprintf(text, 8, "k%03u", i);
+}
+
+/* Each third is missing, and one is no record. */
+static enum err put_many(struct txn *txn, void *arg)
+{
+    struct fixture *f = arg;
+    for (unsigned i = 0; i < MANY; i++) {
+        char text[8];
+        many_key(text, i);
+        if (i % 3 != 0)
+            record_put(txn, f->table, slice_str(text), i, slice_str(text));
+    }
+    return txn_put(txn, f->table, slice_str("k100"), slice_str("no record"));
+}
+
+struct many {
+    struct fixture *f;
+    struct record records[MANY];
+    enum err errs[MANY];
+    bool same[MANY];
+};
+
+static enum err get_many(struct txn *txn, void *arg)
+{
+    struct many *many = arg;
+    char texts[MANY][8];
+    struct slice keys[MANY];
+    for (unsigned i = 0; i < MANY; i++) {
+        many_key(texts[i], i);
+        keys[i] = slice_str(texts[i]);
+    }
+    enum err err = record_try_many(txn, many->f->table, keys, MANY, many->records, many->errs);
+    for (unsigned i = 0; i < MANY; i++)
+        many->same[i] = !many->errs[i] && many->records[i].version == i &&
+                        slice_eq(many->records[i].payload, keys[i]);
+    return err;
+}
+
+static void test_each_of_many_records_has_its_own_result(void **state)
+{
+    struct fixture *f = *state;
+    struct many many = {.f = f};
+    assert_int_equal(store_write(f->store, put_many, f), ERR_OK);
+    assert_int_equal(store_read(f->store, get_many, &many), ERR_OK);
+    for (unsigned i = 0; i < MANY; i++) {
+        enum err expected = i == 100 ? ERR_DAMAGED : i % 3 == 0 ? ERR_NOT_FOUND : ERR_OK;
+        assert_int_equal(many.errs[i], expected);
+        assert_int_equal(many.same[i], expected == ERR_OK);
+    }
+}
+
 static void test_record_with_any_bit_flipped_is_corrupt(void **state)
 {
     struct fixture *f = *state;
@@ -221,6 +277,7 @@ int main(void)
         TEST(test_record_comes_back_with_its_version),
         TEST(test_record_that_is_missing_is_not_found),
         TEST(test_record_above_the_limit_is_refused),
+        TEST(test_each_of_many_records_has_its_own_result),
         TEST(test_record_with_any_bit_flipped_is_corrupt),
         TEST(test_damage_that_was_tried_does_not_end_the_transaction),
         TEST(test_record_under_another_key_is_corrupt),
