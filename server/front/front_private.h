@@ -382,8 +382,9 @@ void poll_remove(int epoll_fd, struct connection *c);
 /* Whose event it is; NULL: the call to wake up. */
 struct connection *poll_event(const struct epoll_event *event);
 
-/* Waits, at most so long, and appends those whose client has sent something. Threads: any. */
-void poll_requests(struct front *front, int timeout_ms, struct connections *out);
+/* Waits, at most so long, and appends those whose client has sent something. False: nothing has
+ * happened. Threads: any. */
+bool poll_requests(struct front *front, int timeout_ms, struct connections *out);
 
 /* ---- hub.c: connections that wait. */
 

@@ -106,7 +106,7 @@ static bool is_over(struct connection *c, uint32_t events)
     return said_nothing && c->in.len == 0 && (atomic_load(&c->cut) || has_ended(c, events));
 }
 
-void poll_requests(struct front *front, int timeout_ms, struct connections *out)
+bool poll_requests(struct front *front, int timeout_ms, struct connections *out)
 {
     struct epoll_event events[EVENTS_MAX];
     int count = poll_wait(&front->poller, events, EVENTS_MAX, timeout_ms);
@@ -117,4 +117,5 @@ void poll_requests(struct front *front, int timeout_ms, struct connections *out)
         else
             TAILQ_INSERT_TAIL(out, c, in_queue);
     }
+    return count > 0;
 }

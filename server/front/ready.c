@@ -25,6 +25,7 @@
 #include <unistd.h>
 
 #define RUNNING_MIN 4
+#define LOOKS_MAX   64 /* at the poller in a row */
 
 void ready_init(struct front *front)
 {
@@ -242,6 +243,8 @@ static void put_all(struct run_queue *queue, struct connections *list, int64_t n
 
 static void push_all(struct front *front, struct connections *list)
 {
+    if (TAILQ_EMPTY(list))
+        return;
     int64_t now_ns = front_now_ns(front);
     lock_acquire(&front->queue.lock);
     put_all(&front->queue, list, now_ns);
@@ -374,8 +377,7 @@ bool ready_look(struct front *front)
     struct connections found = TAILQ_HEAD_INITIALIZER(found);
     if (ready_is_watched(front))
         return true;
-    poll_requests(front, 0, &found);
-    if (!TAILQ_EMPTY(&found))
+    for (unsigned i = 0; i < LOOKS_MAX && poll_requests(front, 0, &found); i++)
         push_all(front, &found);
     return false;
 }
