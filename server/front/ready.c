@@ -265,7 +265,6 @@ void ready_push_classified(struct connection *c)
     lock_acquire(&front->queue.lock);
     put(&front->queue, LINE_CLASSIFIED, c->peer, c);
     rouse_and_leave(front, false);
-    hub_wake(front->hub); /* it looks after those that wait */
 }
 
 void ready_push_resumed(struct connection *c)
@@ -434,7 +433,7 @@ bool ready_enter_handler(struct connection *c)
     }
     lock_leave(&front->queue.lock);
     if (!room)
-        hub_wake(front->hub); /* it looks after those that wait */
+        hub_attend(front->hub); /* it looks after those that wait */
     return room;
 }
 
