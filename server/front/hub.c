@@ -20,7 +20,7 @@
 #define TURN_FEEDS     32                /* asked between two looks at the sockets */
 #define ATTEND_MS      1                 /* between two looks at what workers have left alone */
 #define CROWDED_MS     5                 /* between two looks at those who wait for a worker */
-#define QUIET_MS       100               /* until it sleeps */
+#define QUIET_MS       10                /* until it sleeps */
 #define STUCK_NS       INT64_C(10000000) /* a wait for a worker that is no mere turn */
 #define RELIEVED_MAX   8                 /* evicted for it at once */
 #define DISCARD_PIECE  16384
