@@ -2,7 +2,7 @@
  * the peers take turns, so that a thousand connections of one address delay another's by one
  * request each, not by a thousand.
  *
- * Hundreds of workers may wait (for a commit, for a client), but few run at once, twice as many as
+ * Hundreds of workers may wait (for a commit, for a client), but few run at once, one more than
  * there are processors: more would only take them from each other, and each wake-up costs more than
  * a short request. A worker that is about to wait says so (base/blocking.h) and another runs in its
  * place; one that ends a request takes the next itself. The rule is that of Windows' completion
@@ -24,14 +24,13 @@
 #include <errno.h>
 #include <unistd.h>
 
-#define RUNNING_MIN 4
-#define LOOKS_MAX   64 /* at the poller in a row */
+#define LOOKS_MAX 64 /* at the poller in a row */
 
 void ready_init(struct front *front)
 {
     struct run_queue *queue = &front->queue;
     long processors = sysconf(_SC_NPROCESSORS_ONLN);
-    queue->running_max = processors > RUNNING_MIN / 2 ? 2 * (unsigned)processors : RUNNING_MIN;
+    queue->running_max = processors > 0 ? (unsigned)processors + 1 : 2;
     queue->most = front->options.workers - front->reserved_workers;
     lock_init(&queue->lock, LOCK_RANK_FRONT_QUEUE);
     lock_cond_init(&queue->left);

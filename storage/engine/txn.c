@@ -159,9 +159,9 @@ static bool key_fits(struct slice key)
 }
 
 /* Every write comes by here before it is made. */
-static enum err count_write(struct txn *txn, struct slice key, size_t size)
+static enum err count_write(struct txn *txn, size_t size)
 {
-    assert(txn->writing && key_fits(key));
+    assert(txn->writing);
     if (txn->err != ERR_OK)
         return txn->err;
     txn->writes++;
@@ -177,7 +177,8 @@ static enum err count_write(struct txn *txn, struct slice key, size_t size)
  */
 static enum err count_put(struct txn *txn, struct slice key, size_t size)
 {
-    enum err err = count_write(txn, key, size);
+    assert(key_fits(key));
+    enum err err = count_write(txn, size);
     txn->large_pages += (unsigned)(size / PAGE_BYTES);
     if (err != ERR_OK || txn->shrinking || txn->large_pages <= txn->room)
         return err;
@@ -296,7 +297,8 @@ enum err txn_reserve(struct txn *txn, struct table table, struct slice key, size
 
 enum err txn_del(struct txn *txn, struct table table, struct slice key)
 {
-    enum err err = count_write(txn, key, 0);
+    assert(key_fits(key));
+    enum err err = count_write(txn, 0);
     if (err != ERR_OK)
         return err;
     MDB_val k = val_of(key);
@@ -380,7 +382,7 @@ enum err cursor_prev(struct cursor *cursor)
 
 enum err cursor_del(struct cursor *cursor)
 {
-    enum err err = count_write(cursor->txn, cursor->key, 0);
+    enum err err = count_write(cursor->txn, 0); /* a damaged key may be longer than any of ours */
     if (err != ERR_OK)
         return err;
     cursor->txn->touched = true;
@@ -389,7 +391,8 @@ enum err cursor_del(struct cursor *cursor)
 
 enum err cursor_reserve(struct cursor *cursor, struct slice key, size_t size, uint8_t **place)
 {
-    enum err err = count_write(cursor->txn, key, size);
+    assert(key_fits(key));
+    enum err err = count_write(cursor->txn, size);
     if (err != ERR_OK)
         return err;
     MDB_val k = val_of(key), v = {size, NULL};
@@ -404,7 +407,7 @@ enum err cursor_reserve(struct cursor *cursor, struct slice key, size_t size, ui
 enum err cursor_put(struct cursor *cursor, struct slice value)
 {
     assert(value.len == cursor->value.len); /* the key may lie in the page that is written */
-    enum err err = count_write(cursor->txn, cursor->key, value.len);
+    enum err err = count_write(cursor->txn, value.len);
     if (err != ERR_OK)
         return err;
     MDB_val k = val_of(cursor->key), v = val_of(value);
