@@ -24,7 +24,7 @@
 #include <errno.h>
 #include <unistd.h>
 
-#define LOOKS_MAX 64 /* at the poller in a row */
+#define LOOKS_MAX 512 /* at the poller in a row */
 
 void ready_init(struct front *front)
 {
