@@ -13,7 +13,7 @@ const it = browse();
 
 const FILE_MAX = 2 ** 30; // bytes; far more than the database takes
 
-const config = { 'queue mail': { attempts: 1 } };
+const config = { 'queue mail': { attempts: 1 }, mail: { box_size: '4GiB' } };
 const boxOf = (galley) => path.join(galley.dataDir, 'mail/outbox.mbox');
 
 // So many jobs that die, as their e-mails find no room in the file until the next start.
