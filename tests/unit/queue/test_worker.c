@@ -135,19 +135,26 @@ static void test_handler_gets_the_job_as_enqueued(void **state)
     assert_int_equal(scene.runs, 20);
 }
 
+/* Runs a job once, with this result, and looks at it afterwards. */
+static struct id run_one(struct fixture *f, struct scene *scene, enum err result, struct look *look)
+{
+    scene_init(scene, f);
+    scene->result = result;
+    handle(f, "note", run_note, NULL, scene);
+    start(f);
+    struct id id = enqueue(f, spec_of("note", "{}"));
+    wait_for(&scene->ran);
+    wait_idle(f);
+    assert_int_equal(look_at(look, f, id), ERR_OK);
+    return id;
+}
+
 static void test_failed_job_runs_again_after_its_backoff(void **state)
 {
     struct fixture *f = *state;
     struct scene scene;
-    scene_init(&scene, f);
-    scene.result = ERR_TIMEOUT;
-    handle(f, "note", run_note, NULL, &scene);
-    start(f);
-    struct id id = enqueue(f, spec_of("note", "{}"));
-    wait_for(&scene.ran);
-    wait_idle(f);
     struct look look;
-    assert_int_equal(look_at(&look, f, id), ERR_OK);
+    struct id id = run_one(f, &scene, ERR_TIMEOUT, &look);
     assert_int_equal(look.info.state, JOB_RETRYING);
     assert_string_equal(look.reason, "the server says no");
     scene.result = ERR_OK;
@@ -162,15 +169,8 @@ static void test_job_that_can_never_be_done_is_dead_at_once(void **state)
 {
     struct fixture *f = *state;
     struct scene scene;
-    scene_init(&scene, f);
-    scene.result = ERR_MALFORMED;
-    handle(f, "note", run_note, NULL, &scene);
-    start(f);
-    struct id id = enqueue(f, spec_of("note", "{}"));
-    wait_for(&scene.ran);
-    wait_idle(f);
     struct look look;
-    assert_int_equal(look_at(&look, f, id), ERR_OK);
+    run_one(f, &scene, ERR_MALFORMED, &look);
     assert_int_equal(look.info.state, JOB_DEAD);
     assert_int_equal(look.info.attempt, 1);
     assert_string_equal(look.reason, "the server says no");
