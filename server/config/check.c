@@ -169,6 +169,9 @@ void config_check(const struct config *config, struct config_errors *errors)
     const struct config_section *route;
     for (unsigned i = 0; (route = config_named(config, "route", i)); i++)
         check_roles(errors, route);
+    const struct config_section *upstream;
+    for (unsigned i = 0; (upstream = config_named(config, "upstream", i)); i++)
+        config_check_upstream(upstream, errors);
     check_seed(config, errors);
     check_cors(config, errors);
 }

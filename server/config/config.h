@@ -114,4 +114,21 @@ struct config_address {
 /* False if it is not of that form. */
 bool config_parse_address(const char *text, struct config_address *out);
 
+/* A server of an upstream: "10.0.0.1:80 weight=2 zone=a backup". */
+struct config_server {
+    struct config_address address; /* with a port, or a path */
+    unsigned weight;               /* from 1 */
+    char zone[33];                 /* or "" */
+    bool backup;
+    unsigned max_conns; /* 0: any number */
+    unsigned max_fails; /* 0: it is never taken out for them */
+    int64_t fail_timeout_ms;
+};
+
+/* False if it is not of that form. */
+bool config_parse_server(const char *text, struct config_server *out);
+
+/* "200" or "200-399": a range of statuses. False if it is not of that form. */
+bool config_parse_statuses(const char *text, unsigned *least, unsigned *most);
+
 #endif

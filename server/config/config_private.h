@@ -1,6 +1,7 @@
-/* What the files of the configuration keep to themselves: file.c reads lines, value.c and
- * value_http.c understand values, load.c makes sections of them, check.c compares sections,
- * errors.c collects what is wrong, config.c answers, help.c writes the manual. */
+/* What the files of the configuration keep to themselves: file.c reads lines, value.c,
+ * value_http.c and value_upstream.c understand values, load.c makes sections of them, check.c
+ * compares sections, errors.c collects what is wrong, config.c answers, help.c writes the manual.
+ */
 #ifndef GALLEY_SERVER_CONFIG_CONFIG_PRIVATE_H
 #define GALLEY_SERVER_CONFIG_CONFIG_PRIVATE_H
 
@@ -13,6 +14,7 @@ extern const struct config_kind config_server, config_listener, config_admin; /*
 extern const struct config_kind config_storage, config_cache, config_queue;   /* section_data.c */
 extern const struct config_kind config_auth, config_log; /* section_process.c */
 extern const struct config_kind config_route, config_cors, config_compression; /* section_route.c */
+extern const struct config_kind config_upstream; /* section_upstream.c */
 
 /* ---- file.c */
 
@@ -117,6 +119,14 @@ struct config_type_row {
 /* value_http.c's types: the row of one. */
 const struct config_type_row *config_http_type(enum config_type type);
 
+/* value_upstream.c's types. */
+bool config_server_value(const struct config_field *field, const char *text,
+                         struct config_value *out, struct buf *why);
+void config_server_describe(const struct config_field *field, struct buf *out);
+bool config_hash_key_value(const struct config_field *field, const char *text,
+                           struct config_value *out, struct buf *why);
+void config_hash_key_describe(const struct config_field *field, struct buf *out);
+
 /* ---- errors.c: what is wrong, in the order of lines, one line each. */
 
 struct config_errors {
@@ -141,5 +151,9 @@ void config_errors_report(struct config_errors *errors, struct buf *out);
 
 /* Values that could not be read, and said so, are not there. */
 void config_check(const struct config *config, struct config_errors *errors);
+
+/* ---- check_upstream.c: what fits together in an [upstream NAME]. */
+
+void config_check_upstream(const struct config_section *upstream, struct config_errors *errors);
 
 #endif

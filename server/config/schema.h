@@ -27,6 +27,8 @@ enum config_type {
     CONFIG_PATTERN,  /* of a path: "/orders/{id}", or all below with a final star */
     CONFIG_METHODS,  /* one or several methods, "GET, POST" */
     CONFIG_TARGET,   /* "app:MODULE" */
+    CONFIG_SERVER,   /* of an upstream: what config_parse_server reads */
+    CONFIG_HASH_KEY, /* "address", "path", "header:NAME", "cookie:NAME" */
 };
 
 enum config_flag {

@@ -315,6 +315,8 @@ const struct config_type_row *config_http_type(enum config_type type)
         [CONFIG_PATTERN] = {parse_pattern, describe_pattern},
         [CONFIG_METHODS] = {parse_methods, describe_methods},
         [CONFIG_TARGET] = {parse_target, describe_target},
+        [CONFIG_SERVER] = {config_server_value, config_server_describe},
+        [CONFIG_HASH_KEY] = {config_hash_key_value, config_hash_key_describe},
     };
     assert(type < sizeof types / sizeof types[0] && types[type].parse);
     return &types[type];
