@@ -45,15 +45,11 @@ void body_forgive(struct connection *c, int64_t ns)
     c->service->body_came_ns += ns;
 }
 
-/* Has the body kept up the rate that it must? A short pause is not counted. */
-static enum err check_rate(struct connection *c, int64_t now_ns)
+bool body_keeps_rate(const struct front *front, int64_t time_ns, uint64_t bytes)
 {
-    const struct service *service = c->service;
-    int64_t time_ns = now_ns - service->body_since_ns;
-    if (time_ns < c->front->options.body_timeout_ms * 1000000)
-        return ERR_OK;
-    uint64_t due = c->front->options.body_rate * (uint64_t)(time_ns / 1000000) / 1000;
-    return service->body_read < due ? ERR_TIMEOUT : ERR_OK;
+    int64_t time_ms = time_ns / 1000000;
+    return time_ms < front->options.body_timeout_ms ||
+           bytes >= front->options.body_rate * (uint64_t)time_ms / 1000;
 }
 
 /* The phase's time is that of the last bytes of the body: bytes of TLS that are not yet any of it
@@ -75,7 +71,8 @@ static enum err receive(struct connection *c, void *out, size_t room, size_t *go
         return link_why_ended(c);
     service->body_read += *got;
     service->body_came_ns = service->body_left_ns = now_ns;
-    return check_rate(c, now_ns);
+    bool keeps = body_keeps_rate(c->front, now_ns - service->body_since_ns, service->body_read);
+    return keeps ? ERR_OK : ERR_TIMEOUT;
 }
 
 /* ---- Reading */

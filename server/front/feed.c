@@ -60,8 +60,7 @@ static enum next send_filled(struct connection *c, struct slice bytes)
     if (io == IO_DONE)
         return NEXT_REQUEST;
     buf_append(&service->out, bytes.ptr + sent, bytes.len - sent);
-    connection_enter(c, PHASE_SENDING, front_now_ns(c->front));
-    return NEXT_SEND;
+    return send_stalled(c);
 }
 
 /* What was promised is what was sent: else the next answer would be read as the rest of this one.

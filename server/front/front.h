@@ -42,7 +42,7 @@ struct front_options {
     int64_t head_timeout_ms;       /* first byte of a request to the end of its head */
     int64_t body_timeout_ms;       /* since the last bytes of a body came, or of an answer went */
     int64_t idle_timeout_ms;       /* between requests */
-    uint64_t body_rate;            /* bytes/s that a body must keep up; 0: any */
+    uint64_t body_rate;            /* bytes/s that a body must keep up, and who takes an answer */
     uint64_t body_memory;          /* bytes that all gathered bodies may take together */
     struct ticker *ticker;
     const struct clock *clock;

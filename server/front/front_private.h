@@ -118,6 +118,8 @@ struct service {
     size_t out_sent;       /* of `out` */
     size_t head_size;      /* in `out` */
     uint64_t sent_bytes;   /* of the whole answer */
+    int64_t stalled_ns;    /* for how long the client had to take some first */
+    uint64_t stalled_at;   /* sent_bytes when that began */
     bool keep;             /* the connection goes on after this answer */
     int64_t ask_at_ns;     /* the feed */
     uint64_t seen;         /* count of its event */
@@ -451,6 +453,8 @@ void service_return(struct connection *c);
 void body_begin(struct connection *c);
 /* So much of the time since the body's last bytes was not the client's. */
 void body_forgive(struct connection *c, int64_t ns);
+/* Have so many bytes in such a time kept up the rate that they must? Short pauses do not count. */
+bool body_keeps_rate(const struct front *front, int64_t time_ns, uint64_t bytes);
 /* What nobody has read of it comes before the next head. False: too much, or a client that waits
  * for "100 Continue": the connection closes. */
 bool body_leave(struct connection *c);
@@ -461,6 +465,8 @@ enum err body_skip(struct connection *c);
 enum next send_response(struct connection *c);
 /* Goes on with it. NEXT_SEND: the client has to take some first. */
 enum next send_rest(struct connection *c);
+/* The client takes nothing more for now. NEXT_CLOSE: it has been too slow. */
+enum next send_stalled(struct connection *c);
 /* Told by whoever sees the end of an answer; frees what it held. */
 enum next send_finished(struct connection *c, bool whole);
 

@@ -124,6 +124,7 @@ static void compose(struct connection *c)
     append_head(c, is_feed(response) ? (size_t)response->feed.length : body.len);
     service->head_size = service->out.len;
     service->out_sent = service->sent_bytes = 0;
+    service->stalled_ns = 0;
     service->rest = slice_of(NULL, 0);
     if (is_feed(response) || !has_body(service))
         return;
@@ -143,6 +144,31 @@ static bool send_some(struct connection *c, struct slice bytes, size_t *sent, en
     return *io == IO_DONE;
 }
 
+enum next send_stalled(struct connection *c)
+{
+    struct service *service = c->service;
+    if (service->stalled_ns == 0)
+        service->stalled_at = service->sent_bytes;
+    if (connection_phase(c) != PHASE_SENDING)
+        connection_enter(c, PHASE_SENDING, front_now_ns(c->front));
+    uint64_t taken = service->sent_bytes - service->stalled_at;
+    if (body_keeps_rate(c->front, service->stalled_ns, taken))
+        return NEXT_SEND;
+    atomic_store(&c->cut, CUT_DEADLINE);
+    return NEXT_CLOSE;
+}
+
+/* The phase's time is that of the last bytes that it took. */
+static void note_progress(struct connection *c)
+{
+    uint64_t word = atomic_load(&c->phase);
+    if (phase_of(word) != PHASE_SENDING)
+        return;
+    int64_t now_ns = front_now_ns(c->front);
+    c->service->stalled_ns += now_ns - since_of(word);
+    connection_enter(c, PHASE_SENDING, now_ns);
+}
+
 enum next send_rest(struct connection *c)
 {
     struct service *service = c->service;
@@ -159,10 +185,9 @@ enum next send_rest(struct connection *c)
         send_some(c, service->rest, &sent, &io);
         service->rest = slice_of(service->rest.ptr + sent, service->rest.len - sent);
     }
-    bool progress = service->sent_bytes > before;
-    if (io == IO_AGAIN && (progress || connection_phase(c) != PHASE_SENDING))
-        connection_enter(c, PHASE_SENDING, front_now_ns(c->front));
-    return io == IO_DONE ? NEXT_REQUEST : io == IO_AGAIN ? NEXT_SEND : NEXT_CLOSE;
+    if (service->sent_bytes > before)
+        note_progress(c);
+    return io == IO_DONE ? NEXT_REQUEST : io == IO_AGAIN ? send_stalled(c) : NEXT_CLOSE;
 }
 
 enum next send_response(struct connection *c)

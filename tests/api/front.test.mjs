@@ -346,6 +346,42 @@ test('a client that does not take its response is cut', async (t) => {
     connection.destroy();
 });
 
+// Takes so many bytes each 50 ms, in one piece, and counts them: { taken }.
+function sip(connection, bytes) {
+    const { socket } = connection, sum = { taken: 0 };
+    let left = 0;
+    socket.pause().removeAllListeners('data').on('data', (piece) => {
+        sum.taken += piece.length;
+        if ((left -= piece.length) <= 0) socket.pause();
+    });
+    const timer = setInterval(() => {
+        if (connection.closed) clearInterval(timer);
+        left = bytes;
+        socket.resume();
+    }, 50);
+    return sum;
+}
+
+for (const target of ['/big?size=20000000', '/chunks?size=20000000']) {
+    test(`a client that takes ${target} below the least rate is cut`, async (t) => {
+        const server = await FrontServer.start(t, { body_ms: 400, body_rate: 50_000_000 });
+        const connection = await server.connect();
+        sip(connection, 400_000);
+        connection.send(get(target, 'Connection: close\r\n'));
+        assert.match(await Promise.race([server.line(/^outcome /), connection.untilClosed()]), /^outcome 2 /); // SENT_TIMEOUT
+        connection.destroy();
+    });
+
+    test(`a client that takes ${target} slowly, but not below the least rate, gets all of it`, async (t) => {
+        const server = await FrontServer.start(t, { body_ms: 3000, body_rate: 100_000 });
+        const connection = await server.connect();
+        const sum = sip(connection, 1_000_000);
+        connection.send(get(target, 'Connection: close\r\n'));
+        await connection.untilClosed();
+        assert.ok(sum.taken > 20_000_000, `${sum.taken}`);
+    });
+}
+
 test('a newcomer is served while slow connections hold every worker', async (t) => {
     const server = await FrontServer.start(t, { workers: 8 });
     const slow = [];
