@@ -33,6 +33,7 @@ enum lock_rank {
     LOCK_RANK_BARS,
     LOCK_RANK_TURNS,
     LOCK_RANK_RATE,
+    LOCK_RANK_BALANCE,
     LOCK_RANK_SAMPLING,
     LOCK_RANK_TICKER,
     LOCK_RANK_LOG, /* innermost: anything may log */

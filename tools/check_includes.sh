@@ -14,6 +14,7 @@ BEGIN {
     may["cache"] = "cache/ base/"
     may["queue"] = "queue/ storage/ base/"
     may["server/http"] = "server/http/ base/"
+    may["server/balance"] = "server/balance/ base/"
     may["server/config"] = "server/config/ server/http/ base/"
     may["server/front"] = "server/front/ server/http/ base/"
     may["server/identity"] = "server/identity/ server/http/ cache/ storage/ base/"
