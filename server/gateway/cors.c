@@ -110,42 +110,52 @@ static void add_origin(const struct cors *cors, struct slice origin, struct resp
 /* ---- Preflights */
 
 /* The route that the request which is announced would take. */
-static const struct route *announced(const struct exchange *exchange,
-                                     const struct route_set *routes)
+static const struct route *announced(const struct exchange *exchange)
 {
     const struct request *request = exchange->request;
     enum method method;
     if (!method_parse(request_header(request, "Access-Control-Request-Method"), &method))
         return NULL;
-    return route_set_find(routes, method);
+    return route_table_find(request->plan->routes, request, method);
+}
+
+static bool is_preflight(const struct request *request)
+{
+    return request->method == METHOD_OPTIONS && request_header(request, "Origin").ptr &&
+           request_header(request, "Access-Control-Request-Method").ptr;
+}
+
+bool cors_has_policy(const struct exchange *exchange)
+{
+    const struct route *route = is_preflight(exchange->request) ? announced(exchange) : NULL;
+    return route && route->cors;
 }
 
 static void answer_allowed(struct exchange *exchange, const struct cors *cors,
-                           const struct route_set *routes)
+                           unsigned methods_there)
 {
     struct response *response = exchange->response;
     struct buf methods = BUF_INIT;
     response->status = 204;
-    route_set_list(routes, &methods);
+    route_methods_list(methods_there, &methods);
     response_header(response, "Access-Control-Allow-Methods",
                     cors->methods.len > 0 ? buf_slice(&cors->methods) : buf_slice(&methods));
     buf_append_slice(&response->headers, buf_slice(&cors->preflight));
     buf_release(&methods);
 }
 
-bool cors_preflight(struct exchange *exchange, const struct route_set *routes)
+bool cors_preflight(struct exchange *exchange, unsigned methods)
 {
     struct request *request = exchange->request;
     struct slice origin = request_header(request, "Origin");
-    if (request->method != METHOD_OPTIONS || !origin.ptr ||
-        !request_header(request, "Access-Control-Request-Method").ptr)
+    if (!is_preflight(request))
         return false;
-    const struct route *route = announced(exchange, routes);
+    const struct route *route = announced(exchange);
     const struct cors *cors = route ? route->cors : NULL;
     request->preflight = true;
     exchange->cors = cors;
     if (cors && allows(cors, origin))
-        answer_allowed(exchange, cors, routes);
+        answer_allowed(exchange, cors, methods);
     else
         exchange_refuse(exchange, ERR_FORBIDDEN,
                         "This origin may not send this ([cors] origins, methods).");

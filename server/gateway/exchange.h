@@ -45,10 +45,11 @@ enum stage_result exchange_refuse(struct exchange *exchange, enum err err, const
 /* Frees one that waited for its body, which will not come. None is fine. */
 void exchange_forget(struct request *request);
 
-struct route_set;
-
-/* cors.c: true after answering a preflight, which is not a request for any route. */
-bool cors_preflight(struct exchange *exchange, const struct route_set *routes);
+/* cors.c: true after answering a preflight, which is not a request for any route; `methods` are
+ * those of its path. */
+bool cors_preflight(struct exchange *exchange, unsigned methods);
+/* Whether it is a preflight that a policy of ours answers. */
+bool cors_has_policy(const struct exchange *exchange);
 
 /* The stages, in the order of gateway.c's table. */
 enum stage_result stage_request_id(struct exchange *exchange);    /* request_id.c */

@@ -13,6 +13,7 @@
 #include "base/metrics.h"
 #include "base/rate_limit.h"
 #include "base/schema.h"
+#include "server/http/condition.h"
 #include "server/http/message.h"
 #include "server/identity/jwt.h"
 #include "server/identity/users.h"
@@ -67,11 +68,31 @@ struct cors_options {
 
 #define ROUTE_ROLES_MAX 16
 
+/* As condition_parse reads it. */
+struct route_condition {
+    enum condition_kind kind;
+    const char *text;
+};
+
+/* Texts are copied and then live as long as the process. Which of several routes a request takes:
+ * route_table.h. */
 struct route_spec {
     enum method method;  /* HEAD is answered by GET's routes */
-    const char *pattern; /* "/users/{id}", "/files/" and a final "*" for the rest; copied */
-    bool signed_in;      /* a verified token is required */
-    /* Of which its user must have one, if there are any; copied. */
+    const char *pattern; /* "/users/{id}", "/files/" and a final "*" for the rest */
+    bool place;          /* "/files/" with its star is "/files" as well */
+    bool any_method;     /* whatever `method` says */
+    const char *host;    /* "api.example.org", "*.example.org" for all below; NULL: any */
+    const struct route_condition *conditions; /* that all have to hold */
+    unsigned condition_count;
+
+    /* For people: */
+    const char *label;    /* in metrics and logs; NULL: the pattern */
+    const char *section;  /* of the configuration that says it; NULL: none */
+    unsigned line;        /* where that begins */
+    const char *leads_to; /* "app:shop"; or NULL */
+
+    bool signed_in; /* a verified token is required */
+    /* Of which its user must have one, if there are any. */
     const char *roles[ROUTE_ROLES_MAX];
     unsigned role_count;
     bool idempotent_key; /* Idempotency-Key is honoured: the route writes in a transaction */
@@ -86,6 +107,7 @@ struct route_spec {
     const struct cors_options *cors; /* copied; NULL: nobody */
     target_fn target;
     void *arg;
+    void (*drop)(void *arg); /* when no plan has the route any more; or NULL: arg lives longer */
 };
 
 /* Who may see routes of REACH_ADMIN. */
@@ -97,7 +119,8 @@ struct guard_options {
 };
 
 struct plan_options {
-    const struct route_spec *routes; /* copied; schemas and args live longer than the plan */
+    const struct route_spec *routes; /* copied; schemas live longer than the plan, and args that
+                                        nobody drops */
     unsigned route_count;
     struct rate_limit address_limit; /* of all that an address sends; .count 0: none */
     bool old_rate_headers;           /* X-RateLimit-* as well */
@@ -108,8 +131,9 @@ struct plan_options {
     struct cidr_list trusted; /* proxies that are believed; taken over on ERR_OK */
 };
 
-/* ERR_VALIDATION for a pattern that is none, ERR_EXISTS for two routes of one method and shape; why
- * names the pattern. Threads: one at a time in the process. */
+/* ERR_VALIDATION for a pattern, host or condition that is none, ERR_EXISTS for two routes that are
+ * equal; why names them. Routes' args are taken over (drop) in any case. Threads: one at a time in
+ * the process. */
 enum err plan_create(struct gateway *gateway, const struct plan_options *options, struct plan **out,
                      char *why, size_t why_size);
 

@@ -101,7 +101,7 @@ void notables_look(struct notables *notables, const struct request *request, int
 /* Of one route, or of requests without one. */
 struct route_traffic {
     _Atomic(struct route_traffic *) next;
-    const char *pattern; /* as route_spec's, for the life of the process, or what stands for one:
+    const char *pattern; /* route_spec's label, for the life of the process, or what stands for one:
                             "unmatched", "preflight" */
     enum method method;  /* METHOD_COUNT: none, as the request line could not be read */
     bool own;            /* of the server itself, as route_spec says */
@@ -112,8 +112,9 @@ struct route_traffic {
 struct traffic *traffic_create(void);
 void traffic_destroy(struct traffic **traffic);
 
-/* That of a spec's method and pattern, which has none yet if none was asked for before. */
-struct route_traffic *traffic_of(struct traffic *traffic, const struct route_spec *spec);
+/* That of a spec's label and a method, which has none yet if none was asked for before. */
+struct route_traffic *traffic_of(struct traffic *traffic, const struct route_spec *spec,
+                                 enum method method);
 
 /* That of requests without a route: METHOD_COUNT if not even the method is known. */
 struct route_traffic *traffic_unmatched(struct traffic *traffic, enum method method);

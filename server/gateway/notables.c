@@ -59,7 +59,7 @@ static void describe(const struct request *request, int status, uint64_t duratio
     *out = (struct notable){
         .at_ms = request->received_ms,
         .method = request->method,
-        .pattern = request->route ? request->route->spec.pattern : NULL,
+        .pattern = request->route ? request->route->spec.label : NULL,
         .status = status,
         .duration_ns = duration_ns,
     };

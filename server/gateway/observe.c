@@ -6,12 +6,27 @@
 #include "base/mem.h"
 
 #include <assert.h>
+#include <stdatomic.h>
 #include <stdlib.h>
+
+/* Of a route for any method those are kept that were asked for. */
+static struct route_traffic *traffic_of_route(struct traffic *traffic, const struct route *route,
+                                              enum method method)
+{
+    if (route->traffic)
+        return route->traffic;
+    struct route_traffic *one = atomic_load(&route->by_method[method]);
+    if (!one) {
+        one = traffic_of(traffic, &route->spec, method);
+        atomic_store(&route->by_method[method], one);
+    }
+    return one;
+}
 
 static struct route_traffic *traffic_for(struct traffic *traffic, const struct request *request)
 {
     if (request->route)
-        return request->route->traffic;
+        return traffic_of_route(traffic, request->route, request->method);
     if (request->preflight)
         return traffic_preflights(traffic);
     return traffic_unmatched(traffic, request->first_line.ptr ? METHOD_COUNT : request->method);

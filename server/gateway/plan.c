@@ -94,7 +94,8 @@ static void tie(struct gateway *gateway, struct route_table *routes, unsigned co
     for (unsigned i = 0; i < count; i++) {
         struct route *route = route_table_at(routes, i);
         const char *name = route->spec.limit_name;
-        route->traffic = traffic_of(gateway->traffic, &route->spec);
+        if (!route->spec.any_method)
+            route->traffic = traffic_of(gateway->traffic, &route->spec, route->spec.method);
         route->limit_scope = hash_keyed(slice_str(name ? name : ""));
         route->spec.limit_name = NULL; /* the caller's */
     }

@@ -2,70 +2,75 @@
 #include "server/gateway/gateway_private.h"
 #include "server/gateway/route_table.h"
 
-/* HEAD is answered by GET's route, and every path answers OPTIONS. */
-static bool is_allowed(const struct route_set *routes, enum method method)
-{
-    return routes->by_method[method] || method == METHOD_OPTIONS ||
-           (method == METHOD_HEAD && routes->by_method[METHOD_GET]);
-}
+#include "server/gateway/route_pattern.h"
 
-void route_set_list(const struct route_set *routes, struct buf *out)
-{
-    for (enum method method = 0; method < METHOD_COUNT; method++) {
-        if (!is_allowed(routes, method))
-            continue;
-        if (out->len > 0)
-            buf_append_str(out, ", ");
-        buf_append_str(out, method_name(method));
-    }
-}
-
-static void add_allow(struct response *response, const struct route_set *routes)
+static enum stage_result answer_without_route(struct exchange *exchange, unsigned methods)
 {
     struct buf allowed = BUF_INIT;
-    route_set_list(routes, &allowed);
-    response_header(response, "Allow", buf_slice(&allowed));
-    buf_release(&allowed);
-}
-
-static enum stage_result answer_without_route(struct exchange *exchange,
-                                              const struct route_set *routes)
-{
     if (exchange->request->method == METHOD_OPTIONS)
         exchange->response->status = 204;
     else
         exchange_refuse(exchange, ERR_METHOD, NULL);
-    add_allow(exchange->response, routes);
+    route_methods_list(methods, &allowed);
+    response_header(exchange->response, "Allow", buf_slice(&allowed));
+    buf_release(&allowed);
     return STAGE_ANSWERED;
 }
 
-const struct route *route_set_find(const struct route_set *routes, enum method method)
+/* What nobody has a route for: the path, or the method, or the page of another origin asks. */
+static enum stage_result answer_in_place_of_route(struct exchange *exchange)
 {
-    const struct route *route = routes->by_method[method];
-    return !route && method == METHOD_HEAD ? routes->by_method[METHOD_GET] : route;
+    const struct request *request = exchange->request;
+    unsigned methods = route_table_methods(request->plan->routes, request);
+    if (methods == 0)
+        return exchange_refuse(exchange, ERR_NOT_FOUND, "There is nothing at this path.");
+    if (cors_preflight(exchange, methods))
+        return STAGE_ANSWERED;
+    return answer_without_route(exchange, methods);
 }
 
 enum priority gateway_priority(struct gateway *gateway, const struct request *request)
 {
     struct plan *plan = plan_hold(gateway);
-    const struct route_set *routes = route_table_find(plan->routes, request->path);
-    const struct route *route = routes ? route_set_find(routes, request->method) : NULL;
+    const struct route *route = route_table_find(plan->routes, request, request->method);
     enum priority priority = route ? route->spec.priority : PRIORITY_LOW;
     plan_release(plan);
     return priority;
 }
 
+void route_bind_params(const struct route *route, struct request *request)
+{
+    struct slice pattern = slice_str(route->spec.pattern + 1);
+    struct slice path = slice_of(request->path.ptr + 1, request->path.len - 1);
+    request->param_count = 0;
+    while (pattern.ptr) {
+        struct slice segment = slice_cut(&pattern, '/');
+        if (slice_is(segment, "*")) {
+            struct slice rest = path.ptr ? path : slice_str(""); /* the place itself */
+            request->params[request->param_count++] = (struct param){segment, rest};
+            return;
+        }
+        struct slice value = slice_cut(&path, '/');
+        if (segment.len > 0 && segment.ptr[0] == '{')
+            request->params[request->param_count++] = (struct param){segment_param(segment), value};
+    }
+}
+
+/* A preflight is ours to answer where the route of what it announces has a policy; a service that
+ * answers any method may have one of its own. */
+static bool is_for_target(struct exchange *exchange, const struct route *route)
+{
+    return exchange->request->method != METHOD_OPTIONS || !route->spec.any_method ||
+           !cors_has_policy(exchange);
+}
+
 enum stage_result stage_route(struct exchange *exchange)
 {
     struct request *request = exchange->request;
-    const struct route_set *routes = route_table_find(request->plan->routes, request->path);
-    if (!routes)
-        return exchange_refuse(exchange, ERR_NOT_FOUND, "There is nothing at this path.");
-    if (cors_preflight(exchange, routes))
-        return STAGE_ANSWERED;
-    request->route = route_set_find(routes, request->method);
-    if (!request->route)
-        return answer_without_route(exchange, routes);
-    route_bind_params(request->route, request);
+    const struct route *route = route_table_find(request->plan->routes, request, request->method);
+    if (!route || !is_for_target(exchange, route))
+        return answer_in_place_of_route(exchange);
+    request->route = route;
+    route_bind_params(route, request);
     return STAGE_NEXT;
 }

@@ -14,11 +14,11 @@ struct traffic {
     struct lock lock;                 /* of those who add */
 };
 
-static struct route_traffic *create(const struct route_spec *spec)
+static struct route_traffic *create(const struct route_spec *spec, enum method method)
 {
     struct route_traffic *one = mem_zalloc(sizeof *one);
-    one->method = spec->method;
-    one->pattern = spec->pattern;
+    one->method = method;
+    one->pattern = spec->label;
     one->own = spec->own;
     one->by_status = counters_create(STATUS_COUNT);
     one->duration = histogram_create();
@@ -28,12 +28,10 @@ static struct route_traffic *create(const struct route_spec *spec)
 struct traffic *traffic_create(void)
 {
     struct traffic *traffic = mem_zalloc(sizeof *traffic);
-    struct route_spec unmatched = {.pattern = "unmatched"},
-                      preflight = {.method = METHOD_OPTIONS, .pattern = "preflight"};
-    traffic->preflights = create(&preflight);
+    const struct route_spec unmatched = {.label = "unmatched"}, preflight = {.label = "preflight"};
+    traffic->preflights = create(&preflight, METHOD_OPTIONS);
     for (unsigned i = METHOD_COUNT + 1; i-- > 0;) {
-        unmatched.method = i;
-        traffic->unmatched[i] = create(&unmatched);
+        traffic->unmatched[i] = create(&unmatched, i);
         traffic->unmatched[i]->next =
             i < METHOD_COUNT ? traffic->unmatched[i + 1] : traffic->preflights;
     }
@@ -57,19 +55,21 @@ void traffic_destroy(struct traffic **traffic)
     *traffic = NULL;
 }
 
-static bool is_of(const struct route_traffic *one, const struct route_spec *spec)
+static bool is_of(const struct route_traffic *one, const struct route_spec *spec,
+                  enum method method)
 {
-    return one->method == spec->method && strcmp(one->pattern, spec->pattern) == 0;
+    return one->method == method && strcmp(one->pattern, spec->label) == 0;
 }
 
-struct route_traffic *traffic_of(struct traffic *traffic, const struct route_spec *spec)
+struct route_traffic *traffic_of(struct traffic *traffic, const struct route_spec *spec,
+                                 enum method method)
 {
     lock_acquire(&traffic->lock);
     struct route_traffic *one = traffic->preflights;
-    while (!is_of(one, spec) && one->next)
+    while (!is_of(one, spec, method) && one->next)
         one = one->next;
-    if (!is_of(one, spec)) {
-        one->next = create(spec);
+    if (!is_of(one, spec, method)) {
+        one->next = create(spec, method);
         one = one->next;
     }
     lock_leave(&traffic->lock);

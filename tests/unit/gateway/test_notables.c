@@ -13,8 +13,8 @@
 #define T0 INT64_C(1700000000000)
 #define MS UINT64_C(1000000)
 
-static const struct route shop = {.spec = {.pattern = "/products/{id}"}};
-static const struct route own = {.spec = {.pattern = "/_/*", .own = true}};
+static const struct route shop = {.spec = {.label = "/products/{id}"}};
+static const struct route own = {.spec = {.label = "/_/*", .own = true}};
 
 static struct notable list[NOTABLES_MAX];
 
