@@ -87,9 +87,8 @@ struct peer {
 
 /* What serving a request takes: lent to a connection for as long as it needs it. */
 struct service {
-    struct buf body; /* the request's, when it is not in `in` */
-    struct buf out;  /* the response's head, and its body if small; in a feed: what is unsent */
-    struct head head;
+    struct buf body;  /* the request's, when it is not in `in` */
+    struct buf out;   /* the response's head, and its body if small; in a feed: what is unsent */
     bool head_parsed; /* and not answered yet */
     bool classified;  /* `priority` is known */
     bool answering, refused;
@@ -128,6 +127,7 @@ struct service {
     struct watch *watch;   /* likewise, or NULL */
     TAILQ_ENTRY(service) due, timed, waiting;
     struct connection *c;
+    struct head head; /* last: its fields are not zeroed */
 };
 
 TAILQ_HEAD(services, service);

@@ -19,7 +19,9 @@
 
 struct service *service_create(void)
 {
-    return mem_zalloc(sizeof(struct service));
+    struct service *service = mem_alloc(sizeof *service);
+    memset(service, 0, offsetof(struct service, head.fields));
+    return service;
 }
 
 void service_destroy(struct service **service)
