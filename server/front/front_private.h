@@ -78,7 +78,7 @@ struct peer {
     struct peer *next;                 /* in its list of the table */
     unsigned count;                    /* connections; guarded by the table's lock */
     struct connections connections;    /* likewise */
-    atomic_uint running;               /* handlers */
+    atomic_uint load;                  /* of its handlers: ready.c */
     atomic_uint held_back;             /* of `waiting`; written under the queue's lock */
     _Atomic uint64_t body_bytes;       /* of its gathered bodies */
     struct connections waiting[LINES]; /* guarded by the queue's lock */
@@ -334,6 +334,9 @@ void ready_push_classified(struct connection *c);
  * has been taken and will come back. */
 bool ready_enter_handler(struct connection *c);
 void ready_leave_handler(struct connection *c);
+/* It awaits its answer without a worker, and goes on. */
+void ready_park_handler(struct connection *c);
+void ready_resume_handler(struct connection *c);
 
 /* One that was held back has been refused without running: the next of its client may. */
 void ready_pass_on(struct connection *c);

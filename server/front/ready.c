@@ -26,6 +26,11 @@
 
 #define LOOKS_MAX 512 /* at the poller in a row */
 
+/* What a handler counts of its client's: less while it awaits its answer, as it then takes neither
+ * worker nor processor, and others of the client need not wait for the same. */
+#define RUNS   4
+#define AWAITS 1
+
 void ready_init(struct front *front)
 {
     struct run_queue *queue = &front->queue;
@@ -411,20 +416,25 @@ struct peer *connection_client(const struct connection *c)
     return c->service && c->service->client ? c->service->client : c->peer;
 }
 
+/* For one more. */
+static bool has_room(const struct front *front, unsigned load)
+{
+    return load / RUNS < front->options.requests_per_address;
+}
+
 /* Counts first and looks again after saying that it waits, as who leaves looks for those who wait
  * after counting itself out: neither can miss the other. */
 bool ready_enter_handler(struct connection *c)
 {
     struct front *front = c->front;
     struct peer *peer = connection_client(c);
-    unsigned most = front->options.requests_per_address;
-    if (atomic_fetch_add(&peer->running, 1) < most || serve_is_critical(c))
+    if (has_room(front, atomic_fetch_add(&peer->load, RUNS)) || serve_is_critical(c))
         return true;
     lock_acquire(&front->queue.lock);
     atomic_fetch_add(&peer->held_back, 1);
-    bool room = atomic_fetch_sub(&peer->running, 1) <= most;
+    bool room = has_room(front, atomic_fetch_sub(&peer->load, RUNS) - RUNS);
     if (room) {
-        atomic_fetch_add(&peer->running, 1);
+        atomic_fetch_add(&peer->load, RUNS);
         atomic_fetch_sub(&peer->held_back, 1);
     } else {
         connection_enter(c, PHASE_QUEUED, front_now_ns(front));
@@ -447,19 +457,33 @@ static void let_next_go(struct front *front, struct peer *peer)
     if (atomic_load(&peer->held_back) == 0)
         return;
     lock_acquire(&front->queue.lock);
-    if (!TAILQ_EMPTY(&peer->waiting[LINE_HELD_BACK]) &&
-        peer->running < front->options.requests_per_address) {
+    if (!TAILQ_EMPTY(&peer->waiting[LINE_HELD_BACK]) && has_room(front, peer->load)) {
         struct connection *next = let_go(&front->queue, peer);
         put(&front->queue, LINE_CLASSIFIED, next->peer, next);
     }
     rouse_and_leave(front, false);
 }
 
-void ready_leave_handler(struct connection *c)
+static void lighten(struct connection *c, unsigned less)
 {
     struct peer *peer = connection_client(c);
-    atomic_fetch_sub(&peer->running, 1);
+    atomic_fetch_sub(&peer->load, less);
     let_next_go(c->front, peer);
+}
+
+void ready_leave_handler(struct connection *c)
+{
+    lighten(c, RUNS);
+}
+
+void ready_park_handler(struct connection *c)
+{
+    lighten(c, RUNS - AWAITS);
+}
+
+void ready_resume_handler(struct connection *c)
+{
+    atomic_fetch_add(&connection_client(c)->load, RUNS - AWAITS);
 }
 
 void ready_pass_on(struct connection *c)

@@ -91,9 +91,11 @@ test('an answer that has come is sent while all workers are held', async (t) => 
     server.release(4);
 });
 
-test('an answer that comes later counts as one of its address, and is not refused for waiting', async (t) => {
-    const server = await FrontServer.start(t, { workers: 4, at_once: 3, queue_ms: 300 });
-    const connections = await later(server, 3);
+test('answers that come later count a quarter of what runs of an address, and are not refused for waiting', async (t) => {
+    const server = await FrontServer.start(t, { workers: 4, at_once: 2, queue_ms: 300 });
+    const connections = await later(server, 7);
+    assert.equal((await ask(server, '/small')).status, 200);
+    connections.push(...await later(server, 1, 7));
     assert.equal((await ask(server, '/small')).status, 503);
     assert.equal((await ask(server, '/small', '127.0.0.2')).status, 200);
     assert.equal((await ask(server, '/resume', '127.0.0.2')).status, 204);
