@@ -303,6 +303,7 @@ struct run_queue {
     atomic_uint started;    /* ordinary workers */
     atomic_uint waiting;    /* ready and classified */
     _Atomic uint64_t taken; /* so far */
+    uint64_t looked_at;     /* that, when the hub looked last */
     atomic_uint held_back;
     atomic_uint awaited;   /* with no worker until they are resumed */
     struct lock_cond left; /* once the queue is closed: by who resumes, or starts a worker */

@@ -10,7 +10,8 @@
  * handler that waits without saying so is noticed by the hub, when the queue does not move.
  *
  * Of those that have nothing to do one waits in the poller instead (poll.c) and brings in what
- * becomes ready there. It comes out with it unless enough others run, or when it is called.
+ * becomes ready there. It comes out with it unless enough others run, or when it is called. Nobody
+ * takes its place for the moment that a request takes; while longer ones run the hub sends another.
  *
  * Some workers are reserved: they take a connection only when all others are busy, read its head,
  * and serve it only if it is critical; what is not goes to a list for the others. So health and
@@ -86,28 +87,31 @@ static bool is_exhausted(const struct run_queue *queue)
            (queue->started >= queue->most || queue->start_failed);
 }
 
+/* Has one more run. False: there is none. *start: it has to be started, alone, by the caller. */
+static bool call_one(struct front *front, bool *start)
+{
+    struct run_queue *queue = &front->queue;
+    bool woken = wake(&queue->idle) || call_watcher(front);
+    *start = !woken && queue->started < queue->most && !queue->starting;
+    queue->starting = queue->starting || *start;
+    queue->running += woken || *start;
+    return woken || *start;
+}
+
 /* Has somebody run who can: true if a worker has to be started, alone, by the caller. `force`: even
  * if as many run as may. */
 static bool rouse(struct front *front, bool force)
 {
     struct run_queue *queue = &front->queue;
+    bool start;
     lock_assert_held(&queue->lock);
     if (queue->waiting == 0 || queue->closed)
         return false;
     if (queue->running >= queue->running_max && !force)
         return false;
-    if (wake(&queue->idle) || call_watcher(front)) {
-        queue->running++;
-        return false;
-    }
-    if (queue->started < queue->most && !queue->starting) {
-        queue->starting = true;
-        queue->running++;
-        return true;
-    }
-    if (is_exhausted(queue))
+    if (!call_one(front, &start) && is_exhausted(queue))
         wake(&queue->idle_reserved);
-    return false;
+    return start;
 }
 
 static void start_worker(struct front *front)
@@ -375,13 +379,30 @@ bool ready_is_watched(struct front *front)
     return atomic_load(&front->queue.watcher);
 }
 
+/* Those that serve take long: another watches meanwhile, however many run. */
+static void post_watcher(struct front *front)
+{
+    struct run_queue *queue = &front->queue;
+    bool start = false;
+    lock_acquire(&queue->lock);
+    if (!queue->watcher && !queue->closed && queue->waiting == 0 && !is_exhausted(queue))
+        call_one(front, &start);
+    lock_leave(&queue->lock);
+    if (start)
+        start_worker(front);
+}
+
 bool ready_look(struct front *front)
 {
     struct connections found = TAILQ_HEAD_INITIALIZER(found);
+    uint64_t taken = front->queue.taken;
     if (ready_is_watched(front))
         return true;
     for (unsigned i = 0; i < LOOKS_MAX && poll_requests(front, 0, &found); i++)
         push_all(front, &found);
+    if (taken == front->queue.looked_at)
+        post_watcher(front);
+    front->queue.looked_at = taken;
     return false;
 }
 

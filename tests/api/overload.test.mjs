@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 
+import { eventually } from '../lib/galley.mjs';
 import { FrontServer, parseAll } from '../lib/front_server.mjs';
 
 const get = (target) => `GET ${target} HTTP/1.1\r\nHost: shop.example\r\n\r\n`;
@@ -118,6 +119,20 @@ test('a stop gives answers that come later their time, and then leaves them', as
     assert.equal(await server.line(/^running /), 'running 5');
     assert.equal(await server.exited, 3);
 });
+
+for (const held of [0, 1, 3]) {
+    test(`beside ${held} handlers that take long nobody looks again and again for what to do`, async (t) => {
+        const server = await FrontServer.start(t, { workers: 8 });
+        await holdAll(server, held);
+        await eventually('they sleep', async () => {
+            const before = server.wakes();
+            await new Promise((resolve) => setTimeout(resolve, 300));
+            return server.wakes() - before < 50; // timers; to look once in a millisecond would be 300
+        });
+        assert.equal((await ask(server, '/small')).status, 200);
+        server.release(held);
+    });
+}
 
 test('of low priority is refused earlier than the others', async (t) => {
     const server = await FrontServer.start(t, { workers: 1, queue_ms: 10_000 });
