@@ -136,14 +136,16 @@ static void check_route_cors(struct config_errors *errors, const struct config_s
                         "along; allowed: the origins by name, or cors_credentials = no");
 }
 
-#define ROLES_MAX 16 /* gateway.h */
+#define ROLES_MAX 16 /* both: gateway.h */
+#define TIERS_MAX 8
 
-static void check_roles(struct config_errors *errors, const struct config_section *route)
+static void check_count(struct config_errors *errors, const struct config_section *route,
+                        const char *key, unsigned most)
 {
-    const struct config_values *roles = values_of(route, "roles");
-    if (roles->count > ROLES_MAX)
-        config_complain(errors, roles->line, route, "roles: there are %u, at most %d are allowed",
-                        roles->count, ROLES_MAX);
+    const struct config_values *values = values_of(route, key);
+    if (values->count > most)
+        config_complain(errors, values->line, route, "%s: there are %u, at most %u are allowed",
+                        key, values->count, most);
 }
 
 /* The standard forbids it, as it would give everybody's pages what is the user's alone. */
@@ -167,8 +169,10 @@ void config_check(const struct config *config, struct config_errors *errors)
     for (unsigned i = 0; (listener = config_named(config, "listener", i)); i++)
         check_listener(errors, listener);
     const struct config_section *route;
-    for (unsigned i = 0; (route = config_named(config, "route", i)); i++)
-        check_roles(errors, route);
+    for (unsigned i = 0; (route = config_named(config, "route", i)); i++) {
+        check_count(errors, route, "roles", ROLES_MAX);
+        check_count(errors, route, "rate_tier", TIERS_MAX);
+    }
     const struct config_section *upstream;
     for (unsigned i = 0; (upstream = config_named(config, "upstream", i)); i++)
         config_check_upstream(upstream, errors);
