@@ -31,4 +31,6 @@ ERR_ROW(NOT_IMPLEMENTED, 501, "NOT_IMPLEMENTED", "This is not implemented.")
 ERR_ROW(READ_ONLY, 503, "READ_ONLY", "The store is read-only until a restart.")
 ERR_ROW(OVERLOADED, 503, "OVERLOADED", "The server is overloaded.")
 ERR_ROW(DRAINING, 503, "DRAINING", "The server is stopping.")
+ERR_ROW(NOT_CACHED, 504, "NOT_CACHED",
+        "There is no stored answer, and the request asks for none else.")
 ERR_ROW(STORE_FULL, 507, "STORE_FULL", "The store is full.")

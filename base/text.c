@@ -30,11 +30,10 @@ static bool hides(uint32_t code)
 }
 
 /* Whether all code points are as `is` says. */
-static inline bool consists_of(struct slice text, bool (*is)(uint32_t code))
+static bool consists_of(struct slice text, bool (*is)(uint32_t code))
 {
     while (text.len > 0) {
-        bool plain = (uint8_t)text.ptr[0] < 0x80;
-        size_t len = plain ? 1 : slice_utf8_length(text);
+        size_t len = slice_utf8_length(text);
         if (len == 0 || !is(decode(text.ptr, len)))
             return false;
         text = slice_of(text.ptr + len, text.len - len);
@@ -47,32 +46,23 @@ static bool in_line(uint32_t code)
     return !hides(code);
 }
 
-/* What ASCII may stand in. */
-enum { IN_NAME = 1, IN_EMAIL = 2 };
-
-static const uint8_t ascii[128] = {
-    ['0' ... '9'] = IN_NAME | IN_EMAIL,
-    ['A' ... 'Z'] = IN_NAME | IN_EMAIL,
-    ['a' ... 'z'] = IN_NAME | IN_EMAIL,
-    ['.'] = IN_NAME | IN_EMAIL,
-    ['_'] = IN_NAME | IN_EMAIL,
-    ['@'] = IN_NAME | IN_EMAIL,
-    ['+'] = IN_NAME | IN_EMAIL,
-    ['-'] = IN_NAME | IN_EMAIL,
-    ['!'] = IN_EMAIL,
-    ['#' ... '\''] = IN_EMAIL,
-    ['*'] = IN_EMAIL,
-    ['/'] = IN_EMAIL,
-    ['='] = IN_EMAIL,
-    ['?'] = IN_EMAIL,
-    ['^'] = IN_EMAIL,
-    ['`'] = IN_EMAIL,
-    ['{' ... '~'] = IN_EMAIL,
-};
+static bool is_alphanumeric(uint32_t code)
+{
+    return (code >= '0' && code <= '9') || (code >= 'A' && code <= 'Z') ||
+           (code >= 'a' && code <= 'z');
+}
 
 static bool in_name(uint32_t code)
 {
-    return code < 0x80 ? ascii[code] & IN_NAME : !hides(code);
+    if (code >= 0x80)
+        return !hides(code);
+    return is_alphanumeric(code) || (code > 0 && strchr("._@+-", (int)code));
+}
+
+static bool in_email(uint32_t code)
+{
+    return is_alphanumeric(code) ||
+           (code > ' ' && code < 0x7f && !strchr("<>,;:\"()[]\\", (int)code));
 }
 
 bool text_is_line(struct slice text)
@@ -104,20 +94,10 @@ bool text_is_name(struct slice text)
     return text.len > 0 && consists_of(text, in_name);
 }
 
-static bool consists_of_email(struct slice text)
-{
-    for (size_t i = 0; i < text.len; i++) {
-        uint8_t byte = (uint8_t)text.ptr[i];
-        if (byte >= 0x80 || !(ascii[byte] & IN_EMAIL))
-            return false;
-    }
-    return true;
-}
-
 bool text_is_email(struct slice text)
 {
     struct slice domain = text;
     struct slice local = slice_cut(&domain, '@');
     return local.len > 0 && domain.len > 0 && !memchr(domain.ptr, '@', domain.len) &&
-           consists_of_email(text);
+           consists_of(text, in_email);
 }

@@ -134,6 +134,21 @@ enum cache_result cache_get(struct cache *cache, struct slice key, int64_t now_m
     return result;
 }
 
+struct cache_lease *cache_lease_take_over(struct cache *cache, struct slice key)
+{
+    if (key.len > CACHE_KEY_MAX)
+        return NULL;
+    uint64_t hash = hash_keyed(key);
+    struct cache_shard *shard = shard_of(cache, hash);
+    struct miss miss = {.shard = shard, .hash = hash, .key = key};
+    struct cache_lease *held;
+
+    lock_acquire(&shard->lock);
+    struct cache_lease *lease = miss_take_lease(&miss, &held);
+    lock_leave(&shard->lock);
+    return lease;
+}
+
 struct cache_value *cache_peek(struct cache *cache, struct slice key, int64_t now_ms)
 {
     if (key.len > CACHE_KEY_MAX)
@@ -176,6 +191,17 @@ static struct cache_value *value_create(const struct cache_lease *lease, struct 
     return value;
 }
 
+/* Of who fills: what was there goes. */
+static void shard_replace(struct cache_shard *shard, const struct cache_lease *lease)
+{
+    struct cache_value *before =
+        cache_table_find(&shard->table, lease->hash, slice_of(lease->key, lease->key_len));
+    if (!before)
+        return;
+    cache_shard_drop(shard, before);
+    shard->stats.invalidations++;
+}
+
 bool cache_fill(struct cache *cache, struct cache_lease *lease, struct slice bytes, int64_t now_ms,
                 int64_t ttl_ms)
 {
@@ -189,6 +215,8 @@ bool cache_fill(struct cache *cache, struct cache_lease *lease, struct slice byt
     lock_acquire(&shard->lock);
     if (!lease->live)
         shard->stats.fills_voided++;
+    if (value && lease->live)
+        shard_replace(shard, lease);
     bool filled = value && lease->live && cache_shard_insert(shard, value, now_ms);
     cache_lease_end(lease, filled);
     shard->leases_out--;

@@ -37,6 +37,10 @@ enum cache_result {
 enum cache_result cache_get(struct cache *cache, struct slice key, int64_t now_ms, unsigned wait_ms,
                             struct cache_value **value, struct cache_lease **lease);
 
+/* The lease of a key, also of one that has a value, which filling replaces. NULL: another has it,
+ * or the key is over-long. Does not wait, and is neither a hit nor a miss. */
+struct cache_lease *cache_lease_take_over(struct cache *cache, struct slice key);
+
 /* Only looks: the value or NULL, no lease, no waiting. */
 struct cache_value *cache_peek(struct cache *cache, struct slice key, int64_t now_ms);
 
@@ -61,7 +65,7 @@ void cache_sweep(struct cache *cache, int64_t now_ms);
  * was filled has been evicted, expired or invalidated since, or is one of the entries. */
 struct cache_stats {
     uint64_t hits, misses, fills, evictions, expirations;
-    uint64_t invalidations; /* that found a value to drop */
+    uint64_t invalidations; /* that found a value to drop, and values that others replaced */
     uint64_t fills_voided;  /* refused because an invalidation came first */
     uint64_t waits;         /* look-ups that waited for another's lease */
     uint64_t bytes, entries;

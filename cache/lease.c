@@ -1,10 +1,11 @@
 /* DESIGN: a lease lives while it is held or waited for.
  *
- * A live lease is in its shard's list, at most one for each key, and its key has no value then.
- * Filling it makes the value visible and wakes all waiters. Ending it without a value leaves it
- * in the list, unheld, and wakes one waiter, who takes it; if a newcomer was faster, the
- * waiter waits on. Voiding cuts it out of the list: the holder keeps a lease that can not be
- * filled any more, and all waiters look again, the first of them making a fresh one. */
+ * A live lease is in its shard's list, at most one for each key, and its key has no value then,
+ * or one that is to be replaced. Filling it makes the value visible and wakes all waiters. Ending
+ * it without a value leaves it in the list, unheld, and wakes one waiter, who takes it; if a
+ * newcomer was faster, the waiter waits on. Voiding cuts it out of the list: the holder keeps a
+ * lease that can not be filled any more, and all waiters look again, the first of them making a
+ * fresh one. */
 #include "base/blocking.h"
 #include "base/mem.h"
 #include "cache/cache_private.h"

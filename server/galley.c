@@ -365,6 +365,7 @@ static enum err open_gateway(struct galley *galley, char *why, size_t why_size)
         .jwt = galley->jwt,
         .users = galley->users,
         .clock = &clock_system,
+        .cache = galley->cache,
         .answers_keep_ms = setting(galley, "storage", "idempotency_keep"),
         .answers_bytes_max = (uint64_t)setting(galley, "storage", "idempotency_size")};
     enum err err = gateway_create(&options, &galley->gateway, why, why_size);

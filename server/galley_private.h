@@ -95,6 +95,9 @@ void routes_warn(const struct config *config, const struct app_module *const *mo
 enum err routes_plan(struct galley *galley, const struct config *config, struct plan **out,
                      char *why, size_t why_size);
 
+/* route_cache.c: what a [route] section says about storing its answers. */
+void route_cache_read(const struct config_section *section, struct route_cache *out);
+
 /* acme.c: a target, arg is the struct galley. */
 #define ACME_PATH "/.well-known/acme-challenge/"
 void acme_target(struct request *request, struct response *response, void *galley);

@@ -252,21 +252,6 @@ static struct rate_limit rate_of(const struct config_section *section, const cha
     return limit;
 }
 
-static void tiers_read(const struct config_section *section, struct route_spec *spec)
-{
-    unsigned count = config_list_count(section, "rate_tier");
-    assert(count <= ROUTE_TIERS_MAX); /* the configuration checked it */
-    for (unsigned i = 0; i < count; i++) {
-        struct rate_tier *tier = &spec->tiers[spec->tier_count++];
-        struct slice rest = slice_str(config_list_at(section, "rate_tier", i));
-        struct slice role = slice_cut(&rest, ' ');
-        char why[128];
-        memcpy(tier->role, role.ptr, role.len); /* at most 32 bytes, likewise */
-        bool parsed = rate_limit_parse(rest, &tier->limit, why, sizeof why);
-        assert(parsed);
-    }
-}
-
 /* ---- Pages of other origins */
 
 /* The options, and the words that they point to. */
@@ -340,9 +325,9 @@ static struct route_spec app_spec(const struct config *config, const struct app_
     if (section) {
         roles_read(section, &spec);
         spec.limit = rate_of(section, "rate_limit");
-        tiers_read(section, &spec);
         spec.limit_name = config_name(section);
         spec.priority = (enum priority)config_choice(section, "priority");
+        route_cache_read(section, &spec.cache);
     }
     if (spec.schema)
         spec.body_max = (size_t)body_max(config, section);
@@ -483,6 +468,7 @@ static enum err create(struct galley *galley, const struct config *config, struc
         .old_rate_headers = config_choice(server, "rate_limit_headers") == 1,
         .compress = config_bool(compression, "enabled"),
         .compress_min_bytes = (size_t)config_int(compression, "min_size"),
+        .cached_body_max = (size_t)config_int(config_section(config, "cache"), "response_max"),
     };
     enum err err = plan_create(galley->gateway, &options, out, why, why_size);
     free(hosts);

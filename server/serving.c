@@ -262,6 +262,7 @@ void serving_end(struct galley *galley)
     galley->connections_cut = drained.cut;
     if (drained.running > 0)
         end_with_handlers(&drained);
+    gateway_stop_waiting(galley->gateway);
     front_close(&galley->front);
 }
 

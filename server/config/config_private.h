@@ -126,6 +126,9 @@ void config_server_describe(const struct config_field *field, struct buf *out);
 bool config_hash_key_value(const struct config_field *field, const char *text,
                            struct config_value *out, struct buf *why);
 void config_hash_key_describe(const struct config_field *field, struct buf *out);
+bool config_cache_key_value(const struct config_field *field, const char *text,
+                            struct config_value *out, struct buf *why);
+void config_cache_key_describe(const struct config_field *field, struct buf *out);
 
 /* ---- errors.c: what is wrong, in the order of lines, one line each. */
 

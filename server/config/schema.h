@@ -24,12 +24,12 @@ enum config_type {
                         star */
     CONFIG_TOKEN,    /* of HTTP: the name of a header or method; or "*" */
     CONFIG_RATE,     /* what rate_limit_parse reads */
-    CONFIG_TIER,     /* a role, a blank and a CONFIG_RATE */
     CONFIG_PATTERN,  /* of a path: "/orders/{id}", or all below with a final star */
     CONFIG_METHODS,  /* one or several methods, "GET, POST" */
     CONFIG_TARGET,   /* "app:MODULE" */
     CONFIG_SERVER,   /* of an upstream: what config_parse_server reads */
     CONFIG_HASH_KEY, /* "address", "path", "header:NAME", "cookie:NAME" */
+    CONFIG_KEY_PART, /* "user", "header:NAME", "cookie:NAME" */
 };
 
 enum config_flag {

@@ -27,6 +27,8 @@ const struct config_kind config_storage = {
 static const struct config_key cache_keys[] = {
     {"size", CONFIG_SIZE, "64MiB", CONFIG_MIB, CONFIG_TIB, CONFIG_RESTART, NULL,
      "Memory for keys, values and tables."},
+    {"response_max", CONFIG_SIZE, "1MiB", CONFIG_KIB, CONFIG_GIB, CONFIG_RELOADS, NULL,
+     "The largest answer that a route with cache = yes stores."},
 };
 
 const struct config_kind config_cache = {

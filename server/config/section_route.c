@@ -15,14 +15,7 @@ static const struct config_key route_keys[] = {
      "Who may use it: users with one of these roles, also where nobody has to sign in otherwise; "
      "empty: whoever the module lets. At most 16."},
     {"rate_limit", CONFIG_RATE, "", 0, 0, CONFIG_RELOADS, NULL,
-     "How many requests each user, address or value of a header may send, or all together (by "
-     "route): "
-     "as a bucket that fills evenly, or in a sliding or fixed window; empty: any number. Who has "
-     "no "
-     "user or no such header counts by address."},
-    {"rate_tier", CONFIG_TIER, "", 0, 0, CONFIG_RELOADS | CONFIG_LIST, NULL,
-     "Another limit for users with a role, a line for each, at most 8; the first that fits "
-     "counts."},
+     "How many requests each user or address may send; empty: any number."},
     {"priority", CONFIG_CHOICE, "normal", 0, 0, CONFIG_RELOADS, "critical normal low",
      "Who is served when there is more to do than can be done: low is refused first, critical "
      "last."},
@@ -32,6 +25,15 @@ static const struct config_key route_keys[] = {
      "Whose pages may use it, instead of those of [cors]; the other keys of [cors] hold here too."},
     {"cors_credentials", CONFIG_CHOICE, "as-cors", 0, 0, CONFIG_RELOADS, "as-cors yes no",
      "Instead of credentials of [cors]."},
+    {"cache", CONFIG_BOOL, "no", 0, 0, CONFIG_RELOADS, NULL,
+     "Whether answers to GET are stored in memory and given to others who ask the same, as far as "
+     "HTTP allows (docs/gateway.md)."},
+    {"cache_ttl", CONFIG_DURATION, "", CONFIG_SECOND, 365 * CONFIG_DAY, CONFIG_RELOADS, NULL,
+     "For how long answers are fresh that do not say it; empty: a tenth of the time since they "
+     "changed, if they say that."},
+    {"cache_key", CONFIG_KEY_PART, "", 0, 0, CONFIG_RELOADS | CONFIG_LIST | CONFIG_COMMAS, NULL,
+     "What tells answers apart besides scheme, host, path, query and what their Vary names: a "
+     "header, a cookie, or the user, which lets answers to users be stored. At most 8."},
 };
 
 static const struct config_key cors_keys[] = {

@@ -211,25 +211,10 @@ static bool parse_rate(const struct config_field *field, const char *text, struc
     return false;
 }
 
-static bool parse_tier(const struct config_field *field, const char *text, struct config_value *out,
-                       struct buf *why)
-{
-    size_t role = strcspn(text, " ");
-    return role >= 1 && role <= 32 && text[role] && parse_rate(field, text + role + 1, out, why);
-}
-
-static void describe_tier(const struct config_field *field, struct buf *out)
-{
-    (void)field;
-    buf_append_str(out, "a role and its limit, such as gold 1000/min by user");
-}
-
 static void describe_rate(const struct config_field *field, struct buf *out)
 {
     (void)field;
-    buf_append_str(
-        out,
-        "a limit such as 100/min by user burst 20, sliding 100/min by ip or fixed 1000/h by route");
+    buf_append_str(out, "a limit such as 100/min by user burst 20");
 }
 
 /* One part of a path: plain characters of RFC 3986, or one whole {parameter}. */
@@ -327,12 +312,12 @@ const struct config_type_row *config_http_type(enum config_type type)
         [CONFIG_PAGES] = {parse_pages, describe_pages},
         [CONFIG_TOKEN] = {parse_token, describe_token},
         [CONFIG_RATE] = {parse_rate, describe_rate},
-        [CONFIG_TIER] = {parse_tier, describe_tier},
         [CONFIG_PATTERN] = {parse_pattern, describe_pattern},
         [CONFIG_METHODS] = {parse_methods, describe_methods},
         [CONFIG_TARGET] = {parse_target, describe_target},
         [CONFIG_SERVER] = {config_server_value, config_server_describe},
         [CONFIG_HASH_KEY] = {config_hash_key_value, config_hash_key_describe},
+        [CONFIG_KEY_PART] = {config_cache_key_value, config_cache_key_describe},
     };
     assert(type < sizeof types / sizeof types[0] && types[type].parse);
     return &types[type];

@@ -124,22 +124,43 @@ void config_server_describe(const struct config_field *field, struct buf *out)
 
 /* ---- What a request is spread by */
 
+/* "header:NAME" or "cookie:NAME" */
+static bool is_named_part(const char *text)
+{
+    static const char token[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+                                "!#$%&'*+-.^_`|~";
+    bool named = strncmp(text, "header:", 7) == 0 || strncmp(text, "cookie:", 7) == 0;
+    return named && text[7] && strlen(text) <= 100 && !text[7 + strspn(text + 7, token)];
+}
+
 bool config_hash_key_value(const struct config_field *field, const char *text,
                            struct config_value *out, struct buf *why)
 {
     (void)field;
     (void)out;
     (void)why;
-    static const char token[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
-                                "!#$%&'*+-.^_`|~";
-    if (strcmp(text, "address") == 0 || strcmp(text, "path") == 0)
-        return true;
-    bool named = strncmp(text, "header:", 7) == 0 || strncmp(text, "cookie:", 7) == 0;
-    return named && text[7] && strlen(text) <= 100 && !text[7 + strspn(text + 7, token)];
+    return strcmp(text, "address") == 0 || strcmp(text, "path") == 0 || is_named_part(text);
 }
 
 void config_hash_key_describe(const struct config_field *field, struct buf *out)
 {
     (void)field;
     buf_append_str(out, "address, path, header:NAME or cookie:NAME");
+}
+
+/* ---- What stored answers are told apart by */
+
+bool config_cache_key_value(const struct config_field *field, const char *text,
+                            struct config_value *out, struct buf *why)
+{
+    (void)field;
+    (void)out;
+    (void)why;
+    return strcmp(text, "user") == 0 || is_named_part(text);
+}
+
+void config_cache_key_describe(const struct config_field *field, struct buf *out)
+{
+    (void)field;
+    buf_append_str(out, "user, header:NAME or cookie:NAME");
 }

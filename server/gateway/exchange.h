@@ -23,13 +23,13 @@ struct exchange {
     struct request *request;
     struct response *response;
 
-    struct {           /* rate_limit.c */
-        bool taken;    /* a limit holds and the verdict is in */
-        unsigned tier; /* 1 for the first of the route's, 0: its limit */
+    struct {        /* rate_limit.c */
+        bool taken; /* the route has a limit and the verdict is in */
         struct rate_verdict verdict;
     } rate;
     struct keyed_request keyed; /* idempotency.c */
     const struct cors *cors;    /* of a preflight; or NULL */
+    struct cache_visit *visit;  /* cache_stage.c; or NULL */
     unsigned stage;             /* the present one, of gateway.c's table */
 };
 
@@ -45,6 +45,9 @@ enum stage_result exchange_refuse(struct exchange *exchange, enum err err, const
 
 /* Frees one that waited for its body, which will not come. None is fine. */
 void exchange_forget(struct request *request);
+
+/* cache_stage.c: gives back what the exchange has of the response cache. */
+void cache_visit_forget(struct exchange *exchange);
 
 /* cors.c: true after answering a preflight, which is not a request for any route; `methods` are
  * those of its path. */
@@ -62,9 +65,11 @@ enum stage_result stage_rate_limit(struct exchange *exchange);    /* rate_limit.
 enum stage_result stage_body(struct exchange *exchange);          /* body.c */
 enum stage_result stage_validate(struct exchange *exchange);      /* validate.c */
 enum stage_result stage_idempotency(struct exchange *exchange);   /* idempotency.c */
+enum stage_result stage_cache(struct exchange *exchange);         /* cache_stage.c */
 enum stage_result stage_target(struct exchange *exchange);        /* target.c */
 
 /* Run for every exchange after its answer stands, in this order. */
+void stage_cache_end(struct exchange *exchange); /* first: it may give another answer */
 void stage_idempotency_end(struct exchange *exchange);
 void stage_rate_limit_end(struct exchange *exchange);
 void stage_cors_end(struct exchange *exchange);   /* cors.c */

@@ -12,15 +12,13 @@
 #include <stdlib.h>
 
 static const stage_fn stages[] = {
-    stage_request_id, stage_address_limit, stage_route,    stage_guard,       stage_authenticate,
-    stage_rate_limit, stage_body,          stage_validate, stage_idempotency, stage_target,
+    stage_request_id,   stage_address_limit, stage_route,  stage_guard,
+    stage_authenticate, stage_rate_limit,    stage_body,   stage_validate,
+    stage_idempotency,  stage_cache,         stage_target,
 };
 
 static void (*const closing_stages[])(struct exchange *exchange) = {
-    stage_idempotency_end,
-    stage_rate_limit_end,
-    stage_cors_end,
-    stage_encode_end,
+    stage_cache_end, stage_idempotency_end, stage_rate_limit_end, stage_cors_end, stage_encode_end,
 };
 
 #define ANSWERS_KEEP_MS   (INT64_C(6) * 3600 * 1000)
@@ -43,6 +41,10 @@ enum err gateway_create(const struct gateway_options *options, struct gateway **
     gateway->traffic = traffic_create();
     gateway->sampling = log_sampling_create();
     gateway->notables = notables_create();
+    if (options->cache) {
+        gateway->responses = response_cache_create(options->cache);
+        gateway->flights = flights_create();
+    }
     struct plan *plan = NULL;
     struct answer_limits limits = {
         .keep_ms = options->answers_keep_ms ? options->answers_keep_ms : ANSWERS_KEEP_MS,
@@ -66,6 +68,8 @@ void gateway_destroy(struct gateway **gateway)
     if (!*gateway)
         return;
     plans_destroy(*gateway);
+    flights_destroy(&(*gateway)->flights);
+    response_cache_destroy(&(*gateway)->responses);
     notables_destroy(&(*gateway)->notables);
     log_sampling_destroy(&(*gateway)->sampling);
     traffic_destroy(&(*gateway)->traffic);
@@ -102,6 +106,8 @@ void exchange_forget(struct request *request)
 {
     json_decref(request->json);
     request->json = NULL;
+    if (request->exchange)
+        cache_visit_forget(request->exchange);
     free(request->exchange);
     request->exchange = NULL;
 }
@@ -142,4 +148,10 @@ bool gateway_sweep(struct gateway *gateway, int64_t now_ms)
         log_write(LOG_WARN, "gateway", "cannot drop old idempotency records: %s", err_text(err));
     gateway_plans(gateway);
     return more;
+}
+
+void gateway_stop_waiting(struct gateway *gateway)
+{
+    if (gateway->flights)
+        flights_end_all(gateway->flights);
 }

@@ -28,6 +28,7 @@ struct gateway_options {
     struct jwt *jwt;
     struct users *users; /* who may stop a token; NULL: nobody */
     const struct clock *clock;
+    struct cache *cache;        /* for answers of routes that say so; NULL: none are stored */
     int64_t answers_keep_ms;    /* of requests with an Idempotency-Key; 0: 6 h */
     uint64_t answers_bytes_max; /* of the file, for all of them; 0: 1 GiB */
 };
@@ -67,12 +68,16 @@ struct cors_options {
 };
 
 #define ROUTE_ROLES_MAX 16
-#define ROUTE_TIERS_MAX 8
 
-/* A limit for those who have a role. */
-struct rate_tier {
-    char role[33];
-    struct rate_limit limit;
+#define CACHE_KEYS_MAX 8
+
+/* Whether answers of a route are stored for others who ask the same (RFC 9111). */
+struct route_cache {
+    bool enabled;
+    int64_t ttl_s; /* of answers that do not say it; 0: only what may be guessed */
+    /* What tells them apart besides the URL: "user", "header:NAME", "cookie:NAME"; copied. */
+    const char *keys[CACHE_KEYS_MAX];
+    unsigned key_count;
 };
 
 /* As condition_parse reads it. */
@@ -107,14 +112,12 @@ struct route_spec {
     size_t body_max; /* the body is gathered, up to so many bytes; 0: left to the target */
     enum priority priority;
     struct rate_limit limit; /* .count 0: none */
-    /* The first whose role the user has is the limit instead. */
-    struct rate_tier tiers[ROUTE_TIERS_MAX];
-    unsigned tier_count;
-    const char *limit_name; /* routes of one name share its buckets, over plans too; NULL: "" */
+    const char *limit_name;  /* routes of one name share its buckets, over plans too; NULL: "" */
     enum route_reach reach;
     bool known_host; /* only under hosts that the administration is known by */
     bool own;        /* of the server itself (health, metrics, /_/): counted apart in the figures */
     const struct cors_options *cors; /* copied; NULL: nobody */
+    struct route_cache cache;
     target_fn target;
     void *arg;
     void (*drop)(void *arg); /* when no plan has the route any more; or NULL: arg lives longer */
@@ -136,6 +139,7 @@ struct plan_options {
     bool old_rate_headers;           /* X-RateLimit-* as well */
     bool compress; /* text of at least so many bytes, for clients that take it so */
     size_t compress_min_bytes;
+    size_t cached_body_max;          /* of an answer that is stored; 0: 1 MiB */
     const struct cors_options *cors; /* of answers that no route gives; copied; NULL: nobody */
     struct guard_options guard;
     struct cidr_list trusted; /* proxies that are believed; taken over on ERR_OK */
@@ -178,6 +182,9 @@ enum priority gateway_priority(struct gateway *gateway, const struct request *re
 void gateway_sent(struct gateway *gateway, struct request *request, const struct response *response,
                   const struct sent *sent);
 
+/* Who waits for another's answer gets 503 instead, from now on: before the front is closed. */
+void gateway_stop_waiting(struct gateway *gateway);
+
 /* Drops idempotency records that are too old or too many, a bounded number a call, and plans that
  * nobody holds any more. True if there is more to drop. Waits for a commit if it drops any.
  * Threads: one at a time, not the store's writer. */
@@ -189,6 +196,19 @@ bool gateway_sweep(struct gateway *gateway, int64_t now_ms);
 void gateway_tell_refused(struct gateway *gateway);
 
 /* ---- Figures */
+
+/* What the response cache did for a request of a route that has one. */
+enum cache_served {
+    SERVED_HIT,
+    SERVED_STALE,       /* while it was being fetched anew */
+    SERVED_FOR_ERROR,   /* stale, as its origin failed */
+    SERVED_REVALIDATED, /* after its origin said that it is still the same */
+    SERVED_COLLAPSED,   /* with what another request had fetched */
+    SERVED_STORED,      /* by its origin, and stored */
+    SERVED_NOT_STORED,  /* by its origin */
+    SERVED_BYPASS,      /* by its origin, as the request is not for a cache */
+    SERVED_COUNT
+};
 
 /* The totals over all routes that are not the server's own, and over requests without a route:
  * answers by status class (index 1 to 5), and durations (ns). */

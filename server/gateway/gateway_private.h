@@ -3,6 +3,7 @@
 #define GALLEY_SERVER_GATEWAY_GATEWAY_PRIVATE_H
 
 #include "base/lock.h"
+#include "server/gateway/cache_flights.h"
 #include "server/gateway/gateway.h"
 #include "server/gateway/idempotency_private.h"
 #include "server/gateway/log_sampling.h"
@@ -18,6 +19,8 @@ struct gateway {
     struct traffic *traffic;
     struct log_sampling *sampling;
     struct notables *notables;
+    struct response_cache *responses; /* or NULL; and these two with it */
+    struct flights *flights;
     _Atomic(struct plan *) plan; /* that requests begin with */
     struct lock lock;            /* of the list of plans */
     struct plan *plans;          /* all that were ever made; see plan.c */
@@ -48,6 +51,9 @@ struct plan {
     bool old_rate_headers;
     bool compress;
     size_t compress_min_bytes;
+    size_t cached_body_max;
+    bool caches;     /* a route stores answers, */
+    bool cache_keys; /* and tells them apart by more than their URL */
 };
 
 /* The present plan, which stays what it is until plan_release. Threads: any. */
@@ -72,9 +78,8 @@ void cors_destroy(struct cors **cors);
 
 /* ---- rate_limit.c */
 
-/* Appends the part of a limit's headers that is the same on every answer; `name` is the role of a
- * tier, or NULL. */
-void rate_limit_write_head(const char *name, const struct rate_limit *limit, struct buf *out);
+/* Appends the part of a limit's headers that is the same on every answer. */
+void rate_limit_write_head(const struct rate_limit *limit, struct buf *out);
 
 /* ---- access_line.c */
 
@@ -108,6 +113,7 @@ struct route_traffic {
     bool own;            /* of the server itself, as route_spec says */
     struct counter *by_status;  /* STATUS_COUNT of them, from STATUS_MIN on */
     struct histogram *duration; /* ns */
+    struct counter *served;     /* SERVED_COUNT of them: by the response cache */
 };
 
 struct traffic *traffic_create(void);
@@ -122,6 +128,9 @@ struct route_traffic *traffic_unmatched(struct traffic *traffic, enum method met
 
 /* That of what browsers ask for pages of other origins. */
 struct route_traffic *traffic_preflights(struct traffic *traffic);
+
+/* observe.c: where a request counts. */
+struct route_traffic *traffic_for(struct traffic *traffic, const struct request *request);
 
 /* The first; go on with `next`. */
 struct route_traffic *traffic_first(struct traffic *traffic);

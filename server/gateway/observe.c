@@ -23,7 +23,7 @@ static struct route_traffic *traffic_of_route(struct traffic *traffic, const str
     return one;
 }
 
-static struct route_traffic *traffic_for(struct traffic *traffic, const struct request *request)
+struct route_traffic *traffic_for(struct traffic *traffic, const struct request *request)
 {
     if (request->route)
         return traffic_of_route(traffic, request->route, request->method);

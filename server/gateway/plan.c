@@ -62,6 +62,8 @@ static bool is_held(const struct plan *plan)
     return holders > 0;
 }
 
+#define CACHED_BODY_MAX ((size_t)1 << 20)
+
 /* ---- Making */
 
 static struct plan *add_plan(struct gateway *gateway)
@@ -101,6 +103,17 @@ static void tie(struct gateway *gateway, struct route_table *routes, unsigned co
     }
 }
 
+static void note_caching(struct plan *plan, unsigned count)
+{
+    plan->caches = plan->cache_keys = false;
+    for (unsigned i = 0; i < count; i++) {
+        const struct route *route = route_table_at(plan->routes, i);
+        const struct route_cache *cache = &route->spec.cache;
+        plan->caches |= cache->enabled;
+        plan->cache_keys |= cache->enabled && (cache->key_count > 0 || route->condition_count > 0);
+    }
+}
+
 enum err plan_create(struct gateway *gateway, const struct plan_options *options, struct plan **out,
                      char *why, size_t why_size)
 {
@@ -113,6 +126,7 @@ enum err plan_create(struct gateway *gateway, const struct plan_options *options
     tie(gateway, routes, options->route_count);
     *out = take_free(gateway);
     (*out)->routes = routes;
+    note_caching(*out, options->route_count);
     (*out)->trusted = options->trusted;
     (*out)->guard = guard_create(&options->guard);
     (*out)->cors = cors_create(options->cors);
@@ -120,6 +134,7 @@ enum err plan_create(struct gateway *gateway, const struct plan_options *options
     (*out)->old_rate_headers = options->old_rate_headers;
     (*out)->compress = options->compress;
     (*out)->compress_min_bytes = options->compress_min_bytes;
+    (*out)->cached_body_max = options->cached_body_max ? options->cached_body_max : CACHED_BODY_MAX;
     return ERR_OK;
 }
 

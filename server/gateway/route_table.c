@@ -344,12 +344,11 @@ static enum err take_over(struct route *route, char *why, size_t why_size)
         spec->label = spec->pattern;
     for (unsigned role = 0; role < spec->role_count; role++)
         spec->roles[role] = keep_text(spec->roles[role]);
+    for (unsigned key = 0; key < spec->cache.key_count; key++)
+        spec->cache.keys[key] = keep_text(spec->cache.keys[key]);
     route->cors = cors_create(spec->cors);
     spec->cors = NULL; /* the caller's */
-    rate_limit_write_head(NULL, &spec->limit, &route->limit_heads[0]);
-    for (unsigned i = 0; i < spec->tier_count; i++)
-        rate_limit_write_head(spec->tiers[i].role, &spec->tiers[i].limit,
-                              &route->limit_heads[1 + i]);
+    rate_limit_write_head(&spec->limit, &route->limit_head);
     if (spec->any_method)
         route->by_method = mem_zalloc(METHOD_COUNT * sizeof *route->by_method);
     if (!pattern_ok(spec->pattern)) {
@@ -402,8 +401,7 @@ static void release_route(struct route *route)
         condition_release(&route->conditions[i]);
     free(route->conditions);
     free(route->by_method);
-    for (unsigned tier = 0; tier <= ROUTE_TIERS_MAX; tier++)
-        buf_release(&route->limit_heads[tier]);
+    buf_release(&route->limit_head);
     cors_destroy(&route->cors);
     if (route->spec.drop)
         route->spec.drop(route->spec.arg);

@@ -151,3 +151,18 @@ void fields_write(const struct fields *fields, struct buf *out)
         buf_append(out, "\r\n", 2);
     }
 }
+
+bool fields_read(struct fields *fields, struct slice lines)
+{
+    fields->count = 0;
+    while (lines.len > 0) {
+        struct slice value = slice_cut(&lines, '\n');
+        struct slice name = slice_cut(&value, ':');
+        if (fields->count == FIELDS_MAX)
+            return false;
+        if (value.len > 0 && value.ptr[value.len - 1] == '\r')
+            value.len--;
+        fields->items[fields->count++] = (struct header){name, slice_trim(value)};
+    }
+    return true;
+}

@@ -37,6 +37,10 @@ unsigned fields_remove(struct fields *fields, const char *name);
  * False, and nothing done, when Connection names more than CONNECTION_OPTIONS_MAX. */
 bool fields_remove_hop_by_hop(struct fields *fields);
 
+/* Reads lines as fields_write writes them. False, and as many as there is room for, when there are
+ * more. */
+bool fields_read(struct fields *fields, struct slice lines);
+
 /* Appends the fields as lines, each with its CRLF. */
 void fields_write(const struct fields *fields, struct buf *out);
 

@@ -166,6 +166,7 @@ struct response {
     void *release_arg;
     struct feed feed; /* instead of a body, when feed.fill is set; not asked for HEAD */
     bool close;       /* close the connection after this */
+    bool passed_on;   /* of another server: Date and the security headers are its own */
     bool quiet;       /* unless it is an error, logged at debug: asked for often, and by machines */
     enum err err;     /* what went wrong, for log and metrics; ERR_OK otherwise */
 };

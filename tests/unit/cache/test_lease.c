@@ -220,9 +220,53 @@ static void test_crowd_on_a_missing_key_gets_one_lease(void **state)
     assert_int_equal(stats_of(cache).waits, CROWD - 1);
 }
 
+static void assert_value(struct cache *cache, struct slice expected)
+{
+    struct cache_value *value = cache_peek(cache, KEY, 0);
+    assert_non_null(value);
+    assert_true(slice_eq(cache_value_bytes(value), expected));
+    cache_value_release(value);
+}
+
+static void test_a_value_is_there_until_another_takes_its_place(void **state)
+{
+    struct cache *cache = *state;
+    put(cache, KEY, OLD, 0, HOUR_MS);
+    struct cache_lease *lease = cache_lease_take_over(cache, KEY);
+    assert_non_null(lease);
+    assert_null(cache_lease_take_over(cache, KEY));
+    assert_value(cache, OLD);
+    assert_true(cache_fill(cache, lease, NEW, 0, HOUR_MS));
+    assert_value(cache, NEW);
+    struct cache_stats stats = stats_of(cache);
+    assert_int_equal(stats.entries, 1);
+    assert_int_equal(stats.fills, stats.entries + stats.invalidations);
+}
+
+static void test_no_stale_value_replaces_one_that_was_invalidated(void **state)
+{
+    struct cache *cache = *state;
+    put(cache, KEY, OLD, 0, HOUR_MS);
+    struct cache_lease *lease = cache_lease_take_over(cache, KEY);
+    cache_invalidate(cache, KEY);
+    assert_false(cache_fill(cache, lease, NEW, 0, HOUR_MS));
+    assert_false(has(cache, KEY, 0));
+}
+
+static void test_a_value_that_is_not_replaced_stays(void **state)
+{
+    struct cache *cache = *state;
+    put(cache, KEY, OLD, 0, HOUR_MS);
+    cache_lease_release(cache, cache_lease_take_over(cache, KEY));
+    assert_value(cache, OLD);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        CLAIM(test_a_value_is_there_until_another_takes_its_place),
+        CLAIM(test_no_stale_value_replaces_one_that_was_invalidated),
+        CLAIM(test_a_value_that_is_not_replaced_stays),
         CLAIM(test_miss_hands_out_one_lease),
         CLAIM(test_lease_of_one_key_does_not_hold_up_another),
         CLAIM(test_waiters_get_the_value_when_it_is_filled),

@@ -4,6 +4,7 @@
 #define GALLEY_TESTS_UNIT_GATEWAY_GATEWAY_FIXTURE_H
 
 #include "base/mem.h"
+#include "cache/cache.h"
 #include "server/gateway/gateway.h"
 
 #include <setjmp.h>
@@ -25,7 +26,8 @@ struct fixture {
     char dir[64];
     struct clock_fake time;
     struct store *store;
-    struct table table; /* the tests' own */
+    struct cache *cache; /* or NULL */
+    struct table table;  /* the tests' own */
     struct jwt *jwt;
     struct gateway *gateway;
     struct buf token; /* of alice */
@@ -77,7 +79,8 @@ static inline void fixture_open_gateway(struct fixture *f, const struct route_sp
                                         unsigned count)
 {
     char why[200] = "";
-    struct gateway_options options = {.store = f->store, .jwt = f->jwt, .clock = &f->time.clock};
+    struct gateway_options options = {
+        .store = f->store, .cache = f->cache, .jwt = f->jwt, .clock = &f->time.clock};
     if (gateway_create(&options, &f->gateway, why, sizeof why) != ERR_OK)
         fail_msg("%s", why);
     fixture_swap(f, routes, count);
@@ -86,6 +89,7 @@ static inline void fixture_open_gateway(struct fixture *f, const struct route_sp
 static inline void fixture_destroy(struct fixture *f)
 {
     gateway_destroy(&f->gateway);
+    cache_destroy(&f->cache);
     jwt_destroy(&f->jwt);
     store_close(&f->store);
     buf_release(&f->token);

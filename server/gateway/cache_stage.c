@@ -1,0 +1,273 @@
+/* DESIGN. Before its target a request of a route with a cache is looked up. What will do is the
+ * answer. What will not, but may be confirmed, lends the request its own conditions. Of several
+ * that ask for one thing one goes to the target, and has a flight; the others wait without a
+ * thread, look again when it lands, and go alone if nothing was stored that will do for them: none
+ * waits for a chain of others. What is stored, and under which key, is decided by the answer
+ * (cache_answer.c).
+ */
+#include "server/gateway/cache_visit.h"
+#include "server/gateway/route_table.h"
+
+#include "base/mem.h"
+#include "server/http/conditional.h"
+
+#include <stdlib.h>
+
+#define WAITS_MAX 2 /* for a signpost, and then for the variant */
+
+int64_t visit_now_ms(const struct exchange *exchange)
+{
+    return clock_mono_ns(exchange->gateway->clock) / 1000000;
+}
+
+/* ---- Keys */
+
+static struct slice cookie_value(const struct request *request, const char *name)
+{
+    struct slice rest = request_header(request, "Cookie");
+    while (rest.len > 0) {
+        struct slice value = slice_cut(&rest, ';');
+        struct slice key = slice_trim(slice_cut(&value, '='));
+        if (slice_is(key, name))
+            return slice_trim(value);
+    }
+    return slice_of(NULL, 0);
+}
+
+static struct slice key_part(const struct request *request, const char *key)
+{
+    if (strncmp(key, "header:", 7) == 0)
+        return request_header(request, key + 7);
+    if (strncmp(key, "cookie:", 7) == 0)
+        return cookie_value(request, key + 7);
+    return slice_str(request->user.id);
+}
+
+/* What is missing is another thing than what is empty. Routes with conditions share their URLs with
+ * others, that lead elsewhere. */
+static void write_key(const struct request *request, struct buf *out)
+{
+    const struct route_cache *cache = &request->route->spec.cache;
+    const char *section = request->route->spec.section;
+    response_cache_url(request->secure, request_host(request), request->path, request->query, out);
+    for (unsigned i = 0; i < cache->key_count; i++) {
+        struct slice part = key_part(request, cache->keys[i]);
+        buf_append_char(out, '\n');
+        if (!part.ptr)
+            continue;
+        buf_append_char(out, '=');
+        buf_append_slice(out, part);
+    }
+    if (request->route->condition_count > 0) {
+        buf_append_str(out, "\n[");
+        buf_append_str(out, section ? section : "");
+    }
+}
+
+/* ---- Looking up */
+
+/* The answer, or the variant of it, for this request; else visit->forwarded says what is missing,
+ * and the key is that under which it would be. */
+static bool look_up(struct exchange *exchange, struct cache_visit *visit, struct stored *out)
+{
+    struct landing *landing = &visit->landing;
+    struct response_cache *responses = exchange->gateway->responses;
+    int64_t now_ms = visit_now_ms(exchange);
+    landing->key.len = landing->primary_len;
+    landing->variant = visit->passes = false;
+    visit->forwarded = FORWARDED_URI_MISS;
+    if (!response_cache_find(responses, buf_slice(&landing->key), now_ms, out))
+        return false;
+    visit->passes = out->kind == STORED_PASS;
+    if (out->kind == STORED_ANSWER)
+        return true;
+    bool signpost = out->kind == STORED_SIGNPOST;
+    if (signpost) {
+        visit->forwarded = FORWARDED_VARY_MISS;
+        visit_set_variant(landing, out->generation, out->names, exchange->request);
+        buf_clear(&landing->names);
+        buf_append_slice(&landing->names, out->names);
+    }
+    stored_release(out);
+    return signpost && response_cache_find(responses, buf_slice(&landing->key), now_ms, out);
+}
+
+/* ---- Going to the target */
+
+static void leave_stale(struct cache_visit *visit)
+{
+    stored_release(&visit->stale);
+}
+
+static bool is_ours_to_ask(struct slice name)
+{
+    static const char *const names[] = {"If-None-Match", "If-Modified-Since", "If-Range", "Range"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        if (slice_eq_nocase(name, slice_str(names[i])))
+            return true;
+    }
+    return false;
+}
+
+static void lend(struct cache_visit *visit, unsigned *count, const char *name, struct slice value)
+{
+    if (!value.ptr || *count == HEADERS_MAX)
+        return;
+    visit->lent[(*count)++] = (struct header){slice_str(name), value};
+    visit->validates = true;
+}
+
+/* The whole answer is wanted whatever the client has of it, unless it is what we have. */
+static void lend_headers(struct exchange *exchange, struct cache_visit *visit)
+{
+    struct request *request = exchange->request;
+    unsigned count = 0;
+    visit->lent = mem_alloc(HEADERS_MAX * sizeof *visit->lent);
+    for (unsigned i = 0; i < request->header_count; i++) {
+        if (!is_ours_to_ask(request->headers[i].name))
+            visit->lent[count++] = request->headers[i];
+    }
+    if (visit->stale.value) {
+        struct fields fields;
+        fields_read(&fields, visit->stale.fields);
+        lend(visit, &count, "If-None-Match", fields_get(&fields, "ETag"));
+        lend(visit, &count, "If-Modified-Since", fields_get(&fields, "Last-Modified"));
+    }
+    visit->own = request->headers;
+    visit->own_count = request->header_count;
+    request->headers = visit->lent;
+    request->header_count = count;
+}
+
+static enum stage_result go(struct exchange *exchange, struct cache_visit *visit)
+{
+    struct landing *landing = &visit->landing;
+    landing->purges = response_cache_purges(exchange->gateway->responses);
+    landing->lease = response_cache_lease(exchange->gateway->responses, buf_slice(&landing->key));
+    visit->asked_ms = visit_now_ms(exchange);
+    lend_headers(exchange, visit);
+    return STAGE_NEXT;
+}
+
+/* As it is, and nothing of the answer is stored. */
+static enum stage_result pass(struct cache_visit *visit, enum forwarded why)
+{
+    visit->forwarded = why;
+    return STAGE_NEXT;
+}
+
+static enum stage_result refuse(struct exchange *exchange, struct cache_visit *visit, enum err err)
+{
+    visit->forwarded = FORWARDED_NOT;
+    return exchange_refuse(exchange, err, NULL);
+}
+
+/* ---- Deciding */
+
+/* True: a stored answer is the answer. Else it is kept in case that it is confirmed. */
+static bool answer_from(struct exchange *exchange, struct cache_visit *visit,
+                        enum cache_served served)
+{
+    struct stored stored;
+    leave_stale(visit);
+    if (!look_up(exchange, visit, &stored))
+        return false;
+    switch (caching_judge(&stored.caching, &visit->asked, visit_now_ms(exchange))) {
+    case REUSE:
+        visit->forwarded = FORWARDED_NOT;
+        visit_answer(exchange, &stored, served);
+        return true;
+    case REUSE_AND_REFRESH:
+    case REVALIDATE:
+        break;
+    }
+    visit->stale = stored;
+    bool insists = caching_ttl_s(&stored.caching, visit_now_ms(exchange)) > 0 &&
+                   !stored.caching.validate_always;
+    visit->forwarded = insists ? FORWARDED_REQUEST : FORWARDED_STALE;
+    return false;
+}
+
+/* Answers that must be asked for each time are not waited for: what another gets is not ours. */
+static bool waits_for_others(const struct cache_visit *visit)
+{
+    const struct stored *stale = &visit->stale;
+    return !visit->alone && !visit->passes && visit->waits < WAITS_MAX && !visit->asked.no_cache &&
+           visit->asked.max_age_s != 0 &&
+           !(stale->value && (stale->caching.validate_always || stale->caching.lifetime_s == 0));
+}
+
+static enum stage_result decide(struct exchange *exchange, struct cache_visit *visit)
+{
+    struct request *request = exchange->request;
+    struct landing *landing = &visit->landing;
+    enum cache_served served = visit->waits > 0 ? SERVED_COLLAPSED : SERVED_HIT;
+    if (answer_from(exchange, visit, served))
+        return STAGE_ANSWERED;
+    if (visit->asked.only_if_cached)
+        return refuse(exchange, visit, ERR_NOT_CACHED);
+    if (request->method == METHOD_HEAD || request_header(request, "Range").ptr)
+        return pass(visit, visit->forwarded);
+    if (!waits_for_others(visit))
+        return go(exchange, visit);
+    landing->flight =
+        flights_join(exchange->gateway->flights, buf_slice(&landing->key), &visit->wait, request);
+    if (!landing->flight)
+        return STAGE_WAIT; /* all else is another thread's now */
+    /* Another flight may have landed since we looked. */
+    if (answer_from(exchange, visit, SERVED_HIT)) {
+        flight_end(exchange->gateway->flights, &landing->flight, true);
+        return STAGE_ANSWERED;
+    }
+    return go(exchange, visit);
+}
+
+static struct cache_visit *begin(struct exchange *exchange)
+{
+    struct cache_visit *visit = mem_zalloc(sizeof *visit);
+    visit->landing.gateway = exchange->gateway;
+    write_key(exchange->request, &visit->landing.key);
+    visit->landing.primary_len = visit->landing.key.len;
+    cache_control_of_request(exchange->request, &visit->asked);
+    return exchange->visit = visit;
+}
+
+static bool is_for_cache(const struct request *request)
+{
+    return (request->method == METHOD_GET || request->method == METHOD_HEAD) &&
+           !request_asks_origin(request) && !request_header(request, "Upgrade").ptr &&
+           request->body.len == 0 && !request->body_source;
+}
+
+enum stage_result stage_cache(struct exchange *exchange)
+{
+    struct request *request = exchange->request;
+    struct cache_visit *visit = exchange->visit;
+    if (!request->route->spec.cache.enabled || !exchange->gateway->responses)
+        return STAGE_NEXT;
+    if (visit) {
+        visit->waits++;
+        visit->alone = !visit->wait.landed;
+        if (flights_are_over(exchange->gateway->flights))
+            return refuse(exchange, visit, ERR_DRAINING);
+        return decide(exchange, visit);
+    }
+    visit = begin(exchange);
+    return is_for_cache(request) ? decide(exchange, visit) : pass(visit, FORWARDED_BYPASS);
+}
+
+void cache_visit_forget(struct exchange *exchange)
+{
+    struct cache_visit *visit = exchange->visit;
+    if (!visit)
+        return;
+    if (visit->own) {
+        exchange->request->headers = visit->own;
+        exchange->request->header_count = visit->own_count;
+    }
+    leave_stale(visit);
+    landing_drop(&visit->landing);
+    free(visit->lent);
+    free(visit);
+    exchange->visit = NULL;
+}
