@@ -94,6 +94,16 @@ bool text_is_name(struct slice text)
     return text.len > 0 && consists_of(text, in_name);
 }
 
+bool text_is_role(struct slice text)
+{
+    for (size_t i = 0; i < text.len; i++) {
+        if (!is_alphanumeric((uint8_t)text.ptr[i]) &&
+            (text.ptr[i] == '\0' || !strchr("_.:-", text.ptr[i])))
+            return false;
+    }
+    return text.len > 0 && text.len <= TEXT_ROLE_MAX;
+}
+
 bool text_is_email(struct slice text)
 {
     struct slice domain = text;

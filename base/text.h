@@ -17,6 +17,10 @@ void text_append_line(struct buf *out, struct slice text);
  * Beyond ASCII everything that a line may hold counts as a letter. */
 bool text_is_name(struct slice text);
 
+/* 1 to 32 letters, digits and _ . : -, of ASCII: what a user may be, and a route may ask for. */
+#define TEXT_ROLE_MAX 32
+bool text_is_role(struct slice text);
+
 /* An e-mail address that any server takes: ASCII, one '@' between two parts, nothing that could end
  * a header or begin another address. */
 bool text_is_email(struct slice text);

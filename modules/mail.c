@@ -122,8 +122,8 @@ static bool is_stopping(void *app)
     return app_stopping(app);
 }
 
-static enum err open_smtp(struct mail *mail, const struct config_section *settings, char *why,
-                          size_t why_size)
+static const char *open_smtp(struct mail *mail, const struct config_section *settings, char *why,
+                             size_t why_size)
 {
     struct smtp_options options = {
         .url = config_text(settings, "smtp"),
@@ -138,15 +138,39 @@ static enum err open_smtp(struct mail *mail, const struct config_section *settin
     return smtp_open(&options, &mail->smtp, why, why_size);
 }
 
-static enum err open_from(struct mail *mail, const char *text, char *why, size_t why_size)
+static bool read_from(struct mail *mail, const char *text)
 {
     mail->from_text = mem_strdup(text);
     struct mail_address *from = &mail->from;
-    bool good = mail_address_parse(slice_str(mail->from_text), from) &&
-                (from->name.len == 0 || text_is_line(from->name));
-    if (!good)
-        snprintf(why, why_size, "[mail] from: NAME <ADDRESS> or an address (ASCII) is needed");
-    return good ? ERR_OK : ERR_VALIDATION;
+    return mail_address_parse(slice_str(mail->from_text), from) &&
+           (from->name.len == 0 || text_is_line(from->name));
+}
+
+/* All but the box. Returns what is wrong as the module's check. */
+static const char *set_up(struct mail *mail, const struct config_section *settings, char *why,
+                          size_t why_size)
+{
+    bool out = config_text(settings, "smtp")[0] != '\0';
+    const char *from = config_text(settings, "from");
+    if (!read_from(mail, from[0] != '\0' || out ? from : FROM_OF_BOX)) {
+        snprintf(why, why_size, "NAME <ADDRESS> or an address (ASCII) is needed");
+        return "from";
+    }
+    return out ? open_smtp(mail, settings, why, why_size) : NULL;
+}
+
+static void release(struct mail *mail)
+{
+    smtp_close(&mail->smtp);
+    free(mail->from_text);
+}
+
+static const char *check_mail(const struct config_section *settings, char *why, size_t why_size)
+{
+    struct mail mail = {0};
+    const char *wrong = set_up(&mail, settings, why, why_size);
+    release(&mail);
+    return wrong;
 }
 
 static enum err open_mail(struct app *app, const struct config_section *settings, void **state,
@@ -155,13 +179,14 @@ static enum err open_mail(struct app *app, const struct config_section *settings
     struct mail *mail = mem_zalloc(sizeof *mail);
     *state = mail;
     mail->app = app;
-    bool out = config_text(settings, "smtp")[0] != '\0';
-    const char *from = config_text(settings, "from");
-    enum err err = open_from(mail, from[0] != '\0' || out ? from : FROM_OF_BOX, why, why_size);
-    if (err)
-        return err;
-    if (out)
-        return open_smtp(mail, settings, why, why_size);
+    char reason[200];
+    const char *wrong = set_up(mail, settings, reason, sizeof reason);
+    if (wrong) { /* since it was checked */
+        snprintf(why, why_size, "[mail] %s: %s", wrong, reason);
+        return ERR_VALIDATION;
+    }
+    if (mail->smtp)
+        return ERR_OK;
     return mail_box_open(app_data_dir(app), config_int(settings, "box_size"), &mail->box, why,
                          why_size);
 }
@@ -177,9 +202,8 @@ static void close_mail(void *state)
     struct mail *mail = state;
     if (!mail)
         return;
-    smtp_close(&mail->smtp);
     mail_box_close(&mail->box);
-    free(mail->from_text);
+    release(mail);
     free(mail);
 }
 
@@ -195,6 +219,7 @@ const struct app_module mail_module = {
     .jobs = jobs,
     .job_count = sizeof jobs / sizeof jobs[0],
     .queue = "mail",
+    .check = check_mail,
     .open = open_mail,
     .close = close_mail,
     .trouble = mail_trouble,

@@ -29,25 +29,6 @@
 #define USERS_SWEEP_MS   3600000
 #define STEP_STOP_MIN_MS 1000
 
-const struct config_kind *galley_sections(void)
-{
-    static struct config_kind kinds[APP_MODULES_MAX + 1];
-    unsigned count = 0;
-    for (unsigned i = 0; app_modules[i]; i++) {
-        const struct app_module *module = app_modules[i];
-        assert(i < APP_MODULES_MAX);
-        if (!module->always && (module->route_count > 0 || module->settings))
-            kinds[count++] = (struct config_kind){
-                .name = module->name,
-                .flags = module->route_count > 0 ? CONFIG_MODULE : 0,
-                .help = module->help,
-                .keys = module->settings,
-                .key_count = module->setting_count,
-            };
-    }
-    return kinds;
-}
-
 static int64_t setting(const struct galley *galley, const char *section, const char *key)
 {
     return config_int(config_section(galley->config, section), key);
@@ -566,22 +547,6 @@ static void undo(struct galley *galley, size_t taken)
     config_destroy(&galley->reloaded);
     notify_close(&galley->notify);
     lock_release(&galley->reload_lock);
-}
-
-bool galley_check(const struct config *config, const char *path, struct buf *errors)
-{
-    bool certificates = listeners_check(config, path, errors);
-    return routes_check(config, app_modules, path, errors) && certificates;
-}
-
-void galley_warn(const struct config *config, const char *path, struct buf *out)
-{
-    if (config_is_empty(config))
-        buf_printf(out,
-                   "%s: warning: it is empty: nothing is served but health, metrics, /_/ and "
-                   "/auth/*\n",
-                   path);
-    routes_warn(config, app_modules, path, out);
 }
 
 enum err galley_start(const struct config_source *source, const struct config *config,

@@ -13,12 +13,13 @@ struct galley;
  * Threads: main. */
 const struct config_kind *galley_sections(void);
 
-/* What only the modules know of a configuration: false, and a line for each [route] section of the
- * file at `path` that leads to nothing. */
+/* What only the modules know of a configuration: false, and a line for each setting of theirs that
+ * is wrong and each [route] section of the file at `path` that leads to nothing. */
 bool galley_check(const struct config *config, const char *path, struct buf *errors);
 
 /* Appends a line for what is right and yet perhaps not meant: routes of modules that no [route]
- * section mounts, a file that says nothing. Threads: main. */
+ * section mounts, a file that says nothing, a user or folder that this machine has not. Threads:
+ * main. */
 void galley_warn(const struct config *config, const char *path, struct buf *out);
 
 /* What [log] says. The path is the configuration's. Threads: any. */

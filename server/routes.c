@@ -171,15 +171,29 @@ static bool check_equal(const struct mounts *mounts, const struct app_module *co
 
 /* ---- Routes that nobody reaches */
 
+/* How long the beginning of the first route's pattern is below which all of them are: "/notes" of
+ * "/notes" and "/notes/{id}", nothing of "/products" and "/orders". */
+static int common_place(const struct app_module *module)
+{
+    const char *first = module->routes[0].pattern;
+    size_t place = strcspn(first + 1, "/") + 1;
+    for (unsigned i = 1; i < module->route_count; i++) {
+        const char *other = module->routes[i].pattern;
+        if (strcspn(other + 1, "/") + 1 != place || strncmp(first, other, place) != 0)
+            return 0;
+    }
+    return (int)place;
+}
+
 static void warn_of_module(const struct app_module *module, unsigned missing, const char *path,
                            struct buf *out)
 {
-    const char *first = module->routes[0].pattern;
-    int place = (int)strcspn(first + 1, "/") + 1;
+    int place = common_place(module);
     buf_printf(out,
                "%s: warning: no [route] mounts module %s, so none of its %u routes is served; "
                "allowed: [route %s], path = %.*s/*, target = app:%s\n",
-               path, module->name, missing, module->name, place, first, module->name);
+               path, module->name, missing, module->name, place, module->routes[0].pattern,
+               module->name);
 }
 
 static void warn_of_routes(const struct mounts *mounts, const struct app_module *module,

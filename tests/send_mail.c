@@ -46,16 +46,16 @@ int main(int argc, char **argv)
                                    .plain = argv[2][0] == '\0',
                                    .timeout_ms = atoi(argv[3]),
                                    .stopping = stopping};
-    enum err err = smtp_open(&options, &smtp, why, sizeof why);
-    if (err) {
-        printf("%s %s\n", err_code(err), why);
+    const char *wrong = smtp_open(&options, &smtp, why, sizeof why);
+    if (wrong) {
+        printf("%s: %s\n", wrong, why);
         return 1;
     }
     read_input(&message);
     for (int i = 5; i < argc; i++) {
         why[0] = '\0';
-        err = smtp_send(smtp, slice_str(argv[4]), slice_str(argv[i]), buf_slice(&message), why,
-                        sizeof why);
+        enum err err = smtp_send(smtp, slice_str(argv[4]), slice_str(argv[i]), buf_slice(&message),
+                                 why, sizeof why);
         printf("%s %s\n", err_code(err), why);
     }
     const char *trouble = smtp_trouble(smtp);

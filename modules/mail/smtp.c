@@ -370,8 +370,8 @@ static const char *set_up(struct smtp *smtp, const struct smtp_options *options)
     return wrong;
 }
 
-enum err smtp_open(const struct smtp_options *options, struct smtp **out, char *why,
-                   size_t why_size)
+const char *smtp_open(const struct smtp_options *options, struct smtp **out, char *why,
+                      size_t why_size)
 {
     curl_global_init(CURL_GLOBAL_DEFAULT);
     struct smtp *smtp = mem_zalloc(sizeof *smtp);
@@ -384,13 +384,13 @@ enum err smtp_open(const struct smtp_options *options, struct smtp **out, char *
     const char *wrong = set_up(smtp, options);
     bool trusts = smtp->ca[0] == '\0' || access(smtp->ca, R_OK) == 0;
     if (wrong)
-        snprintf(why, why_size, "[mail] smtp: %s", wrong);
+        snprintf(why, why_size, "%s", wrong);
     else if (!trusts)
-        snprintf(why, why_size, "[mail] ca: %s: %s", smtp->ca, strerror(errno));
+        snprintf(why, why_size, "%s: %s", smtp->ca, strerror(errno));
     if (wrong || !trusts)
         smtp_close(&smtp);
     *out = smtp;
-    return smtp ? ERR_OK : ERR_VALIDATION;
+    return wrong ? "smtp" : trusts ? NULL : "ca";
 }
 
 void smtp_close(struct smtp **smtp_ptr)

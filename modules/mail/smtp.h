@@ -25,9 +25,10 @@ struct smtp_options {
     void *arg;
 };
 
-/* ERR_VALIDATION, and *out NULL, with the reason in `why`. Connects to nobody yet. */
-enum err smtp_open(const struct smtp_options *options, struct smtp **out, char *why,
-                   size_t why_size);
+/* NULL, or what is wrong, "smtp" or "ca", with *out NULL and the reason in `why`. Connects to
+ * nobody yet. */
+const char *smtp_open(const struct smtp_options *options, struct smtp **out, char *why,
+                      size_t why_size);
 void smtp_close(struct smtp **smtp); /* nobody sends any more */
 
 /* Hands one message over, whose lines end with \r\n. The addresses are ASCII (text_is_email).

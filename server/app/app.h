@@ -93,6 +93,9 @@ struct app_module {
                                                   NULL: nothing; or NULL */
     const char *queue; /* for them; made with its defaults if config.ini has no [queue] of that
                           name; or NULL */
+    /* What no row can say about the settings: NULL, or the key that is wrong, with a clause in
+     * `why`. Before anything is open, of `galley check` too: it changes nothing. Or NULL. */
+    const char *(*check)(const struct config_section *settings, char *why, size_t why_size);
     /* Opens collections, seeds; settings is the module's section, or NULL if it has no
      * routes and no keys. */
     enum err (*open)(struct app *app, const struct config_section *settings, void **state,

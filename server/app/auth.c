@@ -166,20 +166,26 @@ static json_t *list_of(const struct config_section *section, const char *key)
     return list;
 }
 
-static enum err open_auth(struct app *app, const struct config_section *section, void **state,
-                          char *why, size_t why_size)
+static const char *check_auth(const struct config_section *section, char *why, size_t why_size)
 {
-    struct auth *auth = *state = mem_zalloc(sizeof *auth);
     const char *reason;
-    auth->users = app_users(app);
-    auth->registers = config_bool(section, "register");
-    auth->roles = list_of(section, "register_roles");
-    json_t *user = json_pack("{s:O}", "roles", auth->roles);
+    json_t *user = json_pack("{s:o}", "roles", list_of(section, "register_roles"));
     bool good = !users_check(user, &reason);
     json_decref(user);
     if (!good)
-        snprintf(why, why_size, "[auth] register_roles: %s", reason);
-    return good ? ERR_OK : ERR_VALIDATION;
+        snprintf(why, why_size, "%s", reason);
+    return good ? NULL : "register_roles";
+}
+
+static enum err open_auth(struct app *app, const struct config_section *section, void **state,
+                          char *why, size_t why_size)
+{
+    (void)why, (void)why_size;
+    struct auth *auth = *state = mem_zalloc(sizeof *auth);
+    auth->users = app_users(app);
+    auth->registers = config_bool(section, "register");
+    auth->roles = list_of(section, "register_roles");
+    return ERR_OK;
 }
 
 static void close_auth(void *state)
@@ -239,6 +245,7 @@ const struct app_module auth_module = {
     .always = true,
     .routes = routes,
     .route_count = sizeof routes / sizeof routes[0],
+    .check = check_auth,
     .open = open_auth,
     .close = close_auth,
 };

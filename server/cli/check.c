@@ -25,9 +25,9 @@ static int check_run(int argc, char **argv)
 const struct command command_check = {
     .name = "check",
     .usage = "galley check [-c FILE]",
-    .help = "Reads the configuration (config.ini unless -c names another) and prints every error\n"
-            "with its line; warns if it is empty, or leaves routes of modules unserved. Starts "
-            "nothing. Exit status 0 if it is right, "
-            "else 2.",
+    .help =
+        "Reads the configuration (config.ini unless -c names another) and prints every error\n"
+        "with its line; warns if it is empty, leaves routes of modules unserved, or names a user\n"
+        "or folder that is not there. Starts nothing. Exit status 0 if it is right, else 2.",
     .run = check_run,
 };

@@ -2,6 +2,8 @@
 #include "server/cli/cli.h"
 
 #include "base/buf.h"
+#include "server/config/schema.h"
+#include "server/galley.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -58,16 +60,44 @@ static void print_next(const char *name, const char *module, const char *test)
            module, test, name, name, name, test);
 }
 
+/* False after saying why. */
+static bool may_be_named(const char *name)
+{
+    if (!name_is_good(name)) {
+        fprintf(
+            stderr,
+            "galley new: \"%s\" is no name of a module: up to %d small letters, digits and _, a "
+            "letter first\n",
+            name, NAME_MAX_LENGTH);
+        return false;
+    }
+    bool taken = config_kind_find(galley_sections(), name);
+    if (taken)
+        fprintf(stderr,
+                "galley new: [%s] is a section of the configuration already: another name\n", name);
+    return !taken;
+}
+
+static bool is_free(const char *path)
+{
+    if (access(path, F_OK) != 0)
+        return true;
+    fprintf(stderr, "galley new: %s: %s\n", path, strerror(EEXIST));
+    return false;
+}
+
 static int new_run(int argc, char **argv)
 {
     const struct cli_option none[] = {{NULL, NULL, NULL}};
     const char *words[2];
     char module[64], test[64];
     int count = cli_read_words(&command_new, none, argc, argv, words, 2);
-    if (count != 2 || strcmp(words[0], "module") != 0 || !name_is_good(words[1])) {
+    if (count != 2 || strcmp(words[0], "module") != 0) {
         fprintf(stderr, "usage: %s\n", command_new.usage);
         return CLI_USAGE;
     }
+    if (!may_be_named(words[1]))
+        return CLI_USAGE;
     if (access("modules", W_OK) != 0 || access("tests/api", W_OK) != 0) {
         fprintf(stderr, "galley new: this is not Galley's source folder: modules/ and tests/api/ "
                         "are not here\n");
@@ -75,7 +105,7 @@ static int new_run(int argc, char **argv)
     }
     snprintf(module, sizeof module, "modules/%s.c", words[1]);
     snprintf(test, sizeof test, "tests/api/%s.test.mjs", words[1]);
-    if (!write_file(module, template_module, words[1]) ||
+    if (!is_free(module) || !is_free(test) || !write_file(module, template_module, words[1]) ||
         !write_file(test, template_test, words[1]))
         return EXIT_FAILURE;
     print_next(words[1], module, test);

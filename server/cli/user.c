@@ -127,7 +127,12 @@ static void print_row(const json_t *one)
     }
     printf("%-9s", json_is_true(json_object_get(one, "disabled")) ? "disabled" : "");
     print_roles(json_object_get(one, "roles"));
-    printf("  %s <%s>\n", json_str(one, "name", ""), json_str(one, "email", ""));
+    const char *name = json_str(one, "name", ""), *email = json_str(one, "email", "");
+    if (name[0])
+        printf("  %s", name);
+    if (email[0])
+        printf("%s<%s>", name[0] ? " " : "  ", email);
+    puts("");
 }
 
 static int print_list(const struct order *order, const json_t *list)
@@ -238,7 +243,7 @@ const struct command command_user = {
              "         roles NAME A,B | disable NAME | enable NAME | remove NAME | list [--json]\n"
              "         [-c FILE] [--data DIR]",
     .help = "The users, who sign in at /auth/login. Tokens of a user who is disabled, removed, or\n"
-            "gets another password or other roles are void at once. " WAYS,
+            "gets another password or other roles are void at once.\n" WAYS,
     .run = user_run,
 };
 
@@ -249,6 +254,6 @@ const struct command command_admin = {
     .help =
         "The administrators, who sign in at /_/. A ROLE is viewer (looks), operator (also acts\n"
         "on the running server) or administrator (also decides who is who), the default.\n"
-        "Who has lost a password gets another one with passwd. " WAYS,
+        "Who has lost a password gets another one with passwd.\n" WAYS,
     .run = admin_run,
 };

@@ -177,6 +177,7 @@ void config_check(const struct config *config, struct config_errors *errors)
     const struct config_section *upstream;
     for (unsigned i = 0; (upstream = config_named(config, "upstream", i)); i++)
         config_check_upstream(upstream, errors);
+    config_check_addresses(config, errors);
     check_seed(config, errors);
     check_cors(config, errors);
 }

@@ -117,6 +117,14 @@ unsigned config_line(const struct config_section *section)
     return section->line;
 }
 
+unsigned config_key_line(const struct config_section *section, const char *key)
+{
+    const struct config_key *row;
+    const struct config_values *values = config_find_values(section, key, &row);
+    assert(values && "the schema has no such key");
+    return values->line > 0 ? values->line : section->line;
+}
+
 const struct config_section *config_referred(const struct config *config, const char *kind,
                                              const char *name)
 {

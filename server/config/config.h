@@ -35,6 +35,8 @@ const struct config_section *config_named(const struct config *config, const cha
                                           unsigned i);
 const char *config_name(const struct config_section *section); /* "mail" */
 unsigned config_line(const struct config_section *section);    /* that it begins in */
+/* That a key first stands in; else that the section begins in; 0: neither is in the file. */
+unsigned config_key_line(const struct config_section *section, const char *key);
 
 /* The section of that kind that a CONFIG_REF value names. NULL for "". */
 const struct config_section *config_referred(const struct config *config, const char *kind,

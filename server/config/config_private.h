@@ -155,6 +155,10 @@ void config_errors_report(struct config_errors *errors, struct buf *out);
 /* Values that could not be read, and said so, are not there. */
 void config_check(const struct config *config, struct config_errors *errors);
 
+/* ---- check_addresses.c: two sections that listen at one place. */
+
+void config_check_addresses(const struct config *config, struct config_errors *errors);
+
 /* ---- check_upstream.c: what fits together in an [upstream NAME]. */
 
 void config_check_upstream(const struct config_section *upstream, struct config_errors *errors);

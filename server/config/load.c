@@ -173,6 +173,23 @@ static void fill_section(struct loader *loader, const struct config_section *sec
     }
 }
 
+/* A module is called as its file; sections that say the same name could not be told apart. */
+static bool kinds_differ(struct loader *loader)
+{
+    const struct config_kind *modules = loader->config->modules;
+    bool differ = true;
+    for (unsigned i = 0; modules && modules[i].name; i++) {
+        if (config_kind_find(modules, modules[i].name) == &modules[i])
+            continue;
+        config_complain(&loader->errors, 0, NULL,
+                        "the module %s of this build has the name of another section, [%s]; call "
+                        "it otherwise, its file too",
+                        modules[i].name, modules[i].name);
+        differ = false;
+    }
+    return differ;
+}
+
 static void read_all(struct loader *loader, const struct config_source *source)
 {
     config_file_read(source->path, &loader->sink);
@@ -190,7 +207,8 @@ enum err config_load(const struct config_source *source, struct config **out, st
         .config = config_create(source->modules),
         .errors = {.path = source->path},
     };
-    read_all(&loader, source);
+    if (kinds_differ(&loader))
+        read_all(&loader, source);
     bool failed = loader.errors.count > 0;
     config_errors_report(&loader.errors, errors);
     if (failed)

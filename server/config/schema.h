@@ -24,6 +24,7 @@ enum config_type {
                         star */
     CONFIG_TOKEN,    /* of HTTP: the name of a header or method; or "*" */
     CONFIG_RATE,     /* what rate_limit_parse reads */
+    CONFIG_ROLE,     /* of a user: what text_is_role takes */
     CONFIG_PATTERN,  /* of a path: "/orders/{id}", or all below with a final star */
     CONFIG_METHODS,  /* one or several methods, "GET, POST" */
     CONFIG_TARGET,   /* "app:MODULE" */

@@ -13,7 +13,7 @@ static const struct config_key auth_keys[] = {
      "How long a token is valid."},
     {"register", CONFIG_BOOL, "no", 0, 0, CONFIG_RESTART, NULL,
      "Whether anybody may become a user: POST /auth/register."},
-    {"register_roles", CONFIG_TEXT, "", 1, 32, CONFIG_RESTART | CONFIG_LIST | CONFIG_COMMAS, NULL,
+    {"register_roles", CONFIG_ROLE, "", 0, 0, CONFIG_RESTART | CONFIG_LIST | CONFIG_COMMAS, NULL,
      "The roles of those who register."},
 };
 

@@ -11,7 +11,7 @@ static const struct config_key route_keys[] = {
      "The methods it is about; empty: all."},
     {"target", CONFIG_TARGET, "", 0, 0, CONFIG_RELOADS | CONFIG_REQUIRED, NULL,
      "Where requests go: app:MODULE."},
-    {"roles", CONFIG_TEXT, "", 1, 32, CONFIG_RELOADS | CONFIG_LIST | CONFIG_COMMAS, NULL,
+    {"roles", CONFIG_ROLE, "", 0, 0, CONFIG_RELOADS | CONFIG_LIST | CONFIG_COMMAS, NULL,
      "Who may use it: users with one of these roles, also where nobody has to sign in otherwise; "
      "empty: whoever the module lets. At most 16."},
     {"rate_limit", CONFIG_RATE, "", 0, 0, CONFIG_RELOADS, NULL,

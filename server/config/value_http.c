@@ -3,6 +3,7 @@
 
 #include "base/cidr.h"
 #include "base/rate_limit.h"
+#include "base/text.h"
 #include "server/http/host.h"
 #include "server/http/message.h"
 
@@ -217,6 +218,21 @@ static void describe_rate(const struct config_field *field, struct buf *out)
     buf_append_str(out, "a limit such as 100/min by user burst 20");
 }
 
+static bool parse_role(const struct config_field *field, const char *text, struct config_value *out,
+                       struct buf *why)
+{
+    (void)field;
+    (void)out;
+    (void)why;
+    return text_is_role(slice_str(text));
+}
+
+static void describe_role(const struct config_field *field, struct buf *out)
+{
+    (void)field;
+    buf_append_str(out, "a role: 1 to 32 letters, digits and _ . : -");
+}
+
 /* One part of a path: plain characters of RFC 3986, or one whole {parameter}. */
 static bool segment_ok(struct slice segment)
 {
@@ -312,6 +328,7 @@ const struct config_type_row *config_http_type(enum config_type type)
         [CONFIG_PAGES] = {parse_pages, describe_pages},
         [CONFIG_TOKEN] = {parse_token, describe_token},
         [CONFIG_RATE] = {parse_rate, describe_rate},
+        [CONFIG_ROLE] = {parse_role, describe_role},
         [CONFIG_PATTERN] = {parse_pattern, describe_pattern},
         [CONFIG_METHODS] = {parse_methods, describe_methods},
         [CONFIG_TARGET] = {parse_target, describe_target},

@@ -9,7 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define ROLE_MAX       32
 #define USER_FIELD_MAX 400   /* bytes of name and e-mail */
 #define LOOKED_AT_MAX  10000 /* users for one page, which then may be short */
 
@@ -408,28 +407,19 @@ enum err users_sign_out(struct users *users, struct txn *txn, const struct princ
 
 /* ---- What may be said about a user */
 
-static bool role_is_good(const json_t *role)
+static bool is_text(const json_t *value, size_t max, bool (*is)(struct slice text))
 {
-    const char *text = json_string_value(role);
-    size_t plain = text ? strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-                                       "0123456789_.:-")
-                        : 0;
-    return plain > 0 && plain <= ROLE_MAX && text[plain] == '\0';
+    struct slice text = slice_of(json_string_value(value), json_string_length(value));
+    return json_is_string(value) && text.len <= max && is(text);
 }
 
 static bool roles_are_good(const json_t *roles)
 {
     for (size_t i = 0; i < json_array_size(roles); i++) {
-        if (!role_is_good(json_array_get(roles, i)))
+        if (!is_text(json_array_get(roles, i), TEXT_ROLE_MAX, text_is_role))
             return false;
     }
     return json_is_array(roles) && json_array_size(roles) <= PRINCIPAL_ROLES_MAX;
-}
-
-static bool is_text(const json_t *value, size_t max, bool (*is)(struct slice text))
-{
-    struct slice text = slice_of(json_string_value(value), json_string_length(value));
-    return json_is_string(value) && text.len <= max && is(text);
 }
 
 const char *users_check(const json_t *user, const char **reason)

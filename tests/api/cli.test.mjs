@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { chmod, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import test from 'node:test';
@@ -24,11 +24,12 @@ test('version prints one line', async () => {
 test('help lists the commands, and says more about one', async () => {
     const all = await runGalley(['help']);
     assert.equal(all.status, 0);
-    for (const command of ['serve', 'check', 'reload', 'cert', 'backup', 'restore', 'version', 'help']) {
+    for (const command of ['serve', 'check', 'reload', 'cert', 'backup', 'restore', 'user', 'admin', 'new', 'version', 'help']) {
         assert.match(all.stdout, new RegExp(`^  galley ${command}`, 'm'));
         const one = await runGalley(['help', command]);
         assert.equal(one.status, 0);
         assert.match(one.stdout, new RegExp(`^galley ${command}`));
+        for (const line of one.stdout.split('\n')) assert.ok(line.length <= 96, line);
     }
 });
 
@@ -252,7 +253,36 @@ test('galley check warns of what no [route] mounts, and of an empty file', async
     await writeFile(path.join(dir, 'config.ini'), '');
     const none = await runGalley(['check'], { cwd: dir });
     assert.equal(none.status, 0);
-    assert.match(none.stderr, /config\.ini: warning: it is empty: .*\n.*no \[route\] mounts module shop, so none of its 5 routes/);
+    assert.match(none.stderr, /config\.ini: warning: it is empty: .*\n.*no \[route\] mounts module shop, so none of its 5 routes is served; allowed: \[route shop\], path = \/\*, /);
+});
+
+// Each by itself keeps the server from starting.
+const REFUSED = [
+    ['[mail]\nsmtp = mail.example.org:465\nfrom = a@b.c\n', '2: [mail] smtp: it is no address of the form smtps://host:465 or smtp://host:587'],
+    ['[mail]\nsmtp = smtp://localhost:25\n', '1: [mail] from: NAME <ADDRESS> or an address (ASCII) is needed'],
+    ['[mail]\n\nfrom = nobody\n', '3: [mail] from: NAME <ADDRESS> or an address (ASCII) is needed'],
+    ['[mail]\nsmtp = smtp://localhost:25\nfrom = a@b.c\nca = ./none.pem\n', '4: [mail] ca: ./none.pem: No such file or directory'],
+    ['[auth]\nregister_roles = ad min\n', '2: [auth] register_roles: read "ad min"; allowed: a role: 1 to 32 letters, digits and _ . : -'],
+    ['[auth]\nregister_roles = a,b,c,d,e,f,g,h,i\n', '2: [auth] register_roles: A user has at most 8 roles, each of 1 to 32 letters, digits and _ . : -'],
+    ['[route shop]\npath = /*\ntarget = app:shop\nroles = a b\n', '4: [route shop] roles: read "a b"; allowed: a role: 1 to 32 letters, digits and _ . : -'],
+    ['[listener a]\naddress = 127.0.0.1:8080\n', '2: [listener a] address: read "127.0.0.1:8080", but [server] listens there'],
+    ['[listener a]\naddress = 0.0.0.0:9001\n[listener b]\naddress = 127.0.0.1:9001\n', '4: [listener b] address: read "127.0.0.1:9001", but [listener a] listens there'],
+    ['[admin]\nlisten = 127.0.0.1:8080\n', '2: [admin] listen: read "127.0.0.1:8080", but [server] listens there'],
+];
+
+test('galley check refuses what a start would refuse, with its line', async (t) => {
+    for (const [text, said] of REFUSED) {
+        const dir = await directory(t, text);
+        const { status, stderr } = await runGalley(['check'], { cwd: dir });
+        assert.deepEqual([status, stderr], [2, `config.ini:${said}\n`]);
+    }
+});
+
+test('galley check warns of a user and a folder that this machine has not', async (t) => {
+    const dir = await directory(t, '[server]\nuser = nobody-of-that-name\n[log]\nfile = logs/galley.log\n[route shop]\npath = /*\ntarget = app:shop\n');
+    assert.deepEqual(await runGalley(['check'], { cwd: dir }), { status: 0, stdout: 'config.ini: ok\n',
+        stderr: 'config.ini:2: warning: [server] user = nobody-of-that-name: there is no such user\n'
+            + 'config.ini:4: warning: [log] file = logs/galley.log: there is no folder logs\n' });
 });
 
 test('galley new module writes a module and its test, once', async (t) => {
@@ -273,6 +303,20 @@ test('galley new module writes a module and its test, once', async (t) => {
     for (const args of [[], ['module'], ['module', 'Tasks'], ['module', '../x'], ['thing', 'x']]) {
         assert.equal((await make(...args)).status, 2);
     }
+    assert.match((await make('module', 'Tasks')).stderr, /"Tasks" is no name of a module: up to 24 small letters, digits and _, a letter first/);
+});
+
+test('galley new module takes no name that is a section already, and writes nothing beside a test that is there', async (t) => {
+    const dir = await directory(t, '');
+    for (const folder of ['modules', 'tests/api']) await mkdir(path.join(dir, folder), { recursive: true });
+    const make = (name) => runGalley(['new', 'module', name], { cwd: dir });
+    for (const name of ['storage', 'route', 'shop', 'log']) {
+        const { status, stderr } = await make(name);
+        assert.deepEqual([status, stderr], [2, `galley new: [${name}] is a section of the configuration already: another name\n`]);
+    }
+    await writeFile(path.join(dir, 'tests/api/tea.test.mjs'), '');
+    assert.deepEqual(await make('tea'), { status: 1, stdout: '', stderr: 'galley new: tests/api/tea.test.mjs: File exists\n' });
+    assert.deepEqual(await readdir(path.join(dir, 'modules')), []);
 });
 
 test('a taken port names who holds it, and how to have another', async () => {

@@ -249,6 +249,8 @@ test('galley user does the same on a running server as on a stopped one', async 
         assert.deepEqual([user.roles, user.disabled, user.email], [['admin'], true, 'a@example.com']);
         assert.match(await done(galley, ['user', 'list']), new RegExp(`^${name} .*disabled +admin .*<a@example.com>$`, 'm'));
         assert.match(await done(galley, ['user', 'enable', name]), /may sign in again/);
+        await done(galley, ['user', 'add', `plain-${name}`], `${SECRET}\n`);
+        assert.match(await done(galley, ['user', 'list']), new RegExp(`^plain-${name} +\\d{4}-\\d\\d-\\d\\d *$`, 'm')); // no empty brackets
 
         const refused = await command(galley, ['user', 'add', name], `${SECRET}\n`);
         assert.deepEqual([refused.status, refused.stderr], [1, 'galley user: Somebody has this name already.\n']);

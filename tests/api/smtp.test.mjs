@@ -289,12 +289,12 @@ for (const [mail, said] of [
     [{ smtp: 'smtps://mail.x.org:465', from: 'a@x.org', ca: '/nowhere/ca.pem' }, /\[mail\] ca: \/nowhere\/ca\.pem/],
     [{ smtp: 'smtp://u:p@mail.x.org', from: 'a@x.org', tls: 'no' }, /a password is not sent to another machine/],
 ]) {
-    test(`a start with ${JSON.stringify(mail)} fails and says why`, async () => {
+    test(`${JSON.stringify(mail)} is refused and says why`, async () => {
         const galley = await startGalley();
         await galley.stop();
         await galley.configure({ mail });
         const { status, stderr } = await runGalley(['serve'], { cwd: galley.dir });
-        assert.equal(status, 1);
+        assert.equal(status, 2);
         assert.match(stderr, said);
         assert.ok(!/u:p@/.test(stderr));
     });

@@ -373,6 +373,22 @@ static void test_config_schema_every_key_says_what_a_change_takes(void **state)
     }
 }
 
+static void test_config_refuses_a_module_that_is_called_as_a_section(void **state)
+{
+    struct fixture *f = *state;
+    static const struct config_kind route[] = {{.name = "route", .flags = CONFIG_MODULE}, {0}};
+    static const struct config_kind twice[] = {{.name = "tea"}, {.name = "tea"}, {0}};
+    struct config_source source = {.modules = route};
+    struct slice text = slice_str("[route a]\npath = /*\ntarget = app:route\n");
+    assert_int_equal(load_source(f, text, source), ERR_VALIDATION);
+    assert_string_equal(errors_of(f),
+                        "config.ini: the module route of this build has the name of "
+                        "another section, [route]; call it otherwise, its file too\n");
+    source.modules = twice;
+    assert_int_equal(load_source(f, slice_str(""), source), ERR_VALIDATION);
+    assert_non_null(strstr(errors_of(f), "the module tea of this build"));
+}
+
 static void test_config_schema_names_are_there_once(void **state)
 {
     (void)state;
@@ -420,6 +436,7 @@ int main(void)
         TEST(test_config_refuses_the_seed_beyond_loopback),
         TEST(test_config_refuses_the_seed_when_the_command_line_leaves_loopback),
         TEST(test_config_schema_every_key_says_what_a_change_takes),
+        TEST(test_config_refuses_a_module_that_is_called_as_a_section),
         TEST(test_config_schema_names_are_there_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
