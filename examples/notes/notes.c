@@ -1,5 +1,4 @@
 /* Notes: each user has some. A module is one file: docs/module.md. */
-#include "base/log.h"
 #include "server/app/app.h"
 
 #include <stdio.h>
@@ -8,6 +7,11 @@
 
 enum { ENTRIES }; /* the collections below */
 
+struct reminder {
+    struct app *app;
+    json_t *json; /* the job's payload */
+};
+
 /* The owner's alone: somebody else's is as if it did not exist. */
 static enum err load_own(struct call *call, struct doc *out)
 {
@@ -15,6 +19,18 @@ static enum err load_own(struct call *call, struct doc *out)
     if (!err && strcmp(call_text(call, out->json, "owner"), call_user(call)) == 0)
         return ERR_OK;
     return call_fail(call, err ? err : ERR_NOT_FOUND, NULL, "There is no such entry.");
+}
+
+/* Runs before the transaction, as it may wait for the disk: the owner's address. */
+static enum err look_up_owner(struct call *call)
+{
+    struct cached owner;
+    enum err err = call_profile(call, &owner);
+    if (err)
+        return err;
+    call->prepared = (void *)call_text(call, owner.bytes, "email");
+    cached_release(&owner);
+    return ERR_OK;
 }
 
 /* Runs in the transaction: the document and the job commit together, before the answer leaves. */
@@ -27,7 +43,11 @@ static enum err add(struct call *call)
                 call_str(call, "text"));
     doc_insert_text(call->txn, call_collection(call, ENTRIES), buf_slice(&json));
     buf_release(&json);
-    call_enqueue(call, "notes", "count-notes", "{'owner':%s}", call_user(call));
+    const char *to = call->prepared;
+    int64_t delay_s = call_int(call, "remindAfterSeconds");
+    if (delay_s > 0 && to[0] != '\0')
+        call_enqueue_later(call, delay_s * 1000, "notes", "remind-notes", "{'id':%s,'to':%s}", id,
+                           to);
     snprintf(location, sizeof location, "/notes/%s", id);
     return call_created(call, location, "{'id':%s}", id);
 }
@@ -62,12 +82,39 @@ static enum err drop(struct call *call)
     return doc_delete(call->txn, call_collection(call, ENTRIES), call_param(call, "id"));
 }
 
-/* What comes after the answer: tried again until it is done. */
-static enum err count(const struct job *job, void *state, char *why, size_t why_size)
+/* ---- The job: what comes after the answer */
+
+/* Runs in a transaction too. That it was done commits with the e-mail, so it is sent once however
+ * often the job runs. */
+static enum err remind_of(struct txn *txn, void *arg)
 {
-    (void)state, (void)why, (void)why_size;
-    log_write(LOG_INFO, "notes", "one more: %.*s", SLICE_ARG(job->payload));
-    return ERR_OK;
+    const struct reminder *reminder = arg;
+    struct collection *entries = app_collection(reminder->app, "notes", ENTRIES);
+    json_t *entry;
+    enum err err =
+        doc_load(txn, entries, slice_str(json_str(reminder->json, "id", "")), &entry, NULL);
+    if (err)
+        return err == ERR_NOT_FOUND ? ERR_OK : err; /* dropped meanwhile */
+    if (!json_is_true(json_object_get(entry, "reminded"))) {
+        app_enqueue(reminder->app, txn, "mail", "send-email",
+                    "{'to':%s,'subject':'You wanted to be reminded','text':%s}",
+                    json_str(reminder->json, "to", ""), json_str(entry, "text", ""));
+        json_object_set(entry, "reminded", json_true());
+        doc_replace(txn, entries, entry, 0);
+    }
+    json_decref(entry);
+    return txn_error(txn);
+}
+
+/* Tried again until it is ERR_OK. */
+static enum err remind(const struct job *job, void *app, char *why, size_t why_size)
+{
+    struct reminder reminder = {.app = app};
+    if (json_read(job->payload, &reminder.json, why, why_size))
+        return ERR_MALFORMED; /* never: we wrote it */
+    enum err err = store_write(app_store(app), remind_of, &reminder);
+    json_decref(reminder.json);
+    return err;
 }
 
 /* ---- What the module brings */
@@ -78,12 +125,13 @@ static const char schema[] = APP_JSON({
     "additionalProperties": false,
     "required": ["text"],
     "properties": {
-        "text": {"type": "string", "minLength": 1, "maxLength": 1000}
+        "text": {"type": "string", "minLength": 1, "maxLength": 1000},
+        "remindAfterSeconds": {"type": "integer", "minimum": 1, "maximum": 31536000}
     }
 });
 
 static const struct app_route routes[] = {
-    {METHOD_POST, "/notes", APP_PERSONAL, APP_WRITE, schema, add, NULL},
+    {METHOD_POST, "/notes", APP_PERSONAL, APP_WRITE, schema, add, look_up_owner},
     {METHOD_GET, "/notes", APP_PERSONAL, APP_READ, NULL, list, NULL},
     {METHOD_GET, "/notes/{id}", APP_PERSONAL, APP_READ, NULL, get, NULL},
     {METHOD_DELETE, "/notes/{id}", APP_PERSONAL, APP_WRITE, NULL, drop, NULL},
@@ -91,7 +139,7 @@ static const struct app_route routes[] = {
 
 static const struct index_spec by_owner[] = {{.fields = "owner"}};
 static const struct app_collection collections[] = {[ENTRIES] = {"notes", by_owner, 1}};
-static const struct job_handler jobs[] = {{.type = "count-notes", .run = count}};
+static const struct job_handler jobs[] = {{.type = "remind-notes", .run = remind}};
 /* clang-format on */
 
 const struct app_module notes_module = {

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import path from 'node:path';
 import test from 'node:test';
 
-import { startGalley } from '../../tests/lib/galley.mjs';
+import { eventually, startGalley } from '../../tests/lib/galley.mjs';
 import { claims, makeToken } from '../../tests/lib/jwt.mjs';
 
 const binary = path.resolve(process.env.GALLEY_TOOLS ?? 'build/dev/tests', 'galley-notes');
@@ -28,6 +28,18 @@ test('nobody sees what is another\'s', async () => {
     assert.equal((await galley.request('GET', made.headers.location, { token: bob })).status, 404);
     assert.deepEqual((await galley.request('GET', '/notes', { token: bob })).body.data, []);
     assert.equal((await galley.request('GET', '/notes')).status, 401);
+});
+
+test('who wants to be reminded gets an e-mail, unless the entry was dropped', async () => {
+    const add = async (text) => (await galley.request('POST', '/notes', { token, json: { text, remindAfterSeconds: 1 } })).headers.location;
+    const kept = await add('water the plants');
+    await galley.request('DELETE', await add('buy plants'), { token });
+    await eventually('the job has run', async () => await galley.metric('galley_queue_jobs{queue="notes",state="completed"}') === 2);
+    const mails = await galley.mails();
+    assert.equal(mails.length, 1);
+    assert.match(mails[0], /^To: alice@example\.com$/m);
+    assert.match(mails[0], /water the plants/);
+    assert.equal((await galley.request('GET', kept, { token })).body.reminded, true);
 });
 
 test('what does not fit is refused with the field', async () => {

@@ -144,7 +144,7 @@ static enum err open_jobs(struct app *app, struct app_opened *opened, char *why,
     enum err err = open_queue(app, opened->module, why, why_size);
     for (unsigned i = 0; !err && i < opened->module->job_count; i++) {
         struct job_handler handler = opened->module->jobs[i];
-        handler.arg = opened->state;
+        handler.arg = opened->module->open ? opened->state : app;
         err = queue_handle(app->options.queues, &handler);
         if (err)
             snprintf(why, why_size, "module %s: job type %s cannot be added (%s)",

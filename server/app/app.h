@@ -87,7 +87,8 @@ struct app_module {
     unsigned route_count;
     const struct app_collection *collections;
     unsigned collection_count;
-    const struct job_handler *jobs; /* .arg is replaced by the module's state */
+    const struct job_handler *jobs; /* .arg is replaced by the module's state; by the app if the
+                                       module has no open() */
     unsigned job_count;
     const char *(*trouble)(const void *state); /* what is not as it should be, a clause for /readyz;
                                                   NULL: nothing; or NULL */
@@ -183,6 +184,17 @@ void call_invalidate(struct call *call, const char *key);
  * a pattern (json_printf). */
 enum err call_enqueue(struct call *call, const char *queue, const char *type, const char *pattern,
                       ...) __attribute__((format(printf, 4, 5)));
+/* The same for one that runs after a time, up to ten years. */
+enum err call_enqueue_later(struct call *call, int64_t delay_ms, const char *queue,
+                            const char *type, const char *pattern, ...)
+    __attribute__((format(printf, 5, 6)));
+
+/* What a job itself does with the store it does by store_read and store_write (app_store), whose
+ * function gets a transaction: with the i-th collection of the module of that name, and with more
+ * jobs, which commit with it. Threads: any. */
+struct collection *app_collection(struct app *app, const char *module, unsigned i);
+enum err app_enqueue(struct app *app, struct txn *txn, const char *queue, const char *type,
+                     const char *pattern, ...) __attribute__((format(printf, 5, 6)));
 
 /* ---- Identity. */
 

@@ -1,4 +1,4 @@
-/* What a handler may do: read its request, answer, use the cache, enqueue jobs. */
+/* What a handler may do: read its request, answer, use the cache. */
 #include "server/app/app_private.h"
 
 #include "base/hash.h"
@@ -346,21 +346,7 @@ void call_invalidate(struct call *call, const char *key)
     txn_on_commit(call->txn, invalidate, NULL, invalidation);
 }
 
-/* ---- Jobs and identity */
-
-enum err call_enqueue(struct call *call, const char *queue, const char *type, const char *pattern,
-                      ...)
-{
-    struct buf text = BUF_INIT;
-    va_list args;
-    va_start(args, pattern);
-    json_vprintf(&text, pattern, args);
-    va_end(args);
-    struct job_spec spec = {.queue = queue, .type = type, .payload = buf_slice(&text)};
-    enum err err = queue_enqueue(call->app->options.queues, call->txn, &spec, NULL);
-    buf_release(&text);
-    return err;
-}
+/* ---- Identity */
 
 enum err call_check_password(struct call *call, const char *name, const char *password,
                              const char *hash)

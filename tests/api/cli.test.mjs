@@ -296,7 +296,7 @@ test('galley new module writes a module and its test, once', async (t) => {
     const module = await readFile(path.join(dir, 'modules/tasks.c'), 'utf8');
     assert.match(module, /const struct app_module tasks_module = \{\n {4}\.name = "tasks",/);
     const test = await readFile(path.join(dir, 'tests/api/tasks.test.mjs'), 'utf8');
-    assert.match(test, /import \{ startGalley \} from '\.\.\/lib\/galley\.mjs';/);
+    assert.match(test, /import \{ eventually, startGalley \} from '\.\.\/lib\/galley\.mjs';/);
     for (const text of [module, test]) assert.doesNotMatch(text, /notes/i);
     const again = await make('module', 'tasks');
     assert.deepEqual([again.status, again.stderr], [1, 'galley new: modules/tasks.c: File exists\n']);
