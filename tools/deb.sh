@@ -1,12 +1,14 @@
 #!/bin/sh
 # deb.sh GALLEY OUT.deb   A Debian package of the program, as `make install` places it.
-# The version is the program's with the number of commits behind it, so that each build of one's own is an upgrade;
-# DEB_VERSION and DEB_MAINTAINER say otherwise.
+# The version is the program's with the number of commits behind it, and the time if there is more than what is committed, so that
+# each build of one's own is an upgrade; DEB_VERSION and DEB_MAINTAINER say otherwise.
 set -eu
 umask 022
 
 galley=$1 out=$2
-version=${DEB_VERSION:-$(sed -n 's/.*GALLEY_VERSION "\(.*\)"/\1/p' server/version.h)+$(git rev-list --count HEAD 2>/dev/null || echo 0)}
+commits=$(git rev-list --count HEAD 2>/dev/null || echo 0)
+if ! git rev-parse --verify -q HEAD >/dev/null 2>&1 || [ -n "$(git status --porcelain)" ]; then commits=$commits.$(date -u +%Y%m%d%H%M%S); fi
+version=${DEB_VERSION:-$(sed -n 's/.*GALLEY_VERSION "\(.*\)"/\1/p' server/version.h)+$commits}
 maintainer=${DEB_MAINTAINER:-Galley <galley@example.org>}
 SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct 2>/dev/null || date +%s)}
 export SOURCE_DATE_EPOCH

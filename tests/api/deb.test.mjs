@@ -1,7 +1,7 @@
 // What `make deb` builds; tests/fresh/run.sh installs it.
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { appendFile, cp, mkdir, mkdtemp, readFile, rm } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import test, { after, before } from 'node:test';
@@ -51,9 +51,23 @@ test('the scripts of the package are right, and lintian has no errors or warning
     assert.equal(lintian.code ?? 0, 0, lintian.stdout);
 });
 
-test('the version grows with each commit', async () => {
-    const again = path.join(dir, 'again.deb');
-    await run('tools/deb.sh', [binary, again]);
-    const [, version] = /GALLEY_VERSION "(.*)"/.exec(await readFile('server/version.h', 'utf8'));
-    assert.match((await run('dpkg-deb', ['-f', again, 'Version'])).stdout, new RegExp(`^${version}\\+\\d+\\n$`));
+test('a build of what is not committed is an upgrade of the commit, and the next commit one of it', async () => {
+    const tree = path.join(dir, 'tree');
+    await mkdir(tree);
+    for (const name of ['LICENSE', 'README.md', 'docs', 'packaging', 'tools', 'server/version.h']) await cp(name, path.join(tree, name), { recursive: true });
+    const options = { cwd: tree, env: { ...process.env, DEB_VERSION: '' } };
+    const commit = async () => {
+        await run('git', ['add', '-A'], options);
+        await run('git', ['-c', 'user.name=x', '-c', 'user.email=x@example.org', 'commit', '-qm', 'x'], options);
+    };
+    const version = async () => /: galley (\S+),/.exec((await run('tools/deb.sh', [binary, '../other.deb'], options)).stdout)[1];
+    await run('git', ['init', '-q'], options);
+    await commit();
+    const versions = [await version()];
+    await appendFile(path.join(tree, 'README.md'), 'more\n');
+    versions.push(await version());
+    await commit();
+    versions.push(await version());
+    assert.match(versions[0], /\+1$/);
+    for (const i of [0, 1]) await run('dpkg', ['--compare-versions', versions[i], 'lt', versions[i + 1]]);
 });
