@@ -2,8 +2,8 @@
  * token at the start and prints it as a link; whoever can read the server's output may use it,
  * once, to become the first administrator. A restart makes another link as long as nobody did. */
 #include "base/log.h"
-#include "base/text.h"
 #include "server/admin/admin_private.h"
+#include "server/identity/users.h"
 
 #include <stdio.h>
 
@@ -12,7 +12,7 @@ const char setup_schema_text[] =
     "{\"type\": \"object\","
     " \"properties\": {"
     "  \"token\": {\"type\": \"string\"},"
-    "  \"username\": {\"type\": \"string\", \"minLength\": 1, \"maxLength\": 64},"
+    "  " USERS_SCHEMA_USERNAME ","
     "  \"password\": {\"type\": \"string\", \"minLength\": 10, \"maxLength\": 64}},"
     " \"required\": [\"token\", \"username\", \"password\"], \"additionalProperties\": false}";
 
@@ -74,7 +74,8 @@ static enum err add_administrator(struct visit *visit, const json_t *body, uint3
     const char *name = json_str(body, "username", "");
     if (!token_is_ours(admin, slice_str(json_str(body, "token", ""))))
         return ERR_FORBIDDEN;
-    if (!text_is_name(slice_str(name)) || strlen(name) > SESSION_USER_MAX)
+    const char *reason;
+    if (users_check(body, &reason))
         return ERR_VALIDATION;
     char hash[PASSWORD_HASH_SIZE];
     enum err err = logins_hash(admin->options.logins, LOGIN_ADMINISTRATORS, visit->request->network,

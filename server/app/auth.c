@@ -208,27 +208,14 @@ static const char login_schema[] = APP_JSON({
     }
 });
 
-static const char register_schema[] = APP_JSON({
-    "type": "object",
-    "additionalProperties": false,
-    "required": ["username", "password"],
-    "properties": {
-        "username": {"type": "string", "minLength": 1, "maxLength": 64},
-        "password": {"type": "string", "minLength": 8, "maxLength": 64},
-        "name": {"type": "string", "minLength": 1, "maxLength": 100},
-        "email": {"type": "string", "minLength": 3, "maxLength": 200}
-    }
-});
+static const char register_schema[] =
+    "{\"type\": \"object\", \"additionalProperties\": false, \"required\": [\"username\", \"password\"], "
+    "\"properties\": {" USERS_SCHEMA_USERNAME ", " USERS_SCHEMA_PROFILE ", "
+    "\"password\": {\"type\": \"string\", \"minLength\": 8, \"maxLength\": 64}}}";
 
-static const char me_schema[] = APP_JSON({
-    "type": "object",
-    "additionalProperties": false,
-    "minProperties": 1,
-    "properties": {
-        "name": {"type": "string", "minLength": 1, "maxLength": 100},
-        "email": {"type": "string", "minLength": 3, "maxLength": 200}
-    }
-});
+static const char me_schema[] =
+    "{\"type\": \"object\", \"additionalProperties\": false, \"minProperties\": 1, "
+    "\"properties\": {" USERS_SCHEMA_PROFILE "}}";
 
 static const struct app_route routes[] = {
     {METHOD_POST, "/auth/login", APP_ANYONE, APP_PLAIN, login_schema, login, NULL},

@@ -87,11 +87,10 @@ static enum err admin_remove(const struct manage *manage, struct txn *txn, const
 /* ---- The table */
 
 /* clang-format off */
-#define NAME       "\"username\": {\"type\": \"string\", \"minLength\": 1, \"maxLength\": 64}"
+#define NAME       USERS_SCHEMA_USERNAME
 #define PASSWORD   "\"password\": {\"type\": \"string\", \"minLength\": 8, \"maxLength\": 64}"
 #define LONG       "\"password\": {\"type\": \"string\", \"minLength\": 10, \"maxLength\": 64}"
-#define PROFILE    "\"name\": {\"type\": \"string\", \"minLength\": 1, \"maxLength\": 100}, " \
-                   "\"email\": {\"type\": \"string\", \"minLength\": 3, \"maxLength\": 200}"
+#define PROFILE    USERS_SCHEMA_PROFILE
 #define ROLES      "\"roles\": {\"type\": \"array\", \"maxItems\": 8, \"items\": {\"type\": \"string\"}}"
 #define ROLE       "\"role\": {\"enum\": [\"viewer\", \"operator\", \"administrator\"]}"
 

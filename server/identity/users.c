@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define USER_FIELD_MAX 400   /* bytes of name and e-mail */
+#define USER_FIELD_MAX 400   /* bytes of name and e-mail: 100 characters of four */
 #define LOOKED_AT_MAX  10000 /* users for one page, which then may be short */
 
 struct users {

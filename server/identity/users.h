@@ -82,6 +82,14 @@ enum err users_sign_out(struct users *users, struct txn *txn, const struct princ
 
 /* ---- What may be said about a user */
 
+/* Whoever takes them from outside has these in the JSON Schema of the body, and what fits it looked
+ * at by users_check: so a name is the same through every door. */
+#define USERS_SCHEMA_USERNAME                                                                      \
+    "\"username\": {\"type\": \"string\", \"minLength\": 1, \"maxLength\": 64}"
+#define USERS_SCHEMA_PROFILE                                                                       \
+    "\"name\": {\"type\": \"string\", \"minLength\": 1, \"maxLength\": 100}, "                     \
+    "\"email\": {\"type\": \"string\", \"minLength\": 3, \"maxLength\": 200}"
+
 /* Checks the members username, name, email and roles of an object, those that are there: NULL, or
  * the one that is wrong and why, for people. */
 const char *users_check(const json_t *user, const char **reason);

@@ -160,8 +160,8 @@ test('what no user can have is refused, with the field', async () => {
 test('what a name may be is the same through every door', async () => {
     const { galley, post } = await startManaged({ config: { auth: { register: 'yes' } } });
     const token = await galley.login();
-    const good = ['Jörg', 'ö'.repeat(100), '👩 Ann', 'דנה ליאת'];
-    const bad = ['Ann \u202etxt.exe', 'Ann \u2066x\u2069', 'Ann\r\nBcc: eve@example.com', 'Ann\u2028Bcc', 'Ann\u001b[2J', 'Ann\u200b', ''];
+    const good = ['Jörg', 'ö'.repeat(100), '👩'.repeat(100), '👩 Ann', 'דנה ליאת'];
+    const bad = ['Ann \u202etxt.exe', 'Ann \u2066x\u2069', 'Ann\r\nBcc: eve@example.com', 'Ann\u2028Bcc', 'Ann\u001b[2J', 'Ann\u200b', '', '👩'.repeat(101)];
     for (const [i, name] of [...good, ...bad].entries()) {
         const allowed = i < good.length;
         const add = { username: `ann-${i}`, password: SECRET, name };
@@ -174,6 +174,25 @@ test('what a name may be is the same through every door', async () => {
         assert.equal(status === 0, allowed, said);
     }
     assert.equal((await galley.request('GET', '/users/me', { token })).body.name, good.at(-1));
+});
+
+test('what one signs in as is the same through every door', async () => {
+    const { galley, post } = await startManaged({ config: { auth: { register: 'yes' } } });
+    const usernames = { 'ö': true, [`a${'ö'.repeat(31)}.`]: true, [`a${'ö'.repeat(32)}`]: false, 'two words': false, 'a/b': false };
+    for (const [name, allowed] of Object.entries(usernames)) {
+        const user = { username: name, password: SECRET };
+        const refused = async (answer) => (await answer).status === 422;
+        assert.equal(await refused(post('users/add', user)), !allowed, name);
+        assert.equal(await refused(post('administrators/add', user)), !allowed, name);
+        assert.equal(await refused(galley.request('POST', '/auth/register', { json: user })), !allowed, name);
+        const { stderr } = await command(galley, ['user', 'add', name], `${SECRET}\n`);
+        assert.equal(/A name has 1 to 64 bytes/.test(stderr), !allowed, stderr);
+        const fresh = await startGalley();
+        const [, token] = /setup\?token=(\S+)/.exec(fresh.stdout);
+        const first = await fresh.request('POST', '/_/api/setup', { json: { token, username: name, password: SECRET } });
+        assert.equal(first.status, allowed ? 200 : 422, name);
+        await fresh.stop();
+    }
 });
 
 test('the users come in pages, by name', async () => {
