@@ -164,13 +164,13 @@ static struct session *session_create(struct smtp *smtp)
     return session;
 }
 
-/* A server that does not even answer QUIT would hold us: so it gets none. */
+/* Cleaning up says QUIT. A server that does not answer it would hold us: so nobody listens. */
 static void session_destroy(struct session *session)
 {
     curl_socket_t fd = CURL_SOCKET_BAD;
     if (curl_easy_getinfo(session->curl, CURLINFO_ACTIVESOCKET, &fd) == CURLE_OK &&
         fd != CURL_SOCKET_BAD)
-        shutdown(fd, SHUT_RDWR);
+        shutdown(fd, SHUT_RD);
     curl_easy_cleanup(session->curl);
     free(session);
 }

@@ -41,6 +41,18 @@ test('messages share a connection', async () => {
     assert.equal(server.connections, 1);
 });
 
+for (const implicit of [false, true]) {
+    test(`a connection ends with QUIT, ${implicit ? 'under TLS' : 'in the clear'} too, and not in its middle`, async () => {
+        const certificates = implicit ? await makeCertificates() : undefined;
+        const server = await startSmtp({ certificates, implicit });
+        const it = implicit ? { url: `smtps://localhost:${server.port}`, ca: path.join(certificates.dir, 'dev-ca.crt') } : { port: server.port };
+        await send({ ...it, to: ['a@x.org', 'b@x.org'] });
+        assert.equal(server.messages.length, 2);
+        await eventually('it has said so', () => server.commands.includes('QUIT'));
+        assert.equal(server.commands.indexOf('QUIT'), server.commands.length - 1);
+    });
+}
+
 for (const [verb, answer, outcome, said] of [
     ['RCPT', '550 5.1.1 no such user', 'MALFORMED_REQUEST', 'answered RCPT with 550 5.1.1 no such user'],
     ['MAIL', '552 too large', 'MALFORMED_REQUEST', 'answered MAIL with 552 too large'],
