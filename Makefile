@@ -64,10 +64,10 @@ dev:
 
 # ---- Building
 
-# The assets first: what they wait for takes longest.
+# The assets first: what they wait for takes longest. Whoever starts the program meanwhile gets the one before.
 $(GALLEY): $(B)/assets.o $(B)/server/main.o $(OBJ)
 	@echo "  link $@"
-	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS)
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@.new $^ $(LIBS) && mv $@.new $@
 
 $(B)/libgalley.a: $(OBJ)
 	@rm -f $@
@@ -152,7 +152,8 @@ $(B)/tests/galley-notes: $(B)/server/main.o $(B)/examples/notes/notes.o $(B)/mod
 $(B)/tests/crowd: $(patsubst %.c,$(B)/%.o,$(wildcard bench/crowd/*.c))
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS)
 
-$(BENCH_TOOLS): $(B)/tests/%: $(B)/bench/%.o $(OBJ)
+# What nobody calls may call what is not there: LTO leaves it out, and so does an archive.
+$(BENCH_TOOLS): $(B)/tests/%: $(B)/bench/%.o $(if $(filter release,$(VARIANT)),$(OBJ),$(B)/libgalley.a)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS)
 

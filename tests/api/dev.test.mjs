@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { execFile, spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { appendFile, cp, mkdtemp, rm } from 'node:fs/promises';
+import { access, appendFile, constants, cp, mkdtemp, rm } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import test, { after } from 'node:test';
@@ -64,6 +64,22 @@ test('make run hands its arguments on', async () => {
     await it.end();
 });
 
+test('what is measured with links without LTO too', async () => {
+    const tools = ['large_documents', 'cache_bench', 'queue_cost', 'fill_jobs', 'answer_sweep'];
+    await run('make', ['VARIANT=dev', ...tools.map((name) => `build/dev/tests/${name}`)], { cwd: dir });
+});
+
+// How often nobody could have started the program while the promise was open.
+async function absences(program, promise) {
+    let open = true, count = 0;
+    promise.finally(() => (open = false)).catch(() => {});
+    for (; open; await new Promise(setImmediate)) {
+        count += await access(program, constants.X_OK).then(() => 0, () => 1);
+    }
+    await promise;
+    return count;
+}
+
 test('a new module is built and served by make dev, which starts anew when a file changes', async () => {
     await run(binary, ['new', 'module', 'diary'], { cwd: dir });
     await appendFile(path.join(dir, 'config.ini'), '\n[route diary]\npath = /diary/*\ntarget = app:diary\n');
@@ -78,7 +94,8 @@ test('a new module is built and served by make dev, which starts anew when a fil
     assert.match(stdout, /^# pass [1-9]|^ℹ pass [1-9]/m);
 
     await appendFile(path.join(dir, 'modules/diary.c'), '\n/* changed */\n');
-    await saying(dev, LISTENING, 2);
+    const gone = await absences(path.join(dir, 'build/dev/galley'), saying(dev, LISTENING, 2));
+    assert.equal(gone, 0, 'a program to call is there all the time');
     assert.equal((await fetch(`${last(dev)}/healthz`)).status, 200);
 
     await appendFile(path.join(dir, 'modules/diary.c'), '\nthis is no C\n');
