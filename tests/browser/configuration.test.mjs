@@ -12,13 +12,18 @@ const row = (section, key) =>
         .filter({ has: it.page.locator('b', { hasText: new RegExp(`^${key}$`) }) });
 
 test('every setting shows its value, default, line and what a change takes; secrets do not', async () => {
-    const galley = await it.begin({}, '/_/configuration');
+    const hosts = Array.from({ length: 6 }, (_, i) => `a-host-with-a-long-name-${i}.example.org`).join(', ');
+    const galley = await it.begin({ config: { server: { hosts } } }, '/_/configuration');
     await row('server', 'workers').waitFor();
     assert.match(await row('server', 'workers').innerText(), /workers.*64\s+256\s+config.ini:\d+\s+a restart/s);
     assert.match(await row('cache', 'size').innerText(), /64MiB\s+64MiB\s+default\s+a restart/s);
     assert.match(await row('auth', 'key').innerText(), /\(secret\)/);
     assert.ok(!(await it.page.content()).includes(SIGNING_KEY));
     await it.isAccessible('configuration');
+    await it.page.setViewportSize(DESK);
+    const broken = await it.page.locator('td[data-label="Default"] .mono, td[data-label="Said in"] .mono')
+        .evaluateAll((cells) => cells.filter((one) => !one.textContent.includes(' ') && one.getBoundingClientRect().height > 24).map((one) => one.textContent));
+    assert.deepEqual(broken, [], 'no number is on two lines');
 
     await galley.configure({ server: { workers: 65 } });
     await galley.reload();

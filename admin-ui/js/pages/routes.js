@@ -80,7 +80,7 @@ export function Routes() {
                     empty="No route is served. A [route NAME] section mounts those of a module." />
                 <p class="faint">Rate, percentiles and 5xx are of the last ${Math.round(seconds)} seconds.</p>
                 <${Notables} title="Last errors" rows=${errors.slice(0, 12)}
-                    empty="No request has failed or was refused since the start." />
+                    empty="No request of a route has failed or was refused since the start." />
                 <${Notables} title="Slowest in the last hour" rows=${slowest.slice(0, 12)}
                     empty="No request has come yet." />
             `;
