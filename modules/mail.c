@@ -94,7 +94,7 @@ static enum err sync_mail(void *arg)
 
 /* clang-format off: a table, a row a key */
 static const struct config_key settings_rows[] = {
-    {"smtp", CONFIG_TEXT, "", 8, 1000, CONFIG_RESTART | CONFIG_SECRET, NULL,
+    {"smtp", CONFIG_TEXT, "", 1, 1000, CONFIG_RESTART | CONFIG_SECRET, NULL,
      "The mail server: smtps://HOST:465, or smtp://HOST:587 (STARTTLS); USER:PASSWORD@ may be "
      "before "
      "HOST. Empty: messages go to the development mail box, mail/outbox.mbox in the data "

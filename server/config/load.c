@@ -103,6 +103,10 @@ static void set_value(struct loader *loader, unsigned line, const struct config_
 static void on_pair(struct config_sink *sink, unsigned line, const char *key, const char *written)
 {
     struct loader *loader = (struct loader *)sink;
+    if (key[0] == '\0') {
+        config_complain(&loader->errors, line, NULL, "the name of a key is missing before =");
+        return;
+    }
     if (!loader->in_section) {
         config_complain(&loader->errors, line, NULL, "%s: stands before the first [SECTION]", key);
         return;

@@ -259,6 +259,8 @@ test('galley check warns of what no [route] mounts, and of an empty file', async
 // Each by itself keeps the server from starting.
 const REFUSED = [
     ['[mail]\nsmtp = mail.example.org:465\nfrom = a@b.c\n', '2: [mail] smtp: it is no address of the form smtps://host:465 or smtp://host:587'],
+    ['[mail]\nsmtp = foo\nfrom = a@b.c\n', '2: [mail] smtp: it is no address of the form smtps://host:465 or smtp://host:587'],
+    ['[server]\n= ./data\n', '2: the name of a key is missing before ='],
     ['[mail]\nsmtp = smtp://localhost:25\n', '1: [mail] from: NAME <ADDRESS> or an address (ASCII) is needed'],
     ['[mail]\n\nfrom = nobody\n', '3: [mail] from: NAME <ADDRESS> or an address (ASCII) is needed'],
     ['[mail]\nsmtp = smtp://localhost:25\nfrom = a@b.c\nca = ./none.pem\n', '4: [mail] ca: ./none.pem: No such file or directory'],
