@@ -161,6 +161,18 @@ void change_add(struct change *change, const struct id *id, const struct job_sta
     note_due(change, entry_due_ms(change, &entry));
 }
 
+static void write_statuses(struct change *change, const struct job_write *writes, unsigned count)
+{
+    struct queues *queues = change->queue->queues;
+    uint64_t most = txn_table_count(change->txn, queues->states);
+    for (unsigned i = 0; i < count; i++) {
+        status_put(queues, change->txn, &writes[i].id, writes[i].status);
+        most += writes[i].is_new;
+    }
+    if (txn_table_count(change->txn, queues->states) > most)
+        statuses_mend(change, writes, count);
+}
+
 /* Table by table, so that each write finds its place beside the one before. */
 void change_write(struct change *change)
 {
@@ -172,8 +184,7 @@ void change_write(struct change *change)
         entry_del(change, &writes[i].from);
     for (unsigned i = 0; i < count; i++)
         index_put(change->queue, change->txn, &writes[i].to);
-    for (unsigned i = 0; i < count; i++)
-        status_put(queues, change->txn, &writes[i].id, writes[i].status);
+    write_statuses(change, writes, count);
     for (unsigned i = 0; i < count; i++)
         if (writes[i].drops_body)
             body_del(queues, change->txn, &writes[i].id);
@@ -195,6 +206,7 @@ static void move(struct change *change, const struct id *id, const struct index_
                               .from = *from,
                               .to = index_entry_of(status, id),
                               .status = status_encode(change->txn, status),
+                              .is_new = !status->stored,
                               .drops_body = drops_body};
     add_write(change, &write);
     count_out(change, from->state, status->payload_len);

@@ -357,3 +357,15 @@ enum err status_find(struct change *change, const struct id *id, struct job_stat
         damage_note(change, id, "its state was not found where it belongs");
     return err;
 }
+
+void statuses_mend(struct change *change, const struct job_write *writes, unsigned count)
+{
+    struct queues *queues = change->queue->queues;
+    damage_note(change, NULL, "the key of a state is not where it belongs");
+    for (unsigned i = 0; i < count; i++) {
+        struct key key = id_key(&writes[i].id);
+        table_sort_in(change->txn, queues->states, key_slice(&key));
+    }
+    for (unsigned i = 0; i < count; i++)
+        status_put(queues, change->txn, &writes[i].id, writes[i].status);
+}

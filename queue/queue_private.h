@@ -150,6 +150,7 @@ enum job_field {
 struct job_status {
     enum job_state state;
     bool lost;    /* the last attempt ended without a word: killed, or the lease ran out */
+    bool stored;  /* it was read: there is a record of it */
     bool by_hand; /* leased by a worker outside: it lives on when this process ends */
     unsigned priority, attempt, attempts_max;
     uint32_t payload_len; /* of the payload that the job still has; from the first lease on */
@@ -258,6 +259,7 @@ struct job_write {
     struct id id;
     struct index_entry from, to;
     struct slice status; /* encoded */
+    bool is_new;         /* there was no record of its status */
     bool drops_body;
 };
 
@@ -333,6 +335,10 @@ const char *job_fault(struct queues *queues, struct txn *txn, const struct id *i
 
 /* Puts what a walk sees near `near` but no search finds to where it belongs. */
 void table_sort_in(struct txn *txn, struct table table, struct slice near);
+
+/* The writes, which have been done, once more: a search has missed a record that one of them should
+ * have replaced, and who reads next might find either. */
+void statuses_mend(struct change *change, const struct job_write *writes, unsigned count);
 
 /* Makes a job's one entry the right one, or the job dead if it cannot be read. */
 void job_mend(struct change *change, const struct id *id);

@@ -243,6 +243,7 @@ static bool status_decode(struct slice bytes, struct job_status *out)
 {
     bool known = bytes.len > 0 && ((bytes.ptr[0] == STATUS_FORMAT_1 && decode_1(bytes, out)) ||
                                    (bytes.ptr[0] == STATUS_FORMAT && decode_2(bytes, out)));
+    out->stored = known;
     return known && out->state < JOB_STATES && out->fields[FIELD_QUEUE].len <= QUEUE_NAME_MAX &&
            out->fields[FIELD_TYPE].len <= QUEUE_NAME_MAX &&
            out->fields[FIELD_REASON].len <= REASON_MAX;

@@ -166,6 +166,8 @@ enum err store_each_table(struct txn *txn, void (*each)(const char *name, void *
  * told a clause for each that is not. In a read transaction; it takes as long as it takes, so while
  * nobody else uses the store. */
 enum err txn_check_pages(struct txn *txn, void (*found)(const char *what, void *arg), void *arg);
+/* How many keys it has. */
+uint64_t txn_table_count(struct txn *txn, struct table table);
 /* What the table takes of the file. */
 uint64_t txn_table_bytes(struct txn *txn, struct table table);
 /* How often one of these was called: when it has changed, what was borrowed is void. */

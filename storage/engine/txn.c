@@ -235,6 +235,13 @@ enum err txn_get_many(struct txn *txn, struct table table, const struct slice *k
     return txn->err;
 }
 
+uint64_t txn_table_count(struct txn *txn, struct table table)
+{
+    MDB_stat stat;
+    bool known = txn->err == ERR_OK && mdb_stat(txn->mdb, table.handle, &stat) == MDB_SUCCESS;
+    return known ? stat.ms_entries : 0;
+}
+
 uint64_t txn_table_bytes(struct txn *txn, struct table table)
 {
     MDB_stat stat;
