@@ -49,11 +49,6 @@ struct id id_make(int64_t now_ms)
     return id;
 }
 
-static bool dash_at(size_t i)
-{
-    return i == 8 || i == 13 || i == 18 || i == 23;
-}
-
 /* Eight hexadecimal digits at once: each half byte gets a byte of its own, and those above 9 what
  * lies between '9' and 'a'. */
 static void put_hex(char *out, uint32_t value)
@@ -83,32 +78,31 @@ void id_format(const struct id *id, char out[ID_TEXT_SIZE])
     out[36] = '\0';
 }
 
-static int hex_value(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    c = (char)(c | 0x20);
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
+#define NO_DIGIT 0x10
+
+/* The digits' values, one more each, so that what is not named is none. */
+static const uint8_t digits[256] = {
+    ['0'] = 1,  ['1'] = 2,  ['2'] = 3,  ['3'] = 4,  ['4'] = 5,  ['5'] = 6,  ['6'] = 7,  ['7'] = 8,
+    ['8'] = 9,  ['9'] = 10, ['a'] = 11, ['b'] = 12, ['c'] = 13, ['d'] = 14, ['e'] = 15, ['f'] = 16,
+    ['A'] = 11, ['B'] = 12, ['C'] = 13, ['D'] = 14, ['E'] = 15, ['F'] = 16,
+};
 
 bool id_parse(struct slice text, struct id *out)
 {
-    if (text.len != ID_TEXT_SIZE - 1)
+    static const uint8_t places[16] = {0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 28, 30, 32, 34};
+    const uint8_t *at = (const uint8_t *)text.ptr;
+    if (text.len != ID_TEXT_SIZE - 1 || at[8] != '-' || at[13] != '-' || at[18] != '-' ||
+        at[23] != '-')
         return false;
     struct id id;
-    size_t digits = 0;
-    for (size_t i = 0; i < text.len; i++) {
-        int value = hex_value(text.ptr[i]);
-        if (dash_at(i) ? text.ptr[i] != '-' : value < 0)
-            return false;
-        if (dash_at(i))
-            continue;
-        if (digits % 2 == 0)
-            id.bytes[digits / 2] = (uint8_t)(value << 4);
-        else
-            id.bytes[digits / 2] |= (uint8_t)value;
-        digits++;
+    unsigned seen = 0;
+    for (size_t i = 0; i < sizeof places; i++) {
+        unsigned high = digits[at[places[i]]] - 1u, low = digits[at[places[i] + 1]] - 1u;
+        seen |= high | low;
+        id.bytes[i] = (uint8_t)(high << 4 | low);
     }
+    if (seen & NO_DIGIT)
+        return false;
     *out = id;
     return true;
 }

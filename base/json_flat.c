@@ -83,7 +83,8 @@ static bool take_member(struct reader *r, json_t *object)
 {
     struct slice name;
     skip_space(r);
-    if (!take_string(r, &name) || json_object_getn(object, name.ptr, name.len))
+    size_t before = json_object_size(object);
+    if (!take_string(r, &name))
         return false;
     skip_space(r);
     if (!take(r, ':'))
@@ -91,7 +92,8 @@ static bool take_member(struct reader *r, json_t *object)
     skip_space(r);
     json_t *value = take_value(r);
     skip_space(r);
-    return value && json_object_setn_new_nocheck(object, name.ptr, name.len, value) == 0;
+    return value && json_object_setn_new_nocheck(object, name.ptr, name.len, value) == 0 &&
+           json_object_size(object) > before; /* else it has come twice */
 }
 
 static bool take_object(struct reader *r, json_t *object)

@@ -58,29 +58,49 @@ static void append_argument(struct buf *out, struct pattern *p)
     }
 }
 
+#define EACH_BYTE(c) (UINT64_C(0x0101010101010101) * (c))
+
+/* Eight bytes of a pattern as they are written; *quotes has the lowest bit of each byte that is a
+ * quote. A byte's highest bit tells: it is set where adding 0x7F finds the byte, without its own
+ * highest bit, to be another. */
+static uint64_t translate(uint64_t bytes, uint64_t *quotes)
+{
+    uint64_t differs = bytes ^ EACH_BYTE('\'');
+    uint64_t other = ((differs & EACH_BYTE(0x7F)) + EACH_BYTE(0x7F)) | differs;
+    *quotes = ~other >> 7 & EACH_BYTE(1);
+    return bytes ^ *quotes * ('\'' ^ '"');
+}
+
+/* Up to the next argument, or the end. */
 static void append_literal(struct buf *out, struct pattern *p)
 {
-    const char *end = p->at;
-    while (*end != '\0' && *end != '\'' && *end != '%')
-        end++;
-    buf_append(out, p->at, (size_t)(end - p->at));
-    p->at = end;
+    const char *end = strchrnul(p->at, '%');
+    char *to = buf_reserve(out, (size_t)(end - p->at));
+    bool odd = false; /* number of quotes */
+    uint64_t bytes, found, quotes = 0;
+    out->len += (size_t)(end - p->at);
+    for (; end - p->at >= (ptrdiff_t)sizeof bytes; p->at += sizeof bytes, to += sizeof bytes) {
+        memcpy(&bytes, p->at, sizeof bytes);
+        bytes = translate(bytes, &found);
+        memcpy(to, &bytes, sizeof bytes);
+        quotes ^= found;
+    }
+    for (; p->at < end; p->at++) {
+        odd ^= *p->at == '\'';
+        *to++ = *p->at == '\'' ? '"' : *p->at;
+    }
+    p->quoted ^= odd ^ ((quotes * EACH_BYTE(1) >> 56) % 2); /* the sum of its bytes */
 }
 
 void json_vprintf(struct buf *out, const char *pattern, va_list args)
 {
     struct pattern p = {.at = pattern};
     va_copy(p.args, args);
-    while (*p.at != '\0') {
+    append_literal(out, &p);
+    while (*p.at == '%') {
+        p.at++;
+        append_argument(out, &p);
         append_literal(out, &p);
-        char mark = *p.at;
-        p.at += mark != '\0';
-        if (mark == '\'') {
-            buf_append_char(out, '"');
-            p.quoted = !p.quoted;
-        } else if (mark == '%') {
-            append_argument(out, &p);
-        }
     }
     assert(!p.quoted);
     va_end(p.args);

@@ -8,6 +8,8 @@
 
 static const char *skip_space(const char *at, const char *end)
 {
+    if (at<end && * at> ' ') /* nearly always */
+        return at;
     while (at < end && (*at == ' ' || *at == '\n' || *at == '\r' || *at == '\t'))
         at++;
     return at;
@@ -31,6 +33,12 @@ static const char *skip_nested(const char *at, const char *end)
     return at;
 }
 
+/* What may follow a number, true, false and null. */
+static const bool ends_word[256] = {
+    [','] = true,  ['}'] = true,  [']'] = true,  [' '] = true,
+    ['\n'] = true, ['\r'] = true, ['\t'] = true,
+};
+
 /* Behind the value at `at`. */
 static const char *skip_value(const char *at, const char *end)
 {
@@ -38,8 +46,7 @@ static const char *skip_value(const char *at, const char *end)
         return json_skip_string(at, end);
     if (at < end && (*at == '{' || *at == '['))
         return skip_nested(at, end);
-    while (at < end && *at != ',' && *at != '}' && *at != ']' && *at != ' ' && *at != '\n' &&
-           *at != '\r' && *at != '\t')
+    while (at < end && !ends_word[(unsigned char)*at])
         at++;
     return at;
 }
@@ -76,6 +83,12 @@ static bool next_member(struct members *m)
     return m->at < m->end && m->value.len > 0;
 }
 
+/* Most names differ in the first character. */
+static bool is_named(const struct members *m, const char *name)
+{
+    return m->name.len > 0 && m->name.ptr[0] == name[0] && slice_is(m->name, name);
+}
+
 bool json_find(struct slice object, const char *key, struct slice *value)
 {
     struct slice wanted = slice_str(key);
@@ -97,7 +110,7 @@ unsigned json_find_all(struct slice object, const char *const *names, unsigned c
         values[i] = slice_of(NULL, 0);
     while (found < count && next_member(&members)) {
         for (unsigned i = 0; i < count; i++) {
-            if (values[i].ptr || !slice_is(members.name, names[i]))
+            if (values[i].ptr || !is_named(&members, names[i]))
                 continue;
             values[i] = members.value;
             found++;

@@ -1,7 +1,8 @@
-/* Reads "100/min by user burst 20". */
+/* Reads "sliding 100/min by user". */
 #include "base/rate_limit.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #define COUNT_MAX 1000000
 #define REFILL_S_MAX                                                                               \
@@ -31,16 +32,54 @@ static bool parse_unit(struct slice text, uint32_t *window_s)
     return false;
 }
 
-static bool parse_by(struct slice text, enum rate_by *by)
-{
-    *by = slice_is(text, "user") ? RATE_BY_USER : RATE_BY_IP;
-    return slice_is(text, "user") || slice_is(text, "ip");
-}
-
 static struct slice next_word(struct slice *rest)
 {
     *rest = slice_trim(*rest);
     return slice_cut(rest, ' ');
+}
+
+static bool parse_kind(struct slice text, enum rate_kind *kind)
+{
+    static const char *const names[] = {"token", "sliding", "fixed"};
+    for (unsigned i = 0; i < sizeof names / sizeof *names; i++) {
+        if (slice_is(text, names[i])) {
+            *kind = (enum rate_kind)i;
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool parse_header(struct slice name, struct rate_limit *limit)
+{
+    for (size_t i = 0; i < name.len; i++) {
+        char c = name.ptr[i];
+        bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+        if (!letter && !(c >= '0' && c <= '9') && c != '-' && c != '_')
+            return false;
+    }
+    if (name.len == 0 || name.len > RATE_HEADER_MAX)
+        return false;
+    memcpy(limit->header, name.ptr, name.len);
+    limit->header[name.len] = '\0';
+    return true;
+}
+
+static bool parse_by(struct slice text, struct slice *rest, struct rate_limit *limit)
+{
+    static const char *const names[] = {"user", "ip", "header", "route"};
+    for (unsigned i = 0; i < sizeof names / sizeof *names; i++) {
+        if (slice_is(text, names[i])) {
+            limit->by = (enum rate_by)i;
+            return limit->by != RATE_BY_HEADER || parse_header(next_word(rest), limit);
+        }
+    }
+    return false;
+}
+
+static bool parse_burst(struct slice text, struct rate_limit *limit)
+{
+    return limit->kind == RATE_TOKEN && limit->burst == 0 && parse_count(text, &limit->burst);
 }
 
 /* "by user", "burst 20": each at most once. False at the first that is not one of them. */
@@ -49,10 +88,9 @@ static bool parse_options(struct slice rest, struct rate_limit *limit)
     bool by_given = false;
     for (struct slice word = next_word(&rest); word.len > 0; word = next_word(&rest)) {
         struct slice value = next_word(&rest);
-        if (slice_is(word, "by") && !by_given && parse_by(value, &limit->by))
+        if (slice_is(word, "by") && !by_given && parse_by(value, &rest, limit))
             by_given = true;
-        else if (!(slice_is(word, "burst") && limit->burst == 0 &&
-                   parse_count(value, &limit->burst)))
+        else if (!(slice_is(word, "burst") && parse_burst(value, limit)))
             return false;
     }
     return true;
@@ -69,12 +107,15 @@ bool rate_limit_parse(struct slice text, struct rate_limit *out, char *why, size
     struct rate_limit limit = {.by = RATE_BY_IP};
     struct slice rest = text;
     struct slice unit = next_word(&rest);
+    if (parse_kind(unit, &limit.kind))
+        unit = next_word(&rest);
     struct slice count = slice_cut(&unit, '/');
     if (!parse_count(count, &limit.count) || !parse_unit(unit, &limit.window_s) ||
         !parse_options(rest, &limit)) {
         snprintf(why, why_size,
-                 "\"%.*s\" is not a rate limit: COUNT/s|min|h|d, then by user|ip and burst COUNT "
-                 "if wanted, counts from 1 to %d",
+                 "\"%.*s\" is not a rate limit: COUNT/s|min|h|d, after sliding or fixed if it is "
+                 "such a window, then by user|ip|route|header NAME if wanted, and burst COUNT "
+                 "unless it is a window; counts from 1 to %d",
                  SLICE_ARG(text), COUNT_MAX);
         return false;
     }

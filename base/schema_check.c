@@ -142,9 +142,11 @@ static bool declared(const struct schema *schema, const char *name)
     return false;
 }
 
-static void check_members(const struct schema *schema, const json_t *value,
-                          const struct place *place, json_t **rows)
+/* Returns how many of its members are declared. */
+static size_t check_members(const struct schema *schema, const json_t *value,
+                            const struct place *place, json_t **rows)
 {
+    size_t found = 0;
     for (size_t i = 0; i < json_array_size(schema->required); i++) {
         const char *name = json_string_value(json_array_get(schema->required, i));
         if (!json_object_get(value, name))
@@ -153,10 +155,12 @@ static void check_members(const struct schema *schema, const json_t *value,
     for (size_t i = 0; i < schema->property_count; i++) {
         const struct schema_property *property = &schema->properties[i];
         const json_t *member = json_object_get(value, property->name);
-        if (member)
-            check(property->schema, member, &(struct place){.up = place, .name = property->name},
-                  rows);
+        if (!member)
+            continue;
+        check(property->schema, member, &(struct place){.up = place, .name = property->name}, rows);
+        found++;
     }
+    return found;
 }
 
 static void check_object(const struct schema *schema, const json_t *value,
@@ -164,8 +168,8 @@ static void check_object(const struct schema *schema, const json_t *value,
 {
     json_t *object = (json_t *)value; /* iterated, not written */
     at_least(schema, SCHEMA_MIN_PROPERTIES, json_object_size(value), place, rows);
-    check_members(schema, value, place, rows);
-    if (!schema->closed)
+    size_t declared_count = check_members(schema, value, place, rows);
+    if (!schema->closed || declared_count == json_object_size(value))
         return;
     const char *name;
     json_t *member;

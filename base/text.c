@@ -30,10 +30,11 @@ static bool hides(uint32_t code)
 }
 
 /* Whether all code points are as `is` says. */
-static bool consists_of(struct slice text, bool (*is)(uint32_t code))
+static inline bool consists_of(struct slice text, bool (*is)(uint32_t code))
 {
     while (text.len > 0) {
-        size_t len = slice_utf8_length(text);
+        bool plain = (uint8_t)text.ptr[0] < 0x80;
+        size_t len = plain ? 1 : slice_utf8_length(text);
         if (len == 0 || !is(decode(text.ptr, len)))
             return false;
         text = slice_of(text.ptr + len, text.len - len);
@@ -46,23 +47,33 @@ static bool in_line(uint32_t code)
     return !hides(code);
 }
 
-static bool is_alphanumeric(uint32_t code)
-{
-    return (code >= '0' && code <= '9') || (code >= 'A' && code <= 'Z') ||
-           (code >= 'a' && code <= 'z');
-}
+/* What ASCII may stand in. */
+enum { IN_NAME = 1, IN_EMAIL = 2, IN_ROLE = 4 };
+
+static const uint8_t ascii[128] = {
+    ['0' ... '9'] = IN_NAME | IN_EMAIL | IN_ROLE,
+    ['A' ... 'Z'] = IN_NAME | IN_EMAIL | IN_ROLE,
+    ['a' ... 'z'] = IN_NAME | IN_EMAIL | IN_ROLE,
+    ['.'] = IN_NAME | IN_EMAIL | IN_ROLE,
+    ['_'] = IN_NAME | IN_EMAIL | IN_ROLE,
+    ['@'] = IN_NAME | IN_EMAIL,
+    ['+'] = IN_NAME | IN_EMAIL,
+    ['-'] = IN_NAME | IN_EMAIL | IN_ROLE,
+    [':'] = IN_ROLE,
+    ['!'] = IN_EMAIL,
+    ['#' ... '\''] = IN_EMAIL,
+    ['*'] = IN_EMAIL,
+    ['/'] = IN_EMAIL,
+    ['='] = IN_EMAIL,
+    ['?'] = IN_EMAIL,
+    ['^'] = IN_EMAIL,
+    ['`'] = IN_EMAIL,
+    ['{' ... '~'] = IN_EMAIL,
+};
 
 static bool in_name(uint32_t code)
 {
-    if (code >= 0x80)
-        return !hides(code);
-    return is_alphanumeric(code) || (code > 0 && strchr("._@+-", (int)code));
-}
-
-static bool in_email(uint32_t code)
-{
-    return is_alphanumeric(code) ||
-           (code > ' ' && code < 0x7f && !strchr("<>,;:\"()[]\\", (int)code));
+    return code < 0x80 ? ascii[code] & IN_NAME : !hides(code);
 }
 
 bool text_is_line(struct slice text)
@@ -94,14 +105,19 @@ bool text_is_name(struct slice text)
     return text.len > 0 && consists_of(text, in_name);
 }
 
-bool text_is_role(struct slice text)
+static bool consists_of_ascii(struct slice text, uint8_t kind)
 {
     for (size_t i = 0; i < text.len; i++) {
-        if (!is_alphanumeric((uint8_t)text.ptr[i]) &&
-            (text.ptr[i] == '\0' || !strchr("_.:-", text.ptr[i])))
+        uint8_t byte = (uint8_t)text.ptr[i];
+        if (byte >= 0x80 || !(ascii[byte] & kind))
             return false;
     }
-    return text.len > 0 && text.len <= TEXT_ROLE_MAX;
+    return true;
+}
+
+bool text_is_role(struct slice text)
+{
+    return text.len > 0 && text.len <= TEXT_ROLE_MAX && consists_of_ascii(text, IN_ROLE);
 }
 
 bool text_is_email(struct slice text)
@@ -109,5 +125,5 @@ bool text_is_email(struct slice text)
     struct slice domain = text;
     struct slice local = slice_cut(&domain, '@');
     return local.len > 0 && domain.len > 0 && !memchr(domain.ptr, '@', domain.len) &&
-           consists_of(text, in_email);
+           consists_of_ascii(text, IN_EMAIL);
 }

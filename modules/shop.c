@@ -193,8 +193,8 @@ static void confirm_order(struct call *call, const struct order *order, const ch
 
 static enum err answer_order(struct call *call, const struct order *order)
 {
-    char location[64];
-    snprintf(location, sizeof location, "/orders/%s", order->id);
+    char location[sizeof "/orders/" + sizeof order->id];
+    stpcpy(stpcpy(location, "/orders/"), order->id);
     return call_created(call, location, "{'orderId':%s,'status':'placed'}", order->id);
 }
 
@@ -206,19 +206,19 @@ static enum err place_order(struct call *call)
     const struct shop *shop = shop_of(call);
     struct slice product_id = slice_str(plan->product.id);
     int64_t qty = call_int(call, "qty"), price = 0, stock;
-    static const char *const names[] = {"name", "price"};
-    struct slice values[2];
     struct doc product;
-    enum err err = doc_get(call->txn, shop->products, product_id, &product);
+    enum err err =
+        doc_add(call->txn, shop->products, product_id, "stock", -qty, 0, &stock, &product);
+    if (err == ERR_PRECONDITION)
+        return out_of_stock(call, stock);
     if (err)
         return err == ERR_NOT_FOUND ? no_such_product(call) : err;
+
+    static const char *const names[] = {"name", "price"};
+    struct slice values[2];
     json_find_all(product.json, names, 2, values);
     const char *product_name = call_string(call, values[0]);
     slice_to_i64(values[1], &price);
-
-    if (doc_add(call->txn, shop->products, product_id, "stock", -qty, 0, &stock) ==
-        ERR_PRECONDITION)
-        return out_of_stock(call, stock);
     struct order order = new_order(call, qty, price);
     insert_order(call, &order);
     confirm_order(call, &order, product_name);

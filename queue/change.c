@@ -41,6 +41,7 @@ static enum err write_counts(struct txn *txn, void *arg)
 static void leave_counts(struct change *change)
 {
     struct queue *queue = change->queue;
+    change->counted = true;
     queue->pending = change->counts;
     queue->pending_attempt = txn_attempt(change->txn);
     if (queue->pending_attempt == 0)
@@ -69,6 +70,7 @@ static void publish(void *arg)
     lock_acquire(&queues->lock);
     queue->counts = change->counts;
     queue->published = true;
+    queue->counts_moved |= change->counted;
     if (change->all_due || change->due_ms < queue->due_ms)
         queue->due_ms = change->due_ms;
     queue->completed += change->completed;

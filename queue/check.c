@@ -48,23 +48,29 @@ static struct queue *queue_named(struct queues *queues, struct slice name)
     return queues->former[queues->former_count++] = queue;
 }
 
-/* Whose counts there are. In keys, names stand before ids. */
-static enum err learn_names(struct queues *queues, struct txn *txn)
+/* Whose counts there are in a table. In keys, names stand before ids. */
+static enum err learn_names_in(struct queues *queues, struct txn *txn, struct table table)
 {
     char name[QUEUE_NAME_MAX + 1];
     struct cursor cursor;
-    cursor_open(&cursor, txn, queues->states);
+    cursor_open(&cursor, txn, table);
     enum err err = cursor_seek(&cursor, slice_of("", 0));
     for (; err == ERR_OK; err = cursor_next(&cursor)) {
         struct slice key = cursor.key;
         struct record record;
         if (key.len > STORE_KEY_MAX || !key_take_string(&key, name, sizeof name))
             break;
-        if (key.len == 0 && record_try(txn, queues->states, cursor.key, &record) == ERR_OK)
+        if (key.len == 0 && record_try(txn, table, cursor.key, &record) == ERR_OK)
             queue_named(queues, slice_str(name));
     }
     cursor_close(&cursor);
     return txn_error(txn);
+}
+
+static enum err learn_names(struct queues *queues, struct txn *txn)
+{
+    learn_names_in(queues, txn, queues->jobs);
+    return learn_names_in(queues, txn, queues->states);
 }
 
 /* Which queue a job that cannot be read belongs to: the first whose name is in its bytes. */
@@ -197,19 +203,10 @@ static enum err check_job(struct verifier *v, struct queues *queues, struct txn 
     return finished ? check_kept_payload(v, queues, txn, queue, id) : txn_error(txn);
 }
 
-static enum err check_body(struct verifier *v, struct cursor *at, void *arg)
+/* Of a job, or the counts of a queue, at which check_counts looks. */
+static enum err check_record(struct verifier *v, struct queues *queues, struct cursor *at,
+                             struct table table)
 {
-    struct queues *queues = arg;
-    struct slice key = at->key;
-    struct id id;
-    if (!key_take_id(&key, &id) || key.len > 0)
-        return check_foreign(v, at, queues->jobs);
-    return check_job(v, queues, at->txn, &id);
-}
-
-static enum err check_state(struct verifier *v, struct cursor *at, void *arg)
-{
-    struct queues *queues = arg;
     struct slice key = at->key;
     struct id id;
     char name[QUEUE_NAME_MAX + 1];
@@ -218,8 +215,20 @@ static enum err check_state(struct verifier *v, struct cursor *at, void *arg)
     key = at->key;
     if (key_take_string(&key, name, sizeof name) && key.len == 0 &&
         queue_known(queues, slice_str(name)))
-        return ERR_OK; /* check_counts looks at them */
-    return check_foreign(v, at, queues->states);
+        return ERR_OK;
+    return check_foreign(v, at, table);
+}
+
+static enum err check_body(struct verifier *v, struct cursor *at, void *arg)
+{
+    struct queues *queues = arg;
+    return check_record(v, queues, at, queues->jobs);
+}
+
+static enum err check_state(struct verifier *v, struct cursor *at, void *arg)
+{
+    struct queues *queues = arg;
+    return check_record(v, queues, at, queues->states);
 }
 
 /* ---- Entries. */

@@ -18,6 +18,8 @@ _Static_assert(sizeof(struct counts_head) == 24, "on disk");
 #define BREAKS_MAX    64 /* of the index's order that are mended at once */
 #define TIME_TRUST_MS (366LL * 86400000)
 
+/* Among the bodies, of which those that change are near: the states are then left alone by commits
+ * that only enqueue. */
 static struct key counts_key(const struct queue *queue)
 {
     struct key key;
@@ -75,6 +77,8 @@ enum err counts_get(struct queue *queue, struct txn *txn, struct counts *out)
     struct record record;
     enum err err = record_try(txn, queue->queues->states, key_slice(&key), &record);
     if (err == ERR_NOT_FOUND)
+        err = record_try(txn, queue->queues->jobs, key_slice(&key), &record);
+    if (err == ERR_NOT_FOUND)
         return has_jobs(queue, txn) ? ERR_DAMAGED : ERR_OK;
     if (err != ERR_OK)
         return err;
@@ -95,7 +99,9 @@ void counts_put(struct queue *queue, struct txn *txn, const struct counts *count
         record.numbers[2 * state + 1] = counts->bytes[state];
     }
     struct key key = counts_key(queue);
-    record_put(txn, queue->queues->states, key_slice(&key), 1, slice_of(&record, sizeof record));
+    record_put(txn, queue->queues->jobs, key_slice(&key), 1, slice_of(&record, sizeof record));
+    if (!queue->counts_moved)
+        txn_del(txn, queue->queues->states, key_slice(&key));
 }
 
 /* An id begins with the queues' time of its making. */

@@ -1,10 +1,9 @@
 /* What the queue's files share.
  *
  * DESIGN. Three tables. `jobs` holds what never changes of a job, payload included, and is written
- * once (struct job_body); a job that is completed loses it. `job_states` holds the small rest
- * (struct job_status): the state of each job that is no longer as it was enqueued (no record:
- * ready, never run), and under a queue's name the number of its jobs in each state. `job_index` has
- * exactly one entry for each job, (queue, state, order, id), with order the priority of a ready job
+ * once (struct job_body); a job that is completed loses it; and under a queue's name the number of
+ * its jobs in each state. `job_states` holds the small rest (struct job_status): the state of each
+ * job that is no longer as it was enqueued (no record: ready, never run). `job_index` has exactly one entry for each job, (queue, state, order, id), with order the priority of a ready job
  * and for all others the time when the state ends or was reached. So all of a job's life is one
  * operation, job_move(), and all that happens by itself (a lease expires, a delay is over, a
  * finished job is forgotten) is found at the front of an index prefix.
@@ -65,7 +64,8 @@ struct queue {
      * and which those are (txn_attempt). */
     struct counts pending;
     uint64_t pending_attempt;
-    bool published; /* `counts` have been: they need not be read again */
+    bool published;    /* `counts` have been: they need not be read again */
+    bool counts_moved; /* there are none where an older program left them */
 
     /* Guarded by queues->lock. */
     struct counts counts; /* as of the last commit */
@@ -215,7 +215,8 @@ void job_del(struct queues *queues, struct txn *txn, const struct id *id);
 struct key id_key(const struct id *id);
 int64_t id_time_ms(const struct id *id); /* the queues' time of its making */
 
-/* ERR_DAMAGED, not sticky: there is none though the queue has jobs, or none that can be read. */
+/* ERR_DAMAGED, not sticky: there is none though the queue has jobs, or none that can be read. Those
+ * that an older program has left are the latest: whoever writes them takes them from there. */
 enum err counts_get(struct queue *queue, struct txn *txn, struct counts *out);
 void counts_put(struct queue *queue, struct txn *txn, const struct counts *counts);
 /* From the index and the records of finished jobs. To mend, in a write transaction only: entries
@@ -269,6 +270,7 @@ struct change {
     int64_t now_ms; /* the queues' time */
     struct counts before, counts;
     bool recount;   /* the counts cannot be trusted any more */
+    bool counted;   /* they are written with this commit */
     bool all_due;   /* due_ms replaces the queue's; else it only brings it forward */
     int64_t due_ms; /* the earliest time at which this change has something due */
     unsigned completed, failed, died, damaged;

@@ -1,9 +1,10 @@
 /* The records of jobs: what was enqueued, and what changes (docs/format.md, "Queue"). */
-#include "base/buf.h"
+#include "base/mem.h"
 #include "queue/queue_private.h"
 #include "storage/key.h"
 
 #include <assert.h>
+#include <stdlib.h>
 
 /* Heads are copied as they are: the store's file is in the machine's byte order as well. */
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "records are little-endian");
@@ -52,6 +53,7 @@ _Static_assert(sizeof(struct status_head) == 40, "on disk");
 
 enum { FLAG_LOST = 1, FLAG_BY_HAND = 2 };
 
+#define SMALL_BODY      512 /* bytes: most are smaller */
 #define FIELD_HEAD_SIZE sizeof(uint32_t)
 #define FIELD_KIND_BITS 8 /* the rest is the length */
 
@@ -61,6 +63,12 @@ struct key id_key(const struct id *id)
     key_init(&key);
     key_add_id(&key, id);
     return key;
+}
+
+static char *add(char *at, const void *bytes, size_t len)
+{
+    memcpy(at, bytes, len);
+    return at + len;
 }
 
 /* ---- Bodies. */
@@ -76,15 +84,16 @@ void body_put(struct queues *queues, struct txn *txn, const struct id *id,
         .type_len = (uint16_t)strlen(body->type),
         .enqueued_ms = body->enqueued_ms,
     };
-    struct buf buf = BUF_INIT;
-    buf_reserve(&buf, sizeof head + head.queue_len + head.type_len + 2 + body->payload.len);
-    buf_append(&buf, &head, sizeof head);
-    buf_append(&buf, body->queue, head.queue_len + 1u);
-    buf_append(&buf, body->type, head.type_len + 1u);
-    buf_append_slice(&buf, body->payload);
+    size_t size = sizeof head + head.queue_len + head.type_len + 2u + body->payload.len;
+    char few[SMALL_BODY], *bytes = size <= sizeof few ? few : mem_alloc(size);
+    char *at = add(bytes, &head, sizeof head);
+    at = add(add(at, body->queue, head.queue_len + 1u), body->type, head.type_len + 1u);
+    if (body->payload.len > 0)
+        add(at, body->payload.ptr, body->payload.len);
     struct key key = id_key(id);
-    record_put(txn, queues->jobs, key_slice(&key), 1, buf_slice(&buf));
-    buf_release(&buf);
+    record_put(txn, queues->jobs, key_slice(&key), 1, slice_of(bytes, size));
+    if (bytes != few)
+        free(bytes);
 }
 
 static bool body_decode(struct slice bytes, struct job_body *out)
@@ -134,12 +143,6 @@ void job_del(struct queues *queues, struct txn *txn, const struct id *id)
 
 /* ---- Statuses. */
 
-static char *add(char *at, const void *bytes, size_t len)
-{
-    memcpy(at, bytes, len);
-    return at + len;
-}
-
 struct slice status_encode(struct txn *txn, const struct job_status *status)
 {
     struct status_head head = {
@@ -160,9 +163,10 @@ struct slice status_encode(struct txn *txn, const struct job_status *status)
     char *bytes = txn_alloc(txn, size), *at = add(bytes, &head, sizeof head);
     for (unsigned kind = 0; kind < JOB_FIELDS; kind++) {
         struct slice field = status->fields[kind];
+        if (field.len == 0)
+            continue;
         uint32_t field_head = kind | (uint32_t)field.len << FIELD_KIND_BITS;
-        if (field.len > 0)
-            at = add(add(at, &field_head, sizeof field_head), field.ptr, field.len);
+        at = add(add(at, &field_head, sizeof field_head), field.ptr, field.len);
     }
     if (status->other_fields.len > 0)
         add(at, status->other_fields.ptr, status->other_fields.len);

@@ -266,6 +266,21 @@ static struct rate_limit rate_of(const struct config_section *section, const cha
     return limit;
 }
 
+static void tiers_read(const struct config_section *section, struct route_spec *spec)
+{
+    unsigned count = config_list_count(section, "rate_tier");
+    assert(count <= ROUTE_TIERS_MAX); /* the configuration checked it */
+    for (unsigned i = 0; i < count; i++) {
+        struct rate_tier *tier = &spec->tiers[spec->tier_count++];
+        struct slice rest = slice_str(config_list_at(section, "rate_tier", i));
+        struct slice role = slice_cut(&rest, ' ');
+        char why[128];
+        memcpy(tier->role, role.ptr, role.len); /* at most 32 bytes, likewise */
+        bool parsed = rate_limit_parse(rest, &tier->limit, why, sizeof why);
+        assert(parsed);
+    }
+}
+
 /* ---- Pages of other origins */
 
 /* The options, and the words that they point to. */
@@ -339,6 +354,7 @@ static struct route_spec app_spec(const struct config *config, const struct app_
     if (section) {
         roles_read(section, &spec);
         spec.limit = rate_of(section, "rate_limit");
+        tiers_read(section, &spec);
         spec.limit_name = config_name(section);
         spec.priority = (enum priority)config_choice(section, "priority");
         route_cache_read(section, &spec.cache);

@@ -8,6 +8,8 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#define NUMBER_MAX 20 /* characters of an int64 */
+
 /* ---- Opening. */
 
 static enum err register_collection(struct txn *txn, void *arg)
@@ -363,21 +365,26 @@ static bool is_indexed(const struct collection *c, const char *member)
     return false;
 }
 
-/* The document's text with another number in the place of `old`, which is a part of it. */
-static void append_with(struct buf *out, struct slice json, struct slice old, int64_t number)
+/* The document's text with another number in the place of `old`, which is a part of it, in the
+ * transaction's memory. */
+static struct slice text_with(struct txn *txn, struct slice json, struct slice old, int64_t number)
 {
     const char *behind = old.ptr + old.len;
-    buf_reserve(out, json.len + 20);
-    buf_append(out, json.ptr, (size_t)(old.ptr - json.ptr));
-    buf_append_i64(out, number);
-    buf_append(out, behind, (size_t)(json.ptr + json.len - behind));
+    size_t room = json.len + NUMBER_MAX;
+    struct buf text = {.data = txn_alloc(txn, room), .cap = room};
+    buf_append(&text, json.ptr, (size_t)(old.ptr - json.ptr));
+    buf_append_i64(&text, number);
+    buf_append(&text, behind, (size_t)(json.ptr + json.len - behind));
+    return buf_slice(&text);
 }
 
 enum err doc_add(struct txn *txn, const struct collection *c, struct slice id, const char *member,
-                 int64_t by, int64_t min, int64_t *value)
+                 int64_t by, int64_t min, int64_t *value, struct doc *doc)
 {
     assert(!is_indexed(c, member));
     *value = 0;
+    if (doc)
+        *doc = (struct doc){0};
     if (!document_id_fits(id))
         return ERR_NOT_FOUND;
     struct key key;
@@ -386,6 +393,8 @@ enum err doc_add(struct txn *txn, const struct collection *c, struct slice id, c
     enum err err = find_present(txn, c, &key, &present);
     if (err)
         return err;
+    if (doc)
+        *doc = present.doc;
     struct slice old;
     if (!json_find(present.doc.json, member, &old) || !slice_to_i64(old, value))
         return txn_fail(txn, ERR_VALIDATION);
@@ -393,11 +402,10 @@ enum err doc_add(struct txn *txn, const struct collection *c, struct slice id, c
     if (__builtin_add_overflow(*value, by, &sum) || sum < min)
         return ERR_PRECONDITION;
     *value = sum;
-    struct buf text = BUF_INIT;
-    append_with(&text, present.doc.json, old, sum);
-    err = overwrite(txn, c, &key, &present, buf_slice(&text));
-    buf_release(&text);
-    return err;
+    struct slice text = text_with(txn, present.doc.json, old, sum);
+    if (doc)
+        *doc = (struct doc){text, present.doc.version + 1};
+    return overwrite(txn, c, &key, &present, text);
 }
 
 enum err doc_delete(struct txn *txn, const struct collection *c, struct slice id)

@@ -69,10 +69,12 @@ enum err doc_insert_draft(struct txn *txn, const struct doc_draft *draft);
 enum err doc_replace_draft(struct txn *txn, const struct doc_draft *draft, uint64_t if_version);
 
 /* Adds `by` to an integer member, unless the sum would be below `min`: ERR_PRECONDITION then, which
- * does not stick. *value is the member's value afterwards. Nothing else of the document is looked
- * at, so the member must not be indexed (asserted). ERR_VALIDATION if it is not an integer. */
+ * does not stick. *value is the member's value afterwards, *doc, if it is not NULL, all of the
+ * document, valid until the transaction ends, or until its next write after an error. Nothing else
+ * of the document is looked at, so the member must not be indexed (asserted). ERR_VALIDATION if it
+ * is not an integer. */
 enum err doc_add(struct txn *txn, const struct collection *c, struct slice id, const char *member,
-                 int64_t by, int64_t min, int64_t *value);
+                 int64_t by, int64_t min, int64_t *value, struct doc *doc);
 
 enum err doc_delete(struct txn *txn, const struct collection *c, struct slice id);
 

@@ -58,6 +58,16 @@ static void add_bytes(struct key *key, const void *bytes, size_t len)
     key->len = (uint16_t)(key->len + len);
 }
 
+/* Room for a part of `size` bytes; returns where what follows its tag is to be written. */
+static uint8_t *add_part(struct key *key, enum tag tag, size_t size)
+{
+    assert(size <= (size_t)(STORE_KEY_MAX - key->len));
+    uint8_t *at = key->bytes + key->len;
+    key->len = (uint16_t)(key->len + size);
+    *at = tag;
+    return at + 1;
+}
+
 void key_add_null(struct key *key)
 {
     add_byte(key, TAG_NULL);
@@ -91,9 +101,9 @@ static void add_number(struct key *key, double nearest, int rest)
 {
     uint64_t bits = htobe64(ordered_bits(nearest));
     uint16_t offset = htobe16((uint16_t)(rest + 0x8000));
-    add_byte(key, TAG_NUMBER);
-    add_bytes(key, &bits, sizeof bits);
-    add_bytes(key, &offset, sizeof offset);
+    uint8_t *at = add_part(key, TAG_NUMBER, NUMBER_SIZE);
+    memcpy(at, &bits, sizeof bits);
+    memcpy(at + sizeof bits, &offset, sizeof offset);
 }
 
 void key_add_i64(struct key *key, int64_t value)
@@ -112,8 +122,7 @@ void key_add_f64(struct key *key, double value)
 
 void key_add_id(struct key *key, const struct id *id)
 {
-    add_byte(key, TAG_ID);
-    add_bytes(key, id->bytes, sizeof id->bytes);
+    memcpy(add_part(key, TAG_ID, ID_SIZE), id->bytes, sizeof id->bytes);
 }
 
 /* ---- Numbers of the catalog. */
@@ -200,16 +209,25 @@ void key_add_string(struct key *key, struct slice value)
     key_add_string_within(key, value, (size_t)(STORE_KEY_MAX - key->len));
 }
 
+#define EACH_BYTE(c) (UINT64_C(0x0101010101010101) * (c))
+
+/* Of eight digits and dashes: capital letters alone have the bit 0x40 and not 0x20. */
+static bool has_capital(const char *at)
+{
+    uint64_t bytes;
+    memcpy(&bytes, at, sizeof bytes);
+    return (bytes & ~(bytes << 1) & EACH_BYTE(0x40)) != 0;
+}
+
 /* An id is written in one way only, so that it comes back as the same text. */
 static bool is_canonical(struct slice text, struct id *out)
 {
-    if (text.len != ID_TEXT_SIZE - 1 || text.ptr[8] != '-' || !id_parse(text, out))
+    if (!id_parse(text, out))
         return false;
-    for (size_t i = 0; i < text.len; i++) {
-        if (text.ptr[i] >= 'A' && text.ptr[i] <= 'F')
-            return false;
-    }
-    return true;
+    bool capital = has_capital(text.ptr + text.len - 8);
+    for (size_t i = 0; text.len - i >= 8; i += 8)
+        capital |= has_capital(text.ptr + i);
+    return !capital;
 }
 
 void key_add_text(struct key *key, struct slice text, size_t max_bytes)

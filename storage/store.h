@@ -178,6 +178,7 @@ unsigned txn_writes(const struct txn *txn);
 struct cursor {
     void *impl;
     bool kept; /* by the transaction, for the next one */
+    bool last; /* it stands on the last key */
     struct table table;
     struct txn *txn;
     struct slice key, value; /* where it stands, valid as txn_get's */

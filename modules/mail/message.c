@@ -134,14 +134,19 @@ static void append_line(struct header *header, struct slice line)
         append_encoded(header, line);
 }
 
+/* The text, if need be as one line, in *room. */
+static struct slice clean_line(struct slice text, struct buf *room)
+{
+    if (text_is_line(text))
+        return text;
+    text_append_line(room, text);
+    return buf_slice(room);
+}
+
 static void append_text(struct header *header, struct slice text)
 {
     struct buf clean = BUF_INIT;
-    if (!text_is_line(text)) {
-        text_append_line(&clean, text);
-        text = buf_slice(&clean);
-    }
-    append_line(header, text);
+    append_line(header, clean_line(text, &clean));
     buf_release(&clean);
 }
 
@@ -161,12 +166,11 @@ static bool is_phrase(struct slice name)
 static void append_name(struct header *header, struct slice name)
 {
     struct buf clean = BUF_INIT;
-    text_append_line(&clean, name);
-    struct slice line = buf_slice(&clean);
-    if (is_phrase(line))
-        append_line(header, line);
+    name = clean_line(name, &clean);
+    if (is_phrase(name))
+        append_line(header, name);
     else
-        append_encoded(header, line);
+        append_encoded(header, name);
     buf_release(&clean);
 }
 
@@ -226,8 +230,10 @@ static void append_headers(struct buf *out, const char *line_end, const struct m
     append_text(&header, message->subject);
     end_header(&header);
     append_message_id(out, line_end, message);
-    append_field(out, line_end, "MIME-Version: 1.0", slice_of("", 0));
-    append_field(out, line_end, "Content-Type: text/plain; charset=utf-8", slice_of("", 0));
+    buf_append_str(out, "MIME-Version: 1.0");
+    buf_append_str(out, line_end);
+    buf_append_str(out, "Content-Type: text/plain; charset=utf-8");
+    buf_append_str(out, line_end);
 }
 
 /* ---- The mail box */

@@ -138,15 +138,16 @@ static void check_route_cors(struct config_errors *errors, const struct config_s
 
 /* gateway.h */
 #define ROLES_MAX      16
+#define TIERS_MAX      8
 #define CACHE_KEYS_MAX 8
 
 static void check_count(struct config_errors *errors, const struct config_section *route,
-                        const char *key, unsigned max)
+                        const char *key, unsigned most)
 {
     const struct config_values *values = values_of(route, key);
-    if (values->count > max)
+    if (values->count > most)
         config_complain(errors, values->line, route, "%s: there are %u, at most %u are allowed",
-                        key, values->count, max);
+                        key, values->count, most);
 }
 
 /* The standard forbids it, as it would give everybody's pages what is the user's alone. */
@@ -172,6 +173,7 @@ void config_check(const struct config *config, struct config_errors *errors)
     const struct config_section *route;
     for (unsigned i = 0; (route = config_named(config, "route", i)); i++) {
         check_count(errors, route, "roles", ROLES_MAX);
+        check_count(errors, route, "rate_tier", TIERS_MAX);
         check_count(errors, route, "cache_key", CACHE_KEYS_MAX);
     }
     const struct config_section *upstream;

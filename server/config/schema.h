@@ -25,6 +25,7 @@ enum config_type {
     CONFIG_TOKEN,    /* of HTTP: the name of a header or method; or "*" */
     CONFIG_RATE,     /* what rate_limit_parse reads */
     CONFIG_ROLE,     /* of a user: what text_is_role takes */
+    CONFIG_TIER,     /* a role, a blank and a CONFIG_RATE */
     CONFIG_PATTERN,  /* of a path: "/orders/{id}", or all below with a final star */
     CONFIG_METHODS,  /* one or several methods, "GET, POST" */
     CONFIG_TARGET,   /* "app:MODULE" */

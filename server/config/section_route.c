@@ -15,7 +15,14 @@ static const struct config_key route_keys[] = {
      "Who may use it: users with one of these roles, also where nobody has to sign in otherwise; "
      "empty: whoever the module lets. At most 16."},
     {"rate_limit", CONFIG_RATE, "", 0, 0, CONFIG_RELOADS, NULL,
-     "How many requests each user or address may send; empty: any number."},
+     "How many requests each user, address or value of a header may send, or all together (by "
+     "route): "
+     "as a bucket that fills evenly, or in a sliding or fixed window; empty: any number. Who has "
+     "no "
+     "user or no such header counts by address."},
+    {"rate_tier", CONFIG_TIER, "", 0, 0, CONFIG_RELOADS | CONFIG_LIST, NULL,
+     "Another limit for users with a role, a line for each, at most 8; the first that fits "
+     "counts."},
     {"priority", CONFIG_CHOICE, "normal", 0, 0, CONFIG_RELOADS, "critical normal low",
      "Who is served when there is more to do than can be done: low is refused first, critical "
      "last."},

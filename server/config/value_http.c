@@ -212,10 +212,25 @@ static bool parse_rate(const struct config_field *field, const char *text, struc
     return false;
 }
 
+static bool parse_tier(const struct config_field *field, const char *text, struct config_value *out,
+                       struct buf *why)
+{
+    size_t role = strcspn(text, " ");
+    return role >= 1 && role <= 32 && text[role] && parse_rate(field, text + role + 1, out, why);
+}
+
+static void describe_tier(const struct config_field *field, struct buf *out)
+{
+    (void)field;
+    buf_append_str(out, "a role and its limit, such as gold 1000/min by user");
+}
+
 static void describe_rate(const struct config_field *field, struct buf *out)
 {
     (void)field;
-    buf_append_str(out, "a limit such as 100/min by user burst 20");
+    buf_append_str(
+        out,
+        "a limit such as 100/min by user burst 20, sliding 100/min by ip or fixed 1000/h by route");
 }
 
 static bool parse_role(const struct config_field *field, const char *text, struct config_value *out,
@@ -329,6 +344,7 @@ const struct config_type_row *config_http_type(enum config_type type)
         [CONFIG_TOKEN] = {parse_token, describe_token},
         [CONFIG_RATE] = {parse_rate, describe_rate},
         [CONFIG_ROLE] = {parse_role, describe_role},
+        [CONFIG_TIER] = {parse_tier, describe_tier},
         [CONFIG_PATTERN] = {parse_pattern, describe_pattern},
         [CONFIG_METHODS] = {parse_methods, describe_methods},
         [CONFIG_TARGET] = {parse_target, describe_target},

@@ -78,7 +78,7 @@ struct peer {
     struct peer *next;                 /* in its list of the table */
     unsigned count;                    /* connections; guarded by the table's lock */
     struct connections connections;    /* likewise */
-    atomic_uint running;               /* handlers */
+    atomic_uint load;                  /* of its handlers: ready.c */
     atomic_uint held_back;             /* of `waiting`; written under the queue's lock */
     _Atomic uint64_t body_bytes;       /* of its gathered bodies */
     struct connections waiting[LINES]; /* guarded by the queue's lock */
@@ -87,9 +87,8 @@ struct peer {
 
 /* What serving a request takes: lent to a connection for as long as it needs it. */
 struct service {
-    struct buf body; /* the request's, when it is not in `in` */
-    struct buf out;  /* the response's head, and its body if small; in a feed: what is unsent */
-    struct head head;
+    struct buf body;  /* the request's, when it is not in `in` */
+    struct buf out;   /* the response's head, and its body if small; in a feed: what is unsent */
     bool head_parsed; /* and not answered yet */
     bool classified;  /* `priority` is known */
     bool answering, refused;
@@ -128,6 +127,7 @@ struct service {
     struct watch *watch;   /* likewise, or NULL */
     TAILQ_ENTRY(service) due, timed, waiting;
     struct connection *c;
+    struct head head; /* last: its fields are not zeroed */
 };
 
 TAILQ_HEAD(services, service);
@@ -303,6 +303,7 @@ struct run_queue {
     atomic_uint started;    /* ordinary workers */
     atomic_uint waiting;    /* ready and classified */
     _Atomic uint64_t taken; /* so far */
+    uint64_t looked_at;     /* that, when the hub looked last */
     atomic_uint held_back;
     atomic_uint awaited;   /* with no worker until they are resumed */
     struct lock_cond left; /* once the queue is closed: by who resumes, or starts a worker */
@@ -334,6 +335,9 @@ void ready_push_classified(struct connection *c);
  * has been taken and will come back. */
 bool ready_enter_handler(struct connection *c);
 void ready_leave_handler(struct connection *c);
+/* It awaits its answer without a worker, and goes on. */
+void ready_park_handler(struct connection *c);
+void ready_resume_handler(struct connection *c);
 
 /* One that was held back has been refused without running: the next of its client may. */
 void ready_pass_on(struct connection *c);

@@ -10,7 +10,8 @@
  * handler that waits without saying so is noticed by the hub, when the queue does not move.
  *
  * Of those that have nothing to do one waits in the poller instead (poll.c) and brings in what
- * becomes ready there. It comes out with it unless enough others run, or when it is called.
+ * becomes ready there. It comes out with it unless enough others run, or when it is called. Nobody
+ * takes its place for the moment that a request takes; while longer ones run the hub sends another.
  *
  * Some workers are reserved: they take a connection only when all others are busy, read its head,
  * and serve it only if it is critical; what is not goes to a list for the others. So health and
@@ -25,6 +26,11 @@
 #include <unistd.h>
 
 #define LOOKS_MAX 512 /* at the poller in a row */
+
+/* What a handler counts of its client's: less while it awaits its answer, as it then takes neither
+ * worker nor processor, and others of the client need not wait for the same. */
+#define RUNS   4
+#define AWAITS 1
 
 void ready_init(struct front *front)
 {
@@ -81,28 +87,31 @@ static bool is_exhausted(const struct run_queue *queue)
            (queue->started >= queue->most || queue->start_failed);
 }
 
+/* Has one more run. False: there is none. *start: it has to be started, alone, by the caller. */
+static bool call_one(struct front *front, bool *start)
+{
+    struct run_queue *queue = &front->queue;
+    bool woken = wake(&queue->idle) || call_watcher(front);
+    *start = !woken && queue->started < queue->most && !queue->starting;
+    queue->starting = queue->starting || *start;
+    queue->running += woken || *start;
+    return woken || *start;
+}
+
 /* Has somebody run who can: true if a worker has to be started, alone, by the caller. `force`: even
  * if as many run as may. */
 static bool rouse(struct front *front, bool force)
 {
     struct run_queue *queue = &front->queue;
+    bool start;
     lock_assert_held(&queue->lock);
     if (queue->waiting == 0 || queue->closed)
         return false;
     if (queue->running >= queue->running_max && !force)
         return false;
-    if (wake(&queue->idle) || call_watcher(front)) {
-        queue->running++;
-        return false;
-    }
-    if (queue->started < queue->most && !queue->starting) {
-        queue->starting = true;
-        queue->running++;
-        return true;
-    }
-    if (is_exhausted(queue))
+    if (!call_one(front, &start) && is_exhausted(queue))
         wake(&queue->idle_reserved);
-    return false;
+    return start;
 }
 
 static void start_worker(struct front *front)
@@ -370,13 +379,30 @@ bool ready_is_watched(struct front *front)
     return atomic_load(&front->queue.watcher);
 }
 
+/* Those that serve take long: another watches meanwhile, however many run. */
+static void post_watcher(struct front *front)
+{
+    struct run_queue *queue = &front->queue;
+    bool start = false;
+    lock_acquire(&queue->lock);
+    if (!queue->watcher && !queue->closed && queue->waiting == 0 && !is_exhausted(queue))
+        call_one(front, &start);
+    lock_leave(&queue->lock);
+    if (start)
+        start_worker(front);
+}
+
 bool ready_look(struct front *front)
 {
     struct connections found = TAILQ_HEAD_INITIALIZER(found);
+    uint64_t taken = front->queue.taken;
     if (ready_is_watched(front))
         return true;
     for (unsigned i = 0; i < LOOKS_MAX && poll_requests(front, 0, &found); i++)
         push_all(front, &found);
+    if (taken == front->queue.looked_at)
+        post_watcher(front);
+    front->queue.looked_at = taken;
     return false;
 }
 
@@ -411,20 +437,25 @@ struct peer *connection_client(const struct connection *c)
     return c->service && c->service->client ? c->service->client : c->peer;
 }
 
+/* For one more. */
+static bool has_room(const struct front *front, unsigned load)
+{
+    return load / RUNS < front->options.requests_per_address;
+}
+
 /* Counts first and looks again after saying that it waits, as who leaves looks for those who wait
  * after counting itself out: neither can miss the other. */
 bool ready_enter_handler(struct connection *c)
 {
     struct front *front = c->front;
     struct peer *peer = connection_client(c);
-    unsigned most = front->options.requests_per_address;
-    if (atomic_fetch_add(&peer->running, 1) < most || serve_is_critical(c))
+    if (has_room(front, atomic_fetch_add(&peer->load, RUNS)) || serve_is_critical(c))
         return true;
     lock_acquire(&front->queue.lock);
     atomic_fetch_add(&peer->held_back, 1);
-    bool room = atomic_fetch_sub(&peer->running, 1) <= most;
+    bool room = has_room(front, atomic_fetch_sub(&peer->load, RUNS) - RUNS);
     if (room) {
-        atomic_fetch_add(&peer->running, 1);
+        atomic_fetch_add(&peer->load, RUNS);
         atomic_fetch_sub(&peer->held_back, 1);
     } else {
         connection_enter(c, PHASE_QUEUED, front_now_ns(front));
@@ -447,19 +478,33 @@ static void let_next_go(struct front *front, struct peer *peer)
     if (atomic_load(&peer->held_back) == 0)
         return;
     lock_acquire(&front->queue.lock);
-    if (!TAILQ_EMPTY(&peer->waiting[LINE_HELD_BACK]) &&
-        peer->running < front->options.requests_per_address) {
+    if (!TAILQ_EMPTY(&peer->waiting[LINE_HELD_BACK]) && has_room(front, peer->load)) {
         struct connection *next = let_go(&front->queue, peer);
         put(&front->queue, LINE_CLASSIFIED, next->peer, next);
     }
     rouse_and_leave(front, false);
 }
 
-void ready_leave_handler(struct connection *c)
+static void lighten(struct connection *c, unsigned less)
 {
     struct peer *peer = connection_client(c);
-    atomic_fetch_sub(&peer->running, 1);
+    atomic_fetch_sub(&peer->load, less);
     let_next_go(c->front, peer);
+}
+
+void ready_leave_handler(struct connection *c)
+{
+    lighten(c, RUNS);
+}
+
+void ready_park_handler(struct connection *c)
+{
+    lighten(c, RUNS - AWAITS);
+}
+
+void ready_resume_handler(struct connection *c)
+{
+    atomic_fetch_add(&connection_client(c)->load, RUNS - AWAITS);
 }
 
 void ready_pass_on(struct connection *c)

@@ -19,7 +19,9 @@
 
 struct service *service_create(void)
 {
-    return mem_zalloc(sizeof(struct service));
+    struct service *service = mem_alloc(sizeof *service);
+    memset(service, 0, offsetof(struct service, head.fields));
+    return service;
 }
 
 void service_destroy(struct service **service)
@@ -272,6 +274,7 @@ static void finish_handler(struct connection *c)
 {
     const struct front_options *options = &c->front->options;
     struct service *service = c->service;
+    ready_resume_handler(c);
     await_begin(c);
     options->handle(&service->request, &service->response, options->arg);
     assert(!service->request.awaiting && service->response.status != 0);
@@ -356,8 +359,10 @@ static enum next after_handler(struct connection *c)
 {
     struct service *service = c->service;
     service->in_handler = service->request.awaiting;
-    if (service->in_handler)
+    if (service->in_handler) {
+        ready_park_handler(c);
         return NEXT_AWAIT;
+    }
     ready_leave_handler(c);
     bool answered = service->response.status != 0;
     assert(answered || service->awaits_body);
@@ -365,25 +370,34 @@ static enum next after_handler(struct connection *c)
     return answered ? send_response(c) : NEXT_BODY;
 }
 
-static enum next serve_request(struct connection *c)
+/* NEXT_REQUEST: its handler may run. */
+static enum next let_in(struct connection *c)
 {
-    struct worker *worker = c->worker;
-    if (worker->reserved && !c->service->in_handler && classify(c) != PRIORITY_CRITICAL) {
+    if (c->worker->reserved && classify(c) != PRIORITY_CRITICAL) {
         ready_push_classified(c);
         return NEXT_HANDED;
     }
-    if (!c->service->in_handler && is_shed(c))
+    if (is_shed(c))
         return shed(c);
-    if (!c->service->in_handler && !ready_enter_handler(c))
-        return NEXT_HANDED;
+    return ready_enter_handler(c) ? NEXT_REQUEST : NEXT_HANDED;
+}
+
+static enum next serve_request(struct connection *c)
+{
+    bool resumes = c->service->in_handler;
+    enum next next = resumes ? NEXT_REQUEST : let_in(c);
+    if (next != NEXT_REQUEST)
+        return next;
     int64_t began_ns = front_now_ns(c->front);
-    if (c->service->awaits_body)
+    if (resumes)
+        ready_resume_handler(c);
+    else if (c->service->awaits_body)
         body_forgive(c, c->waited_ns);
-    else if (!c->service->in_handler)
+    else
         body_begin(c);
     handle(c);
-    enum next next = after_handler(c);
-    own_add(&worker->busy_ns, (uint64_t)(front_now_ns(c->front) - began_ns));
+    next = after_handler(c);
+    own_add(&c->worker->busy_ns, (uint64_t)(front_now_ns(c->front) - began_ns));
     return next;
 }
 

@@ -23,8 +23,9 @@ struct exchange {
     struct request *request;
     struct response *response;
 
-    struct {        /* rate_limit.c */
-        bool taken; /* the route has a limit and the verdict is in */
+    struct {           /* rate_limit.c */
+        bool taken;    /* a limit holds and the verdict is in */
+        unsigned tier; /* 1 for the first of the route's, 0: its limit */
         struct rate_verdict verdict;
     } rate;
     struct keyed_request keyed; /* idempotency.c */

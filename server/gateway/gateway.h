@@ -68,6 +68,13 @@ struct cors_options {
 };
 
 #define ROUTE_ROLES_MAX 16
+#define ROUTE_TIERS_MAX 8
+
+/* A limit for those who have a role. */
+struct rate_tier {
+    char role[33];
+    struct rate_limit limit;
+};
 
 #define CACHE_KEYS_MAX 8
 
@@ -112,7 +119,10 @@ struct route_spec {
     size_t body_max; /* the body is gathered, up to so many bytes; 0: left to the target */
     enum priority priority;
     struct rate_limit limit; /* .count 0: none */
-    const char *limit_name;  /* routes of one name share its buckets, over plans too; NULL: "" */
+    /* The first whose role the user has is the limit instead. */
+    struct rate_tier tiers[ROUTE_TIERS_MAX];
+    unsigned tier_count;
+    const char *limit_name; /* routes of one name share its buckets, over plans too; NULL: "" */
     enum route_reach reach;
     bool known_host; /* only under hosts that the administration is known by */
     bool own;        /* of the server itself (health, metrics, /_/): counted apart in the figures */

@@ -78,8 +78,9 @@ void cors_destroy(struct cors **cors);
 
 /* ---- rate_limit.c */
 
-/* Appends the part of a limit's headers that is the same on every answer. */
-void rate_limit_write_head(const struct rate_limit *limit, struct buf *out);
+/* Appends the part of a limit's headers that is the same on every answer; `name` is the role of a
+ * tier, or NULL. */
+void rate_limit_write_head(const char *name, const struct rate_limit *limit, struct buf *out);
 
 /* ---- access_line.c */
 

@@ -348,7 +348,10 @@ static enum err take_over(struct route *route, char *why, size_t why_size)
         spec->cache.keys[key] = keep_text(spec->cache.keys[key]);
     route->cors = cors_create(spec->cors);
     spec->cors = NULL; /* the caller's */
-    rate_limit_write_head(&spec->limit, &route->limit_head);
+    rate_limit_write_head(NULL, &spec->limit, &route->limit_heads[0]);
+    for (unsigned i = 0; i < spec->tier_count; i++)
+        rate_limit_write_head(spec->tiers[i].role, &spec->tiers[i].limit,
+                              &route->limit_heads[1 + i]);
     if (spec->any_method)
         route->by_method = mem_zalloc(METHOD_COUNT * sizeof *route->by_method);
     if (!pattern_ok(spec->pattern)) {
@@ -401,7 +404,8 @@ static void release_route(struct route *route)
         condition_release(&route->conditions[i]);
     free(route->conditions);
     free(route->by_method);
-    buf_release(&route->limit_head);
+    for (unsigned tier = 0; tier <= ROUTE_TIERS_MAX; tier++)
+        buf_release(&route->limit_heads[tier]);
     cors_destroy(&route->cors);
     if (route->spec.drop)
         route->spec.drop(route->spec.arg);

@@ -25,7 +25,9 @@ struct route {
     unsigned condition_count;
     unsigned index;        /* in the order of the specs */
     struct cors *cors;     /* or NULL */
-    struct buf limit_head; /* rate_limit.c: the part of the limit's headers that never changes */
+    /* Of the limit, and of each tier's: the part of its headers that never changes (rate_limit.c).
+     */
+    struct buf limit_heads[1 + ROUTE_TIERS_MAX];
 };
 
 struct route_table;

@@ -166,11 +166,11 @@ void response_reset(struct response *response)
 
 static bool one_line(struct slice text)
 {
-    for (size_t i = 0; i < text.len; i++) {
-        if (text.ptr[i] == '\r' || text.ptr[i] == '\n' || text.ptr[i] == '\0')
-            return false;
-    }
-    return true;
+    static const bool ends[256] = {['\r'] = true, ['\n'] = true, ['\0'] = true};
+    size_t i = 0;
+    while (i < text.len && !ends[(unsigned char)text.ptr[i]])
+        i++;
+    return i == text.len;
 }
 
 void response_header(struct response *response, const char *name, struct slice value)

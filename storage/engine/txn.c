@@ -355,6 +355,7 @@ static enum err move(struct cursor *cursor, MDB_cursor_op op, struct slice key)
     enum err err = err_of(cursor->txn, mdb_cursor_get(cursor->impl, &k, &v, op), "walking");
     cursor->key = err == ERR_OK ? slice_of_val(k) : slice_of(NULL, 0);
     cursor->value = err == ERR_OK ? slice_of_val(v) : slice_of(NULL, 0);
+    cursor->last = op == MDB_LAST;
     return err;
 }
 
@@ -403,7 +404,12 @@ enum err cursor_reserve(struct cursor *cursor, struct slice key, size_t size, ui
     if (err != ERR_OK)
         return err;
     MDB_val k = val_of(key), v = {size, NULL};
-    int rc = mdb_cursor_put(cursor->impl, &k, &v, MDB_RESERVE | MDB_NOOVERWRITE);
+    const unsigned flags = MDB_RESERVE | MDB_NOOVERWRITE;
+    int rc = MDB_KEYEXIST;
+    if (cursor->last) /* as put() does for tables in order */
+        rc = mdb_cursor_put(cursor->impl, &k, &v, flags | MDB_APPEND);
+    if (rc == MDB_KEYEXIST)
+        rc = mdb_cursor_put(cursor->impl, &k, &v, flags);
     if (rc == MDB_KEYEXIST)
         return ERR_EXISTS;
     cursor->txn->touched = true;

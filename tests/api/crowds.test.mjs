@@ -58,7 +58,7 @@ const slow = {
 };
 
 for (const [kind, options] of Object.entries(slow)) {
-    for (const tls of [0]) {
+    for (const tls of [0, 1]) {
         test(`${CROWD} slow ${kind}${tls ? ' over TLS' : ''}: others are served`, async () => {
             const { ports } = await startForCrowds();
             const port = tls ? ports.tls : ports.plain;
@@ -70,6 +70,15 @@ for (const [kind, options] of Object.entries(slow)) {
     }
 }
 
+test(`${CROWD} slow handshakes: others are served`, async () => {
+    const { ports } = await startForCrowds();
+    const crowd = await beginCrowd('hellos', ports.tls, { clients: CROWD, sources: ADDRESSES });
+    assert.equal(crowd.failed, 0);
+    await assertOthersAreServed(ports.tls, { tls: 1 });
+    await assertOthersAreServed(ports.plain);
+    await crowd.end();
+});
+
 test(`${CROWD} slow readers: others are served`, async (t) => {
     const server = await FrontServer.start(t, { connections: CROWD + 500, cap: CROWD, workers: 16 });
     const crowd = await beginCrowd('readers', server.port,
@@ -79,7 +88,7 @@ test(`${CROWD} slow readers: others are served`, async (t) => {
     await crowd.end();
 });
 
-for (const tls of [0]) {
+for (const tls of [0, 1]) {
     test(`${CROWD} idle connections${tls ? ' over TLS' : ''} hold no thread and stay`, async () => {
         const { galley, ports } = await startForCrowds();
         const port = tls ? ports.tls : ports.plain;

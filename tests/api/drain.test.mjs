@@ -55,6 +55,21 @@ test('a request that has begun when SIGTERM comes is answered', async () => {
     await stopped;
 });
 
+test('with a drain_delay a stop goes on serving with /readyz at 503, newcomers too, and then ends', async () => {
+    const galley = await startGalley({ config: { server: { drain_delay: '3s' } } });
+    const token = await galley.login();
+    const begin = Date.now(), stopped = galley.terminate();
+    const status = async (target) => (await galley.request('GET', target, { token, agent: false })).status;
+    await eventually('it is not ready', async () => (await status('/readyz')) === 503);
+    assert.equal(await status('/healthz'), 200);
+    const order = await galley.request('POST', '/place-order', { token, json: { productId: 3, qty: 1 } });
+    assert.equal(order.status, 201);
+    assert.notEqual(order.headers.connection, 'close'); // that is for when it stops accepting
+    assert.equal((await stopped).code, 0);
+    assert.ok(Date.now() - begin >= 3000);
+    await assert.rejects(galley.connect());
+});
+
 test('idle connections do not hold a stop up', async () => {
     const galley = await startGalley({ config: { server: { drain_timeout: '10min' } } });
     const idle = await Promise.all(Array.from({ length: 10 }, () => galley.connect()));

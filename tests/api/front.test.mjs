@@ -326,6 +326,47 @@ test('a body that nobody wanted has no second answer, whatever becomes of it', a
     }
 });
 
+test('what nobody wanted of a body is passed over up to 64 KiB, and the connection goes on', async (t) => {
+    const server = await FrontServer.start(t);
+    const ignored = (fields, body) => `POST /ignore HTTP/1.1\r\nHost: x\r\n${fields}\r\n${body}`;
+    const connection = await server.connect();
+    for (const [fields, body] of [['Content-Length: 65536\r\n', 'x'.repeat(65536)], [CHUNKED, '3\r\nabc\r\n0\r\n\r\n']]) {
+        connection.send(ignored(fields, body) + get('/next'));
+        assert.equal((await connection.response()).status, 204);
+        assert.equal(echo(await connection.response()).path, '/next');
+    }
+    connection.send(ignored('Content-Length: 65537\r\n', ''));
+    assert.equal((await connection.response()).headers.connection, 'close');
+    assert.equal(await connection.untilClosed(), '');
+});
+
+test('a client that waits for 100-continue gets none where nobody wants its body', async (t) => {
+    const server = await FrontServer.start(t);
+    const [answer, ...more] = await server.talk('POST /ignore HTTP/1.1\r\nHost: x\r\n' +
+        'Content-Length: 5\r\nExpect: 100-continue\r\n\r\n');
+    assert.equal(answer.status, 204);
+    assert.equal(answer.headers.connection, 'close'); // whether the body still comes cannot be known
+    assert.deepEqual(more, []);
+});
+
+test('a connection goes on behind a stream with its length or in chunks', async (t) => {
+    const server = await FrontServer.start(t);
+    const connection = await server.connect();
+    connection.send(get('/down?size=200000') + get('/chunks?size=200000') + last('/last'));
+    const text = await connection.untilClosed();
+    const [, down, chunks, answer] = text.split('HTTP/1.1 200 OK\r\n');
+    assert.ok(down.includes('\r\nContent-Length: 200000\r\n') && down.endsWith(`\r\n\r\n${'x'.repeat(200000)}`));
+    assert.ok(chunks.includes('\r\nTransfer-Encoding: chunked\r\n'));
+    const pieces = chunks.slice(chunks.indexOf('\r\n\r\n') + 4).split(/^([0-9a-f]+)\r\n/m);
+    let sum = 0;
+    for (let i = 1; i < pieces.length; i += 2) {
+        assert.equal(pieces[i + 1].length, parseInt(pieces[i], 16) + 2);
+        sum += parseInt(pieces[i], 16);
+    }
+    assert.equal(sum, 200000);
+    assert.match(answer, /"path":"\/last"/);
+});
+
 test('who says nothing is closed without an answer', async (t) => {
     const server = await FrontServer.start(t, { head_ms: 300, idle_ms: 300 });
     assert.deepEqual(await server.talk(), []);

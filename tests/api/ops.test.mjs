@@ -104,6 +104,32 @@ test('429: over the limit, with when to come back', async () => {
     assert.equal(answer.body.error.message, `Too many requests; try again in ${wait} s.`);
 });
 
+test('a limit may be shared by all, or go by a header, and be a window', async () => {
+    const all = { path: '/products', target: 'app:shop', rate_limit: 'fixed 2/h by route' };
+    const tenants = { path: '/products/{id}', target: 'app:shop', rate_limit: 'sliding 1/h by header X-Tenant' };
+    const limited = await startGalley({ config: { 'route all': all, 'route tenants': tenants } });
+    const statuses = async (target, ...options) => {
+        const found = [];
+        for (const option of options) found.push((await limited.request('GET', target, option)).status);
+        return found;
+    };
+    assert.deepEqual(await statuses('/products', {}, { token: await limited.login() }, {}), [200, 200, 429]);
+    const token = await limited.login();
+    const by = (tenant) => ({ token, headers: tenant ? { 'X-Tenant': tenant } : {} });
+    assert.deepEqual(await statuses('/products/1', by('a'), by('b'), by('a'), by(), by()), [200, 200, 429, 200, 429]);
+});
+
+test('users with a role have the limit of their tier', async () => {
+    const limited = await startGalley({
+        config: { 'route shop': { rate_limit: '2/h by user', rate_tier: 'customer sliding 3/min by user' } },
+    });
+    const look = async (target, token) => (await limited.request('GET', target, { token })).headers;
+    const headers = await look('/products/1', await limited.login());
+    assert.equal(headers['ratelimit-policy'], '"customer";q=3;w=60');
+    assert.match(headers.ratelimit, /^"customer";r=2;t=/);
+    assert.equal((await look('/products?limit=1'))['ratelimit-policy'], '"default";q=2;w=3600');
+});
+
 test('the headers of a limit that there were before the standard are sent on request', async () => {
     const old = await startGalley({ config: { server: { rate_limit_headers: 'all' }, 'route shop': { rate_limit: '3/min by ip' } } });
     const { headers } = await old.request('GET', '/products?limit=1');

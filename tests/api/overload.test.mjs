@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 
+import { eventually } from '../lib/galley.mjs';
 import { FrontServer, parseAll } from '../lib/front_server.mjs';
 
 const get = (target) => `GET ${target} HTTP/1.1\r\nHost: shop.example\r\n\r\n`;
@@ -91,9 +92,11 @@ test('an answer that has come is sent while all workers are held', async (t) => 
     server.release(4);
 });
 
-test('an answer that comes later counts as one of its address, and is not refused for waiting', async (t) => {
-    const server = await FrontServer.start(t, { workers: 4, at_once: 3, queue_ms: 300 });
-    const connections = await later(server, 3);
+test('answers that come later count a quarter of what runs of an address, and are not refused for waiting', async (t) => {
+    const server = await FrontServer.start(t, { workers: 4, at_once: 2, queue_ms: 300 });
+    const connections = await later(server, 7);
+    assert.equal((await ask(server, '/small')).status, 200);
+    connections.push(...await later(server, 1, 7));
     assert.equal((await ask(server, '/small')).status, 503);
     assert.equal((await ask(server, '/small', '127.0.0.2')).status, 200);
     assert.equal((await ask(server, '/resume', '127.0.0.2')).status, 204);
@@ -116,6 +119,20 @@ test('a stop gives answers that come later their time, and then leaves them', as
     assert.equal(await server.line(/^running /), 'running 5');
     assert.equal(await server.exited, 3);
 });
+
+for (const held of [0, 1, 3]) {
+    test(`beside ${held} handlers that take long nobody looks again and again for what to do`, async (t) => {
+        const server = await FrontServer.start(t, { workers: 8 });
+        await holdAll(server, held);
+        await eventually('they sleep', async () => {
+            const before = server.wakes();
+            await new Promise((resolve) => setTimeout(resolve, 300));
+            return server.wakes() - before < 50; // timers; to look once in a millisecond would be 300
+        });
+        assert.equal((await ask(server, '/small')).status, 200);
+        server.release(held);
+    });
+}
 
 test('of low priority is refused earlier than the others', async (t) => {
     const server = await FrontServer.start(t, { workers: 1, queue_ms: 10_000 });

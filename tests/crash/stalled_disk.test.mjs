@@ -47,3 +47,18 @@ test('timers run while a sweep waits for a disk that stalls', async () => {
     await mend('SIGKILL');
     await galley.kill9();
 });
+
+test('orders that wait for a disk that stalls do not hold up reads of their address', async () => {
+    const galley = await startGalley({ config: { server: { workers: 8, requests_per_address: 4, queue_timeout: '10s' } } });
+    const token = await galley.login();
+    const read = () => galley.request('GET', '/products?limit=2', { token, agent: false });
+    const mend = await inject(galley, 'fdatasync', 'delay_enter=50000000'); // microseconds
+    const orders = Array.from({ length: 10 }, () => galley.request('POST', '/place-order',
+        { token, agent: false, json: { productId: 1, qty: 1 } }).catch((error) => error));
+    await eventually('they wait', () => galley.metric('galley_requests_awaiting_commit').then((n) => n === 10));
+    for (let i = 0; i < 10; i++) assert.equal((await read()).status, 200);
+    assert.ok(await isHeld(galley, 'store'), 'the disk stalls still');
+    await mend('SIGKILL');
+    await galley.kill9();
+    await Promise.all(orders);
+});

@@ -71,6 +71,13 @@ export class FrontServer {
         return [...new Set(threads.map((id) => Number(stat(id).replace(/^.*\) /, '').split(' ')[16])))];
     }
 
+    // How often its threads have woken up so far.
+    wakes() {
+        const threads = readdirSync(`/proc/${this.child.pid}/task`);
+        const status = (id) => readFileSync(`/proc/${this.child.pid}/task/${id}/status`, 'latin1');
+        return threads.reduce((sum, id) => sum + Number(/^voluntary_ctxt_switches:\s+(\d+)$/m.exec(status(id))[1]), 0);
+    }
+
     // Sends these bytes and gives all answers, once the server has closed.
     async talk(...pieces) {
         const connection = await this.connect();

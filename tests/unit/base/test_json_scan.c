@@ -37,6 +37,22 @@ static void test_json_find_gives_the_text_of_each_kind_of_value(void **state)
     assert_true(slice_is(find(OBJECT, "last"), "null"));
 }
 
+static void test_json_find_knows_quotes_of_a_text_from_its_end(void **state)
+{
+    (void)state;
+    static const char *const texts[] = {
+        "", "\\\\", "\\\"", "\\\\\\\"\\\\", "x\\\"y\\\\\\\\", "\\\"\\\"\\\"}"};
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+        char object[100], quoted[50];
+        struct slice value;
+        snprintf(object, sizeof object, "{\"%s\":1,\"a\":\"%s\",\"b\":2}", texts[i], texts[i]);
+        snprintf(quoted, sizeof quoted, "\"%s\"", texts[i]);
+        assert_true(json_find(slice_str(object), "a", &value));
+        assert_true(slice_is(value, quoted));
+        assert_int_equal(json_find_int(slice_str(object), "b", 0), 2);
+    }
+}
+
 static void test_json_find_looks_at_the_top_level_alone(void **state)
 {
     (void)state;
@@ -179,6 +195,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_json_find_gives_the_text_of_each_kind_of_value),
+        cmocka_unit_test(test_json_find_knows_quotes_of_a_text_from_its_end),
         cmocka_unit_test(test_json_find_looks_at_the_top_level_alone),
         cmocka_unit_test(test_json_find_does_not_find_what_is_not_there),
         cmocka_unit_test(test_json_find_all_gives_the_first_of_each_name),

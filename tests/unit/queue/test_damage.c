@@ -200,7 +200,7 @@ static void test_damaged_counts_are_made_again_at_start(void **state)
 {
     struct fixture *f = *state;
     five_jobs(f);
-    harm(f, f->states, counts_key("mail"), "not what was written");
+    harm(f, f->jobs, counts_key("mail"), "not what was written");
     fixture_close(f);
     fixture_open(f);
     assert_counts_made_again(f);
@@ -210,7 +210,7 @@ static void test_missing_counts_are_made_again_at_start(void **state)
 {
     struct fixture *f = *state;
     five_jobs(f);
-    harm(f, f->states, counts_key("mail"), NULL);
+    harm(f, f->jobs, counts_key("mail"), NULL);
     fixture_close(f);
     fixture_open(f);
     assert_counts_made_again(f);
@@ -220,7 +220,7 @@ static void test_counts_damaged_while_running_are_made_again(void **state)
 {
     struct fixture *f = *state;
     five_jobs(f);
-    harm(f, f->states, counts_key("mail"), "not what was written");
+    harm(f, f->jobs, counts_key("mail"), "not what was written");
     enqueue(f, spec_of("t", "{}"));
     assert_int_equal(counted(f, JOB_READY), 4);
     assert_int_equal(counted(f, JOB_COMPLETED), 2);

@@ -53,6 +53,14 @@ static struct id old_job(struct fixture *f, enum job_state state, int64_t order)
     return id;
 }
 
+static struct key counts_key(void)
+{
+    struct key key;
+    key_init(&key);
+    key_add_string(&key, slice_str("mail"));
+    return key;
+}
+
 static void write_old_dir(struct fixture *f, struct old_dir *old)
 {
     old->ready = old_job(f, JOB_READY, 2);
@@ -64,10 +72,7 @@ static void write_old_dir(struct fixture *f, struct old_dir *old)
     PUT(f, f->states, id_key(&old->completed), STATUS_1("\x04", "\x00", WHEN_T0));
     old->dead = old_job(f, JOB_DEAD, T0);
     PUT(f, f->states, id_key(&old->dead), STATUS_1("\x05", "\x05", WHEN_T0) "never");
-    struct key counts;
-    key_init(&counts);
-    key_add_string(&counts, slice_str("mail"));
-    PUT(f, f->states, counts, COUNTS_1);
+    PUT(f, f->states, counts_key(), COUNTS_1);
     fixture_close(f);
     fixture_open(f);
 }
@@ -135,6 +140,60 @@ static void test_old_jobs_are_served_and_forgotten(void **state)
     struct queue_stats stats;
     queue_stats(f->queues, 0, &stats);
     assert_int_equal(stats.damaged, 0);
+}
+
+struct place {
+    struct fixture *f;
+    bool in_jobs, in_states;
+};
+
+static enum err look_for_counts(struct txn *txn, void *arg)
+{
+    struct place *place = arg;
+    struct key key = counts_key();
+    struct slice value;
+    place->in_jobs = txn_get(txn, place->f->jobs, key_slice(&key), &value) == ERR_OK;
+    place->in_states = txn_get(txn, place->f->states, key_slice(&key), &value) == ERR_OK;
+    return txn_error(txn);
+}
+
+static void assert_counts_are_moved(struct fixture *f)
+{
+    struct place place = {.f = f};
+    assert_int_equal(store_read(f->store, look_for_counts, &place), ERR_OK);
+    assert_true(place.in_jobs);
+    assert_false(place.in_states);
+}
+
+static void test_old_counts_move_to_the_bodies(void **state)
+{
+    struct fixture *f = *state;
+    struct old_dir old;
+    write_old_dir(f, &old);
+    enqueue(f, spec_of("t", "{}"));
+    assert_int_equal(counted(f, JOB_READY), 2);
+    assert_counts_are_moved(f);
+    fixture_close(f);
+    fixture_open(f);
+    assert_int_equal(counted(f, JOB_READY), 2);
+}
+
+/* It has found none where it looks for them, and has made them anew there. */
+static void test_counts_of_an_old_program_that_came_back_are_believed(void **state)
+{
+    struct fixture *f = *state;
+    struct old_dir old;
+    write_old_dir(f, &old);
+    enqueue(f, spec_of("t", "{}"));
+    static const char counts[] =
+        U64("\x01") U64("\x07") U64("\x00") U64("\x01") U64("\x01") U64("\x01") U64("\x01");
+    PUT(f, f->states, counts_key(), counts);
+    fixture_close(f);
+    fixture_open(f);
+    assert_int_equal(counted(f, JOB_READY), 7);
+    enqueue(f, spec_of("t", "{}"));
+    assert_int_equal(counted(f, JOB_READY), 8);
+    assert_counts_are_moved(f);
 }
 
 /* ---- Fields. */
@@ -209,6 +268,8 @@ int main(void)
         TEST(test_old_directory_is_read_as_it_was_left),
         TEST(test_lease_of_an_old_program_can_be_acknowledged),
         TEST(test_old_jobs_are_served_and_forgotten),
+        TEST(test_old_counts_move_to_the_bodies),
+        TEST(test_counts_of_an_old_program_that_came_back_are_believed),
         TEST(test_status_keeps_every_field_and_those_of_a_newer_program),
         cmocka_unit_test(test_states_have_their_numbers),
     };

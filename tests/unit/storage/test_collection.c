@@ -507,12 +507,19 @@ struct addition {
     struct people *p;
     const char *id, *member;
     int64_t by, min, value;
+    char json[100]; /* the document afterwards */
+    uint64_t version;
 };
 
 static enum err apply_addition(struct txn *txn, void *arg)
 {
     struct addition *a = arg;
-    return doc_add(txn, a->p->c, slice_str(a->id), a->member, a->by, a->min, &a->value);
+    struct doc doc;
+    enum err err =
+        doc_add(txn, a->p->c, slice_str(a->id), a->member, a->by, a->min, &a->value, &doc);
+    snprintf(a->json, sizeof a->json, "%.*s", SLICE_ARG(doc.json));
+    a->version = doc.version;
+    return err;
 }
 
 static enum err add(struct addition *a)
@@ -527,8 +534,9 @@ static void test_collection_adding_changes_the_member_alone(void **state)
     struct addition a = {.p = p, .id = "a", .member = "coins", .by = -2};
     assert_int_equal(add(&a), ERR_OK);
     assert_int_equal(a.value, 7);
-    assert_int_equal(
-        run(p, CHECK, "{\"id\":\"a\",\"deep\":{\"coins\":1},\"coins\":7,\"age\":3}", 2), ERR_OK);
+    assert_string_equal(a.json, "{\"id\":\"a\",\"deep\":{\"coins\":1},\"coins\":7,\"age\":3}");
+    assert_int_equal(a.version, 2);
+    assert_int_equal(run(p, CHECK, a.json, a.version), ERR_OK);
 }
 
 static void test_collection_adding_stops_at_the_minimum(void **state)
@@ -538,7 +546,8 @@ static void test_collection_adding_stops_at_the_minimum(void **state)
     struct addition a = {.p = p, .id = "a", .member = "coins", .by = -4, .min = 0};
     assert_int_equal(add(&a), ERR_PRECONDITION);
     assert_int_equal(a.value, 3);
-    assert_int_equal(run(p, CHECK, "{\"id\":\"a\",\"coins\":3}", 1), ERR_OK);
+    assert_string_equal(a.json, "{\"id\":\"a\",\"coins\":3}");
+    assert_int_equal(run(p, CHECK, a.json, 1), ERR_OK);
     a.by = -3;
     assert_int_equal(add(&a), ERR_OK);
     assert_int_equal(a.value, 0);
@@ -550,6 +559,7 @@ static void test_collection_adding_needs_a_document_and_an_integer(void **state)
     insert(p, "{\"id\":\"a\",\"coins\":\"many\",\"most\":9223372036854775807}");
     struct addition a = {.p = p, .id = "b", .member = "coins", .by = 1};
     assert_int_equal(add(&a), ERR_NOT_FOUND);
+    assert_string_equal(a.json, "");
     a.id = "a";
     assert_int_equal(add(&a), ERR_VALIDATION);
     a.member = "none";

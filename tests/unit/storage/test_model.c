@@ -245,7 +245,7 @@ static enum err apply(struct run *r, struct txn *txn, const struct op *op)
     if (op->kind == DELETE)
         return doc_delete(txn, r->c, slice_str(id));
     if (op->kind == ADD)
-        return doc_add(txn, r->c, slice_str(id), "coins", op->by, 0, &value);
+        return doc_add(txn, r->c, slice_str(id), "coins", op->by, 0, &value, NULL);
     struct buf text = BUF_INIT;
     item_text(op->id, &op->item, &text);
     enum err err = op->kind == INSERT ? doc_insert_text(txn, r->c, buf_slice(&text))
