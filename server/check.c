@@ -80,6 +80,12 @@ static void warn_of_log(const struct config_section *log, const char *path, stru
     free(folder);
 }
 
+enum err galley_look_at_routes(const struct config *config, struct route_table **out, char *why,
+                               size_t why_size)
+{
+    return routes_look(config, app_modules, out, why, why_size);
+}
+
 void galley_warn(const struct config *config, const char *path, struct buf *out)
 {
     if (config_is_empty(config))

@@ -22,6 +22,12 @@ bool galley_check(const struct config *config, const char *path, struct buf *err
  * main. */
 void galley_warn(const struct config *config, const char *path, struct buf *out);
 
+/* The table of a configuration's routes, to look at (server/gateway/route_table.h); the caller
+ * destroys it. ERR_EXISTS and ERR_VALIDATION, with why. Threads: main. */
+struct route_table;
+enum err galley_look_at_routes(const struct config *config, struct route_table **out, char *why,
+                               size_t why_size);
+
 /* What [log] says. The path is the configuration's. Threads: any. */
 void galley_log_options(const struct config *config, struct log_options *out);
 

@@ -92,6 +92,10 @@ bool routes_check(const struct config *config, const struct app_module *const *m
                   const char *path, struct buf *errors); /* see galley_check */
 void routes_warn(const struct config *config, const struct app_module *const *modules,
                  const char *path, struct buf *out); /* see galley_warn */
+/* The table of a configuration, to look at: its routes lead nowhere. */
+struct route_table;
+enum err routes_look(const struct config *config, const struct app_module *const *modules,
+                     struct route_table **out, char *why, size_t why_size);
 enum err routes_plan(struct galley *galley, const struct config *config, struct plan **out,
                      char *why, size_t why_size);
 

@@ -76,6 +76,8 @@ static void append_words(const char *usage, const char *name, struct buf *out)
         size_t len = 0;
         while (is_word(at[len]))
             len++;
+        if (at[0] == '-' && at[1] >= 'A' && at[1] <= 'Z') /* -H */
+            len = 2;
         if (len > 0 && (first || at[0] == '-'))
             buf_printf(out, " %.*s", (int)len, at);
         first = *at == '|' || (first && !len && strchr(" [\n", *at));

@@ -28,7 +28,11 @@ enum config_type {
     CONFIG_TIER,     /* a role, a blank and a CONFIG_RATE */
     CONFIG_PATTERN,  /* of a path: "/orders/{id}", or all below with a final star */
     CONFIG_METHODS,  /* one or several methods, "GET, POST" */
-    CONFIG_TARGET,   /* "app:MODULE" */
+    CONFIG_TARGET,   /* "app:MODULE", "respond:STATUS" */
+    CONFIG_HOSTS,    /* the name of a host, or "*.example.org" for all below */
+    CONFIG_FIELD,    /* the value of a header: no control characters; min and max as of text */
+    CONFIG_IF,       /* what condition_parse reads, of the kind `of`: "header", "query", "device",
+                        "version", "client" */
     CONFIG_SERVER,   /* of an upstream: what config_parse_server reads */
     CONFIG_HASH_KEY, /* "address", "path", "header:NAME", "cookie:NAME" */
     CONFIG_KEY_PART, /* "user", "header:NAME", "cookie:NAME" */
@@ -53,7 +57,7 @@ struct config_key {
     const char *fallback;
     int64_t min, max; /* of int, size, duration; length of text */
     unsigned flags;
-    const char *of; /* of CONFIG_CHOICE and CONFIG_REF, else NULL */
+    const char *of; /* of CONFIG_CHOICE, CONFIG_REF and CONFIG_IF, else NULL */
     const char *help;
 };
 

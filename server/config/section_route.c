@@ -9,8 +9,29 @@ static const struct config_key route_keys[] = {
      "The paths it is about; /notes/* is /notes and all that is below it."},
     {"method", CONFIG_METHODS, "", 0, 0, CONFIG_RELOADS, NULL,
      "The methods it is about; empty: all."},
+    {"host", CONFIG_HOSTS, "", 0, 0, CONFIG_RELOADS, NULL, "The host it is about; empty: any."},
+    {"header", CONFIG_IF, "", 0, 0, CONFIG_RELOADS | CONFIG_LIST, "header",
+     "What a request must have among its headers; several lines: all of it."},
+    {"query", CONFIG_IF, "", 0, 0, CONFIG_RELOADS | CONFIG_LIST, "query",
+     "What it must have among the parameters of its query."},
+    {"device", CONFIG_IF, "", 0, 0, CONFIG_RELOADS | CONFIG_LIST, "device",
+     "What its client must be, by User-Agent."},
+    {"version", CONFIG_IF, "", 0, 0, CONFIG_RELOADS | CONFIG_LIST, "version",
+     "Which version of the API it must ask for: by API-Version: 2, Accept: "
+     "application/vnd.NAME.v2+json or application/json;version=2, or ?api-version=2."},
+    {"client", CONFIG_IF, "", 0, 0, CONFIG_RELOADS | CONFIG_LIST, "client",
+     "Where it must come from."},
     {"target", CONFIG_TARGET, "", 0, 0, CONFIG_RELOADS | CONFIG_REQUIRED, NULL,
-     "Where requests go: app:MODULE."},
+     "Where requests go: to a module's routes (app:MODULE), or nowhere but to an answer that "
+     "stands here (respond:STATUS)."},
+    {"respond_body", CONFIG_TEXT, "", 1, CONFIG_MIB, CONFIG_RELOADS, NULL,
+     "The body of respond:STATUS; empty: none, and our own of an error."},
+    {"respond_type", CONFIG_FIELD, "", 3, 200, CONFIG_RELOADS, NULL,
+     "Its Content-Type; empty: JSON, HTML or text, as it looks."},
+    {"respond_location", CONFIG_FIELD, "", 1, 2000, CONFIG_RELOADS, NULL,
+     "The Location of respond:STATUS, such as 301 or 308."},
+    {"signed_in", CONFIG_BOOL, "no", 0, 0, CONFIG_RELOADS, NULL,
+     "Whether a token is required; routes of modules may want one anyway."},
     {"roles", CONFIG_ROLE, "", 0, 0, CONFIG_RELOADS | CONFIG_LIST | CONFIG_COMMAS, NULL,
      "Who may use it: users with one of these roles, also where nobody has to sign in otherwise; "
      "empty: whoever the module lets. At most 16."},
@@ -76,7 +97,7 @@ const struct config_kind config_cors = {
 const struct config_kind config_route = {
     "route",
     CONFIG_NAMED,
-    "Paths that are handed to a module.",
+    "Which requests go where (docs/gateway.md): of the routes that fit, the most particular one.",
     CONFIG_KEYS(route_keys),
 };
 

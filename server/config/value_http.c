@@ -4,6 +4,7 @@
 #include "base/cidr.h"
 #include "base/rate_limit.h"
 #include "base/text.h"
+#include "server/http/condition.h"
 #include "server/http/host.h"
 #include "server/http/message.h"
 
@@ -309,11 +310,21 @@ static void describe_methods(const struct config_field *field, struct buf *out)
         buf_printf(out, " %s", method_name((enum method)method));
 }
 
+/* A status that is an answer, with a body or without. */
+static bool status_ok(const char *text)
+{
+    int64_t status;
+    return slice_to_i64(slice_str(text), &status) && status >= 200 && status <= 599 &&
+           status != 304;
+}
+
 static bool parse_target(const struct config_field *field, const char *text,
                          struct config_value *out, struct buf *why)
 {
     (void)out;
     (void)why;
+    if (strncmp(text, "respond:", 8) == 0)
+        return status_ok(text + 8);
     bool app = strncmp(text, "app:", 4) == 0;
     const struct config_kind *module = app ? config_kind_find(field->modules, text + 4) : NULL;
     return module && (module->flags & CONFIG_MODULE);
@@ -322,7 +333,7 @@ static bool parse_target(const struct config_field *field, const char *text,
 static void describe_target(const struct config_field *field, struct buf *out)
 {
     if (!field->modules) {
-        buf_append_str(out, "app:auth, or app:MODULE for each module of the build");
+        buf_append_str(out, "app:auth, app:MODULE for each module of the build, respond:STATUS");
         return;
     }
     buf_append_str(out, "one of:");
@@ -331,6 +342,72 @@ static void describe_target(const struct config_field *field, struct buf *out)
         if (kind->flags & CONFIG_MODULE)
             buf_printf(out, " app:%s", kind->name);
     }
+    buf_append_str(out, " respond:STATUS");
+}
+
+static bool parse_hosts(const struct config_field *field, const char *text,
+                        struct config_value *out, struct buf *why)
+{
+    bool below = strncmp(text, "*.", 2) == 0;
+    return parse_host(field, below ? text + 2 : text, out, why) && !(below && is_ip(text + 2));
+}
+
+static void describe_hosts(const struct config_field *field, struct buf *out)
+{
+    (void)field;
+    buf_append_str(out, "the name of a host, such as api.example.org, without a port; or "
+                        "*.example.org for all below");
+}
+
+static bool parse_field(const struct config_field *field, const char *text,
+                        struct config_value *out, struct buf *why)
+{
+    (void)out;
+    (void)why;
+    for (const char *c = text; *c; c++) {
+        if ((unsigned char)*c < ' ' || *c == 0x7f)
+            return false;
+    }
+    return strlen(text) <= (size_t)field->key->max;
+}
+
+static void describe_field(const struct config_field *field, struct buf *out)
+{
+    buf_printf(out, "text of one line, at most %lld bytes", (long long)field->key->max);
+}
+
+static enum condition_kind kind_of(const struct config_field *field)
+{
+    static const char *const kinds[] = {"header", "query", "device", "version", "client"};
+    unsigned kind = 0;
+    while (strcmp(kinds[kind], field->key->of) != 0)
+        kind++;
+    return (enum condition_kind)kind;
+}
+
+static bool parse_if(const struct config_field *field, const char *text, struct config_value *out,
+                     struct buf *why)
+{
+    (void)out;
+    struct condition condition;
+    char reason[200] = "";
+    bool ok = condition_parse(kind_of(field), slice_str(text), &condition, reason, sizeof reason);
+    if (!ok)
+        buf_printf(why, " (%s)", reason);
+    condition_release(&condition);
+    return ok;
+}
+
+static void describe_if(const struct config_field *field, struct buf *out)
+{
+    static const char *const words[] = {
+        "Name: value, Name: begins-with*, Name (there), or !Name (not there)",
+        "name=value, name=begins-with*, name (there), or !name (not there)",
+        "one or several, with commas between, of mobile, tablet, desktop, bot",
+        "one or several versions, such as 2, with commas between",
+        "one or several networks, such as 10.0.0.0/8, loopback or private, with commas between",
+    };
+    buf_append_str(out, words[kind_of(field)]);
 }
 
 const struct config_type_row *config_http_type(enum config_type type)
@@ -348,6 +425,9 @@ const struct config_type_row *config_http_type(enum config_type type)
         [CONFIG_PATTERN] = {parse_pattern, describe_pattern},
         [CONFIG_METHODS] = {parse_methods, describe_methods},
         [CONFIG_TARGET] = {parse_target, describe_target},
+        [CONFIG_HOSTS] = {parse_hosts, describe_hosts},
+        [CONFIG_FIELD] = {parse_field, describe_field},
+        [CONFIG_IF] = {parse_if, describe_if},
         [CONFIG_SERVER] = {config_server_value, config_server_describe},
         [CONFIG_HASH_KEY] = {config_hash_key_value, config_hash_key_describe},
         [CONFIG_KEY_PART] = {config_cache_key_value, config_cache_key_describe},

@@ -128,6 +128,7 @@ struct route_spec {
     bool own;        /* of the server itself (health, metrics, /_/): counted apart in the figures */
     const struct cors_options *cors; /* copied; NULL: nobody */
     struct route_cache cache;
+    bool passes_path; /* the target goes by the path itself, and may read it in its own way */
     target_fn target;
     void *arg;
     void (*drop)(void *arg); /* when no plan has the route any more; or NULL: arg lives longer */

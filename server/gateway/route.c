@@ -3,6 +3,7 @@
 #include "server/gateway/route_table.h"
 
 #include "server/gateway/route_pattern.h"
+#include "server/http/path.h"
 
 static enum stage_result answer_without_route(struct exchange *exchange, unsigned methods)
 {
@@ -64,12 +65,30 @@ static bool is_for_target(struct exchange *exchange, const struct route *route)
            !cors_has_policy(exchange);
 }
 
+/* A rule for "/admin/" has to hold for "//admin/" and "/admin;x/" too where a server behind us
+ * takes them for the same: a path that would take another route then is nobody's. */
+static bool means_another(const struct request *request, const struct route *route)
+{
+    if (!route->spec.passes_path || !path_is_ambiguous(request->path))
+        return false;
+    struct buf plain = BUF_INIT;
+    struct request read = *request;
+    bool same = path_plain(request->path, &plain);
+    read.path = buf_slice(&plain);
+    same = same && route_table_find(request->plan->routes, &read, request->method) == route;
+    buf_release(&plain);
+    return !same;
+}
+
 enum stage_result stage_route(struct exchange *exchange)
 {
     struct request *request = exchange->request;
     const struct route *route = route_table_find(request->plan->routes, request, request->method);
     if (!route || !is_for_target(exchange, route))
         return answer_in_place_of_route(exchange);
+    if (means_another(request, route))
+        return exchange_refuse(exchange, ERR_MALFORMED,
+                               "This path can be read as another one; write it plainly.");
     request->route = route;
     route_bind_params(route, request);
     return STAGE_NEXT;

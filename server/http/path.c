@@ -105,6 +105,27 @@ bool path_normalise(char *bytes, size_t len, struct slice *out)
     return true;
 }
 
+bool path_is_ambiguous(struct slice path)
+{
+    return memchr(path.ptr, ';', path.len) || memmem(path.ptr, path.len, "//", 2);
+}
+
+bool path_plain(struct slice path, struct buf *out)
+{
+    struct slice rest = slice_of(path.ptr + 1, path.len - 1);
+    while (rest.ptr) {
+        struct slice segment = slice_cut(&rest, '/');
+        segment = slice_cut(&segment, ';');
+        if (slice_is(segment, ".") || slice_is(segment, ".."))
+            return false;
+        if (segment.len == 0 && rest.ptr)
+            continue;
+        buf_append_char(out, '/');
+        buf_append_slice(out, segment);
+    }
+    return true;
+}
+
 /* RFC 3986 section 3.3: unreserved, sub-delims, ':', '@' and '/' stand for themselves. */
 void path_encode(struct slice path, struct buf *out)
 {

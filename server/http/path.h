@@ -11,6 +11,13 @@ int hex_digit(char c);
  * broken escapes, %2F, backslashes, control characters and invalid UTF-8 are refused. */
 bool path_normalise(char *bytes, size_t len, struct slice *out);
 
+/* Whether servers that we pass it on to might read a normalised path differently: they merge
+ * slashes, or drop what stands behind a ';' in a segment. */
+bool path_is_ambiguous(struct slice path);
+
+/* Appends what they would read. False: a path that climbs. */
+bool path_plain(struct slice path, struct buf *out);
+
 /* Appends a normalised path as it may stand in a URI. */
 void path_encode(struct slice path, struct buf *out);
 

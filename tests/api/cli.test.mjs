@@ -106,7 +106,7 @@ test('without a configuration it serves on defaults, if asked', async (t) => {
 });
 
 // What each usage line has that one types as it stands there.
-const optionsOf = (help) => [...help.split('\n\n')[0].matchAll(/(?<![\w-])--?[a-z]+/g)].map(([option]) => option);
+const optionsOf = (help) => [...help.split('\n\n')[0].matchAll(/(?<![\w-])--?(?:[a-z]+|[A-Z])/g)].map(([option]) => option);
 
 test('the manual page has every command with its text', async () => {
     const { stdout: page } = await runGalley(['help', 'man']);

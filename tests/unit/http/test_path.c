@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <stdio.h>
 
 static void check(const char *raw, const char *expected)
 {
@@ -96,6 +97,33 @@ static void test_path_refuses_what_is_not_utf8(void **state)
     check("/%C3", NULL);
 }
 
+/* What servers that merge slashes and drop parameters read, or NULL. */
+static const char *plain(const char *path)
+{
+    static char text[64];
+    struct buf out = BUF_INIT;
+    bool read = path_plain(slice_str(path), &out);
+    snprintf(text, sizeof text, "%.*s", SLICE_ARG(buf_slice(&out)));
+    buf_release(&out);
+    return read ? text : NULL;
+}
+
+static void test_path_knows_what_others_would_read(void **state)
+{
+    (void)state;
+    assert_string_equal(plain("/a/b"), "/a/b");
+    assert_string_equal(plain("//a///b/"), "/a/b/");
+    assert_string_equal(plain("/a;x=1/b;y"), "/a/b");
+    assert_string_equal(plain("/;/a"), "/a");
+    assert_string_equal(plain("/"), "/");
+    assert_string_equal(plain("//"), "/");
+    assert_null(plain("/a/..;/b"));
+    assert_null(plain("/.;x"));
+    assert_true(path_is_ambiguous(slice_str("/a;b")));
+    assert_true(path_is_ambiguous(slice_str("/a//")));
+    assert_false(path_is_ambiguous(slice_str("/a/b/")));
+}
+
 static void test_path_begins_with_a_slash(void **state)
 {
     (void)state;
@@ -127,6 +155,7 @@ int main(void)
         cmocka_unit_test(test_path_refuses_hidden_separators_and_controls),
         cmocka_unit_test(test_path_refuses_broken_escapes),
         cmocka_unit_test(test_path_refuses_what_is_not_utf8),
+        cmocka_unit_test(test_path_knows_what_others_would_read),
         cmocka_unit_test(test_path_begins_with_a_slash),
         cmocka_unit_test(test_decode_appends),
     };

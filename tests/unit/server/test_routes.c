@@ -83,9 +83,46 @@ static void test_routes_that_two_modules_have_are_an_error_with_both_names(void 
     assert_false(say("[route tea]\npath = /*\ntarget = app:tea\n[route c]\npath = /*\n"
                      "target = app:coffee\n",
                      said, sizeof said));
-    assert_string_equal(said, "c.ini: module tea and module coffee both have the route GET "
-                              "/cups/{id} (/cups/{number}); mount one of them alone, by a [route] "
-                              "for each of its paths\n");
+    assert_string_equal(said,
+                        "c.ini: module tea and module coffee both have the route GET /cups/{id} "
+                        "(/cups/{number}): line 1 [route tea], line 4 [route c]; one of them needs "
+                        "another path, host or condition\n");
+}
+
+static void test_routes_of_two_modules_may_meet_where_a_place_differs(void **state)
+{
+    (void)state;
+    char said[2000];
+    assert_true(say("[route tea]\npath = /*\ntarget = app:tea\n[route c]\npath = /*\n"
+                    "host = coffee.example\ntarget = app:coffee\n",
+                    said, sizeof said));
+    assert_true(say("[route tea]\npath = /*\ntarget = app:tea\n[route c]\npath = /*\n"
+                    "header = X-Coffee\ntarget = app:coffee\n",
+                    said, sizeof said));
+    assert_true(say("[route tea]\npath = /*\ntarget = app:tea\n[route c]\n"
+                    "path = /cups/{number}\ntarget = app:coffee\n"
+                    "[route d]\npath = /cupsful\ntarget = app:coffee\n",
+                    said, sizeof said)); /* the closer section has it */
+}
+
+static void test_routes_that_are_equal_name_both_lines(void **state)
+{
+    (void)state;
+    char said[2000];
+    assert_false(say("[route a]\npath = /a/{x}\ntarget = respond:200\n"
+                     "[route b]\npath = /a/{y}\ntarget = respond:204\n",
+                     said, sizeof said));
+    assert_non_null(strstr(said, "line 1 [route a], line 4 [route b]"));
+}
+
+static void test_routes_of_a_section_that_another_outdoes_are_an_error(void **state)
+{
+    (void)state;
+    char said[2000];
+    assert_false(say("[route a]\npath = /cups\ntarget = app:tea\n"
+                     "[route b]\npath = /cups\ntarget = app:tea\n",
+                     said, sizeof said));
+    assert_non_null(strstr(said, "c.ini:4: [route b] mounts nothing"));
 }
 
 int main(void)
@@ -94,6 +131,9 @@ int main(void)
         cmocka_unit_test(test_routes_of_a_place_are_it_and_what_is_below),
         cmocka_unit_test(test_routes_that_nobody_mounts_are_named),
         cmocka_unit_test(test_routes_that_two_modules_have_are_an_error_with_both_names),
+        cmocka_unit_test(test_routes_of_two_modules_may_meet_where_a_place_differs),
+        cmocka_unit_test(test_routes_that_are_equal_name_both_lines),
+        cmocka_unit_test(test_routes_of_a_section_that_another_outdoes_are_an_error),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

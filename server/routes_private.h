@@ -1,0 +1,76 @@
+/* What the files about routes share: route_mounts.c says which section of the configuration serves
+ * which routes, route_specs.c makes of that what the gateway takes, routes.c adds the server's own.
+ */
+#ifndef GALLEY_SERVER_ROUTES_PRIVATE_H
+#define GALLEY_SERVER_ROUTES_PRIVATE_H
+
+#include "server/galley_private.h"
+
+/* ---- route_mounts.c */
+
+/* A route that is served: a module's, which a section mounts or which is served always, or a
+ * section's with a target of its own. */
+struct mounted {
+    const struct config_section *section; /* NULL: always */
+    const struct app_route_info *info;    /* NULL: the section's own target */
+    enum method method;
+    bool any_method;
+    const char *pattern;
+    bool outdone; /* the same is served by a section that names it more closely */
+};
+
+struct mounts {
+    const struct config *config;
+    struct app_route_info *infos; /* of all modules */
+    unsigned info_count;
+    struct mounted *list;
+    unsigned count;
+};
+
+/* Of an app that runs, or, to look at a configuration, of the modules of the build: then without
+ * schemas and arguments. */
+struct mounts mounts_of_app(const struct config *config, const struct app *app);
+struct mounts mounts_of_modules(const struct config *config,
+                                const struct app_module *const *modules);
+void mounts_release(struct mounts *mounts);
+
+/* What a target is, in front of its colon: "app", "respond". */
+bool target_is(const struct config_section *section, const char *kind);
+/* What stands behind the colon. */
+const char *target_rest(const struct config_section *section);
+
+/* ---- route_specs.c */
+
+/* What a spec points to until the gateway has copied it. */
+struct spec_parts {
+    struct cors_options cors;
+    const char **cors_words;
+    struct route_condition *conditions;
+    struct buf label, leads_to;
+};
+
+struct route_list {
+    struct route_spec *specs;
+    struct spec_parts *parts; /* one for each spec, and one more */
+    unsigned count, room;
+};
+
+/* Empty, with room for so many. */
+struct route_list route_list_create(unsigned room);
+/* Drops the targets of routes too, unless a plan has taken them over. */
+void route_list_release(struct route_list *list, bool taken_over);
+void route_list_add(struct route_list *list, const struct route_spec *spec);
+
+/* Adds what is mounted and not outdone. `galley` NULL: without targets, to look at. False, with
+ * why: a target cannot be made. */
+bool route_list_add_mounts(struct route_list *list, struct galley *galley,
+                           const struct mounts *mounts, char *why, size_t why_size);
+
+/* The policy of [cors] for what has no route; lies in `parts`. */
+const struct cors_options *route_cors(const struct config *config,
+                                      const struct config_section *route, struct spec_parts *parts);
+
+/* What rate limit a key says; .count 0: none. */
+struct rate_limit route_rate(const struct config_section *section, const char *key);
+
+#endif
