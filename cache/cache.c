@@ -269,6 +269,11 @@ void cache_sweep(struct cache *cache, int64_t now_ms)
     }
 }
 
+size_t cache_budget(const struct cache *cache)
+{
+    return cache->shard_count * cache->shards[0].budget_bytes;
+}
+
 unsigned cache_shards(const struct cache *cache)
 {
     return cache->shard_count;

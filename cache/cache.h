@@ -71,6 +71,7 @@ struct cache_stats {
     uint64_t bytes, entries;
 };
 
+size_t cache_budget(const struct cache *cache); /* bytes */
 unsigned cache_shards(const struct cache *cache);
 void cache_shard_stats(struct cache *cache, unsigned shard, struct cache_stats *out);
 void cache_stats(struct cache *cache, struct cache_stats *out); /* the sum */

@@ -339,6 +339,12 @@ static int64_t tell_refused(void *arg, int64_t mono_ns)
     return TELL_REFUSED_MS;
 }
 
+static int connect_inside(void *arg)
+{
+    const struct galley *galley = arg;
+    return control_connect(galley->data_fd, SOCK_NONBLOCK);
+}
+
 static enum err open_gateway(struct galley *galley, char *why, size_t why_size)
 {
     struct gateway_options options = {
@@ -347,6 +353,8 @@ static enum err open_gateway(struct galley *galley, char *why, size_t why_size)
         .users = galley->users,
         .clock = &clock_system,
         .cache = galley->cache,
+        .connect_inside = connect_inside,
+        .connect_arg = galley,
         .answers_keep_ms = setting(galley, "storage", "idempotency_keep"),
         .answers_bytes_max = (uint64_t)setting(galley, "storage", "idempotency_size")};
     enum err err = gateway_create(&options, &galley->gateway, why, why_size);

@@ -37,6 +37,7 @@ static const struct admin_route routes[] = {
     {METHOD_GET, "/_/mails", ADMIN_VIEWER, serve_shell, "no-store"},
     {METHOD_GET, "/_/mails/*", ADMIN_VIEWER, serve_shell, "no-store"},
     {METHOD_GET, "/_/storage", ADMIN_VIEWER, serve_shell, "no-store"},
+    {METHOD_GET, "/_/cache", ADMIN_VIEWER, serve_shell, "no-store"},
     {METHOD_GET, "/_/configuration", ADMIN_VIEWER, serve_shell, "no-store"},
     {METHOD_GET, "/_/login", ANYONE, serve_login_page, "no-store"},
     {METHOD_GET, "/_/setup", ANYONE, serve_setup_page, "no-store"},
@@ -61,6 +62,9 @@ static const struct admin_route routes[] = {
     {METHOD_POST, "/_/api/jobs/delete", ADMIN_OPERATOR, serve_job_delete, "no-store"},
     {METHOD_GET, "/_/api/jobs/*", ADMIN_VIEWER, serve_job, "no-store"},
     {METHOD_GET, "/_/api/routes", ADMIN_VIEWER, serve_routes, "no-store"},
+    {METHOD_GET, "/_/api/cache", ADMIN_VIEWER, serve_cache, "no-store"},
+    {METHOD_GET, "/_/api/cache/entry", ADMIN_VIEWER, serve_cache_entry, "no-store"},
+    {METHOD_POST, "/_/api/cache/purge", ADMIN_OPERATOR, serve_cache_purge, "no-store"},
     {METHOD_GET, "/_/api/logs", ADMIN_VIEWER, serve_logs, "no-store"},
     {METHOD_GET, "/_/api/mails", ADMIN_VIEWER, serve_mails, "no-store"},
     {METHOD_GET, "/_/api/mails/*", ADMIN_VIEWER, serve_mail, "no-store"},
@@ -200,6 +204,7 @@ struct admin *admin_create(const struct admin_options *options)
     admin->login_schema = own_schema(login_schema_text);
     admin->setup_schema = own_schema(setup_schema_text);
     admin->job_schema = own_schema(job_schema_text);
+    admin->purge_schema = own_schema(purge_schema_text);
 
     if (!administrators_exist(options->administrators))
         setup_open(admin);
@@ -222,6 +227,7 @@ void admin_destroy(struct admin **out)
     schema_destroy(&admin->login_schema);
     schema_destroy(&admin->setup_schema);
     schema_destroy(&admin->job_schema);
+    schema_destroy(&admin->purge_schema);
     free(admin);
     *out = NULL;
 }

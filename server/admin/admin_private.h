@@ -19,6 +19,7 @@ struct admin {
     struct schema *login_schema;
     struct schema *setup_schema;
     struct schema *job_schema;
+    struct schema *purge_schema;
 
     /* The one-time link: "/_/setup?token=..."; the token is its end. */
     char setup_path[16 + SESSION_TOKEN_SIZE];
@@ -113,6 +114,11 @@ void serve_job_delete(struct visit *visit);
 void serve_people(struct visit *visit); /* each action */
 void serve_users(struct visit *visit);
 void serve_administrators(struct visit *visit);
+
+extern const char purge_schema_text[];
+void serve_cache(struct visit *visit);
+void serve_cache_entry(struct visit *visit);
+void serve_cache_purge(struct visit *visit);
 
 void serve_verify(struct visit *visit);
 void serve_verify_state(struct visit *visit);

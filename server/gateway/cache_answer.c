@@ -211,6 +211,7 @@ static struct landing_plan plan_for(const struct exchange *exchange, int status,
     return (struct landing_plan){.status = status,
                                  .passed_on = exchange->response->passed_on,
                                  .validator = has_validator(fields),
+                                 .discards = exchange->visit->refreshes,
                                  .caching = *caching,
                                  .fields = buf_slice(&texts->fields),
                                  .tags = buf_slice(&texts->tags),
@@ -225,7 +226,7 @@ static bool land(struct exchange *exchange, const struct landing_plan *plan)
     struct landing *landing = &exchange->visit->landing;
     size_t body_max = exchange->request->plan->cached_body_max;
     if (response->feed.fill)
-        return landing_collect(landing, plan, response);
+        return exchange->visit->collects = landing_collect(landing, plan, response);
     if (response_bytes(response).len > body_max) {
         landing_drop(landing);
         return false;
@@ -402,6 +403,16 @@ static void return_headers(struct exchange *exchange)
     visit->own = NULL;
 }
 
+/* Nobody looks at the answer of a refresh; what streams is asked until it has been collected. */
+static void say_nothing(struct response *response, bool collects)
+{
+    if (!collects)
+        response_reset(response);
+    buf_clear(&response->headers);
+    response->status = collects ? 200 : 204;
+    response->quiet = true;
+}
+
 void stage_cache_end(struct exchange *exchange)
 {
     struct cache_visit *visit = exchange->visit;
@@ -421,5 +432,7 @@ void stage_cache_end(struct exchange *exchange)
     else if (visit->forwarded != FORWARDED_NOT)
         tell(exchange, visit->forwarded,
              visit->forwarded == FORWARDED_BYPASS ? SERVED_BYPASS : SERVED_NOT_STORED, 0, NULL);
+    if (visit->refreshes)
+        say_nothing(response, visit->collects);
     cache_visit_forget(exchange);
 }

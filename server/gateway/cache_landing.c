@@ -169,6 +169,10 @@ static int64_t fill(void *arg, struct buf *out, int64_t now_ns)
         take(collector, slice_of(out->data + before, out->len - before));
     if (!collector->over && next == FEED_END)
         end(collector, now_ns);
+    if (collector->plan.discards) {
+        out->len = before;
+        next = collector->over ? FEED_END : next;
+    }
     return next;
 }
 
@@ -219,6 +223,7 @@ bool landing_collect(struct landing *landing, const struct landing_plan *plan,
     *landing = (struct landing){.gateway = landing->gateway};
     feed->fill = fill;
     feed->arg = collector;
+    feed->sized = feed->sized && !plan->discards;
     response->release = release;
     response->release_arg = collector;
     return true;

@@ -144,6 +144,10 @@ static enum stage_result go(struct exchange *exchange, struct cache_visit *visit
     struct landing *landing = &visit->landing;
     landing->purges = response_cache_purges(exchange->gateway->responses);
     landing->lease = response_cache_lease(exchange->gateway->responses, buf_slice(&landing->key));
+    if (visit->refreshes && !landing->lease) { /* somebody else is at it */
+        exchange->response->status = 204;
+        return STAGE_ANSWERED;
+    }
     visit->asked_ms = visit_now_ms(exchange);
     lend_headers(exchange, visit);
     return STAGE_NEXT;
@@ -164,6 +168,14 @@ static enum stage_result refuse(struct exchange *exchange, struct cache_visit *v
 
 /* ---- Deciding */
 
+static void refresh(struct exchange *exchange, const struct cache_visit *visit)
+{
+    struct refreshes *refreshes = exchange->gateway->refreshes;
+    if (refreshes)
+        refreshes_begin(refreshes, exchange->request, buf_slice(&visit->landing.key),
+                        visit->landing.primary_len, clock_mono_ns(exchange->gateway->clock));
+}
+
 /* True: a stored answer is the answer. Else it is kept in case that it is confirmed. */
 static bool answer_from(struct exchange *exchange, struct cache_visit *visit,
                         enum cache_served served)
@@ -172,14 +184,13 @@ static bool answer_from(struct exchange *exchange, struct cache_visit *visit,
     leave_stale(visit);
     if (!look_up(exchange, visit, &stored))
         return false;
-    switch (caching_judge(&stored.caching, &visit->asked, visit_now_ms(exchange))) {
-    case REUSE:
+    enum reuse reuse = caching_judge(&stored.caching, &visit->asked, visit_now_ms(exchange));
+    if (reuse != REVALIDATE && !visit->refreshes) {
+        if (reuse == REUSE_AND_REFRESH)
+            refresh(exchange, visit);
         visit->forwarded = FORWARDED_NOT;
-        visit_answer(exchange, &stored, served);
+        visit_answer(exchange, &stored, reuse == REUSE ? served : SERVED_STALE);
         return true;
-    case REUSE_AND_REFRESH:
-    case REVALIDATE:
-        break;
     }
     visit->stale = stored;
     bool insists = caching_ttl_s(&stored.caching, visit_now_ms(exchange)) > 0 &&
@@ -192,8 +203,8 @@ static bool answer_from(struct exchange *exchange, struct cache_visit *visit,
 static bool waits_for_others(const struct cache_visit *visit)
 {
     const struct stored *stale = &visit->stale;
-    return !visit->alone && !visit->passes && visit->waits < WAITS_MAX && !visit->asked.no_cache &&
-           visit->asked.max_age_s != 0 &&
+    return !visit->alone && !visit->refreshes && !visit->passes && visit->waits < WAITS_MAX &&
+           !visit->asked.no_cache && visit->asked.max_age_s != 0 &&
            !(stale->value && (stale->caching.validate_always || stale->caching.lifetime_s == 0));
 }
 
@@ -225,8 +236,15 @@ static enum stage_result decide(struct exchange *exchange, struct cache_visit *v
 static struct cache_visit *begin(struct exchange *exchange)
 {
     struct cache_visit *visit = mem_zalloc(sizeof *visit);
+    struct refreshes *refreshes = exchange->gateway->refreshes;
     visit->landing.gateway = exchange->gateway;
-    write_key(exchange->request, &visit->landing.key);
+    visit->refreshes = exchange->request->local && refreshes &&
+                       refreshes_find(refreshes, exchange->request, &visit->landing.key);
+    if (visit->refreshes)
+        exchange->request->secure =
+            slice_starts(buf_slice(&visit->landing.key), slice_str("https:"));
+    else
+        write_key(exchange->request, &visit->landing.key);
     visit->landing.primary_len = visit->landing.key.len;
     cache_control_of_request(exchange->request, &visit->asked);
     return exchange->visit = visit;

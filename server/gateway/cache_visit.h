@@ -35,6 +35,8 @@ struct cache_visit {
     unsigned waits; /* for others */
     bool alone;     /* nobody else's answer will do */
     bool passes;    /* what is stored says that nothing will be */
+    bool collects;  /* the answer, as it streams, to be stored */
+    bool refreshes; /* nobody waits for the answer: it is fetched to be stored */
     enum forwarded forwarded;
     struct cache_control asked;
     struct stored stale; /* that an answer may confirm or fail to replace; value NULL: none */
@@ -62,6 +64,7 @@ void visit_answer(struct exchange *exchange, struct stored *stored, enum cache_s
 struct landing_plan {
     int status;
     bool passed_on, validator;
+    bool discards; /* a stream is for nobody else */
     struct caching caching;
     struct slice fields, tags, names;
     const struct request *request;

@@ -44,6 +44,8 @@ enum err gateway_create(const struct gateway_options *options, struct gateway **
     if (options->cache) {
         gateway->responses = response_cache_create(options->cache);
         gateway->flights = flights_create();
+        if (options->connect_inside)
+            gateway->refreshes = refreshes_create(options->connect_inside, options->connect_arg);
     }
     struct plan *plan = NULL;
     struct answer_limits limits = {
@@ -68,6 +70,7 @@ void gateway_destroy(struct gateway **gateway)
     if (!*gateway)
         return;
     plans_destroy(*gateway);
+    refreshes_destroy(&(*gateway)->refreshes);
     flights_destroy(&(*gateway)->flights);
     response_cache_destroy(&(*gateway)->responses);
     notables_destroy(&(*gateway)->notables);

@@ -28,7 +28,11 @@ struct gateway_options {
     struct jwt *jwt;
     struct users *users; /* who may stop a token; NULL: nobody */
     const struct clock *clock;
-    struct cache *cache;        /* for answers of routes that say so; NULL: none are stored */
+    struct cache *cache; /* for answers of routes that say so; NULL: none are stored */
+    /* A connection to ourselves, local and not blocking, for what is asked anew in the background;
+     * -1 if there is none. NULL: nothing is. */
+    int (*connect_inside)(void *arg);
+    void *connect_arg;
     int64_t answers_keep_ms;    /* of requests with an Idempotency-Key; 0: 6 h */
     uint64_t answers_bytes_max; /* of the file, for all of them; 0: 1 GiB */
 };
@@ -206,6 +210,34 @@ bool gateway_sweep(struct gateway *gateway, int64_t now_ms);
  */
 void gateway_tell_refused(struct gateway *gateway);
 
+/* ---- Stored answers */
+
+enum purge_kind {
+    PURGE_URL,    /* "https://host/path?query", or "/path?query" of all hosts */
+    PURGE_PREFIX, /* the same up to a slash, perhaps with a star behind it; "/" is everything */
+    PURGE_TAG,    /* one word of Cache-Tag or Surrogate-Key */
+};
+
+/* Voids what is stored under it, also for other users, variants and schemes, and what is being
+ * fetched. ERR_VALIDATION for a text that is none of the kind. */
+enum err gateway_purge(struct gateway *gateway, enum purge_kind kind, struct slice text);
+uint64_t gateway_purges(const struct gateway *gateway);
+
+/* What is stored under a URL, for people. */
+struct gateway_stored {
+    struct cache_value *value; /* held; the slices point into it */
+    bool passes;               /* its answers are not stored */
+    struct slice varies_by;    /* names of headers, if it has variants; the rest is 0 then */
+    int status;
+    int64_t age_s, ttl_s;
+    size_t body_bytes;
+    struct slice headers; /* lines */
+};
+
+/* Of a whole URL, "https://host/path?query", without what cache_key adds. False: there is nothing.
+ * Else the value is to be released. */
+bool gateway_look_up(struct gateway *gateway, struct slice url, struct gateway_stored *out);
+
 /* ---- Figures */
 
 /* What the response cache did for a request of a route that has one. */
@@ -237,6 +269,7 @@ struct gateway_route {
     const char *pattern; /* for the life of the process; NULL: requests without a route */
     bool own;
     uint64_t by_status[600];
+    uint64_t served[SERVED_COUNT];      /* by the response cache */
     struct histogram_snapshot duration; /* ns */
 };
 
@@ -270,7 +303,11 @@ uint64_t gateway_lines_left_out(struct gateway *gateway);
  * those that older requests still hold. */
 unsigned gateway_plans(struct gateway *gateway);
 
-/* Appends galley_http_requests_total and galley_http_request_duration_seconds. */
+/* The name of it in figures: "hit". */
+const char *cache_served_name(enum cache_served served);
+
+/* Appends galley_http_requests_total, galley_http_request_duration_seconds and
+ * galley_response_cache_*. */
 void gateway_metrics(struct gateway *gateway, struct buf *out);
 
 /* ---- Verifying the answers that are kept for idempotency keys (storage/verify.h). */

@@ -4,6 +4,7 @@
 
 #include "base/lock.h"
 #include "server/gateway/cache_flights.h"
+#include "server/gateway/cache_refresh.h"
 #include "server/gateway/gateway.h"
 #include "server/gateway/idempotency_private.h"
 #include "server/gateway/log_sampling.h"
@@ -21,6 +22,7 @@ struct gateway {
     struct notables *notables;
     struct response_cache *responses; /* or NULL; and these two with it */
     struct flights *flights;
+    struct refreshes *refreshes; /* or NULL */
     _Atomic(struct plan *) plan; /* that requests begin with */
     struct lock lock;            /* of the list of plans */
     struct plan *plans;          /* all that were ever made; see plan.c */

@@ -49,6 +49,8 @@ void gateway_sent(struct gateway *gateway, struct request *request, const struct
     notables_look(gateway->notables, request, response->status, (uint64_t)sent->duration_ns);
     access_line_write(gateway, request, response, sent);
     exchange_forget(request);
+    if (request->local && gateway->refreshes)
+        refreshes_end(gateway->refreshes, request);
     request->route = NULL;
     if (request->plan)
         plan_release(request->plan);
@@ -88,6 +90,8 @@ static void add_traffic(struct gateway_route *sum, const struct route_traffic *o
 {
     for (int status = STATUS_MIN; status <= STATUS_MAX; status++)
         sum->by_status[status] += total(one, status);
+    for (int served = 0; served < SERVED_COUNT; served++)
+        sum->served[served] += counter_sum(&one->served[served]);
     add_snapshot(&sum->duration, one->duration);
 }
 
@@ -172,10 +176,49 @@ static void write_durations(struct route_traffic *one, struct buf *labels, struc
     }
 }
 
+const char *cache_served_name(enum cache_served served)
+{
+    static const char *const names[SERVED_COUNT] = {
+        [SERVED_HIT] = "hit",
+        [SERVED_STALE] = "stale",
+        [SERVED_FOR_ERROR] = "stale_for_error",
+        [SERVED_REVALIDATED] = "revalidated",
+        [SERVED_COLLAPSED] = "collapsed",
+        [SERVED_STORED] = "stored",
+        [SERVED_NOT_STORED] = "not_stored",
+        [SERVED_BYPASS] = "bypass",
+    };
+    return names[served];
+}
+
+static void write_served(struct route_traffic *one, struct buf *labels, struct buf *out)
+{
+    static const char name[] = "galley_response_cache_requests_total";
+    metrics_write_help(out, name, "counter",
+                       "Requests of routes with a cache, by what it did for them.");
+    for (; one; one = one->next) {
+        write_labels(one, labels);
+        size_t common = labels->len;
+        for (int served = 0; served < SERVED_COUNT; served++) {
+            uint64_t count = counter_sum(&one->served[served]);
+            if (count == 0)
+                continue;
+            labels->len = common;
+            buf_printf(labels, ",result=\"%s\"", cache_served_name(served));
+            buf_append_char(labels, '\0');
+            metrics_write_u64(out, name, labels->data, count);
+        }
+    }
+}
+
 void gateway_metrics(struct gateway *gateway, struct buf *out)
 {
     struct buf labels = BUF_INIT;
     write_totals(traffic_first(gateway->traffic), &labels, out);
     write_durations(traffic_first(gateway->traffic), &labels, out);
+    write_served(traffic_first(gateway->traffic), &labels, out);
+    metrics_write_help(out, "galley_response_cache_purges_total", "counter",
+                       "URLs, prefixes and tags whose stored answers were voided.");
+    metrics_write_u64(out, "galley_response_cache_purges_total", "", gateway_purges(gateway));
     buf_release(&labels);
 }

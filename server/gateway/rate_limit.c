@@ -72,7 +72,7 @@ enum stage_result stage_rate_limit(struct exchange *exchange)
     const struct request *request = exchange->request;
     exchange->rate.tier = find_tier(&request->route->spec, &request->user);
     const struct rate_limit *limit = limit_of(exchange);
-    if (limit->count == 0)
+    if (limit->count == 0 || request->local)
         return STAGE_NEXT;
     enum rate_by who;
     struct slice key = key_of(limit, request, &who);

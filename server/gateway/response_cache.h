@@ -18,6 +18,7 @@
 #define GALLEY_SERVER_GATEWAY_RESPONSE_CACHE_H
 
 #include "cache/cache.h"
+#include "server/gateway/gateway.h"
 #include "server/http/freshness.h"
 
 #define CACHED_NAME_SIZE 17 /* of a key in the cache */
@@ -99,13 +100,8 @@ bool response_cache_store(struct response_cache *cache, struct cache_lease *leas
 /* Drops what is under the key, with its variants, and what is being fetched for it. */
 void response_cache_invalidate(struct response_cache *cache, struct slice key);
 
-enum purge_kind {
-    PURGE_URL,    /* "host/path?query", or "/path?query" of all hosts */
-    PURGE_PREFIX, /* "host/path/", or "/path/" of all hosts; "/" is all */
-    PURGE_TAG,
-};
-
-/* False for a text that is none of the kind. What is asked for after this is stored again. */
+/* As gateway_purge, with "host/path" and an encoded path. What is asked for after this is stored
+ * again. */
 bool response_cache_purge(struct response_cache *cache, enum purge_kind kind, struct slice text);
 
 #endif

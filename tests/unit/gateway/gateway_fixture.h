@@ -27,7 +27,8 @@ struct fixture {
     struct clock_fake time;
     struct store *store;
     struct cache *cache; /* or NULL */
-    struct table table;  /* the tests' own */
+    int (*connect_inside)(void *arg);
+    struct table table; /* the tests' own */
     struct jwt *jwt;
     struct gateway *gateway;
     struct buf token; /* of alice */
@@ -79,8 +80,11 @@ static inline void fixture_open_gateway(struct fixture *f, const struct route_sp
                                         unsigned count)
 {
     char why[200] = "";
-    struct gateway_options options = {
-        .store = f->store, .cache = f->cache, .jwt = f->jwt, .clock = &f->time.clock};
+    struct gateway_options options = {.store = f->store,
+                                      .cache = f->cache,
+                                      .connect_inside = f->connect_inside,
+                                      .jwt = f->jwt,
+                                      .clock = &f->time.clock};
     if (gateway_create(&options, &f->gateway, why, sizeof why) != ERR_OK)
         fail_msg("%s", why);
     fixture_swap(f, routes, count);
