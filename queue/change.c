@@ -270,8 +270,8 @@ static bool walk(struct change *change, const struct key *prefix, const struct i
     for (*count = 0; err == ERR_OK && *count < max; err = cursor_next(&cursor)) {
         if (!key_has_prefix(cursor.key, prefix))
             break;
-        if (slice_eq(cursor.key, key_slice(&from)))
-            continue;
+        if (!cursor_has_key(&cursor) || slice_eq(cursor.key, key_slice(&from)))
+            continue; /* the verification tells of the former */
         struct slice rest = slice_of(cursor.key.ptr + queue_len, cursor.key.len - queue_len);
         unreadable = !index_take_entry(rest, &out[*count]);
         if (unreadable) {

@@ -75,12 +75,12 @@ static enum err seek_before(struct cursor *cursor, struct slice near)
     return err;
 }
 
-/* A search ends at this very entry, not at none, nor at another of the same key. */
-static bool is_found(struct txn *txn, struct table table, const struct cursor *cursor)
+/* A search does not end at this very entry, but at none, or at another of the same key. */
+static bool is_stray(struct txn *txn, struct table table, const struct cursor *cursor)
 {
     struct slice value;
-    return cursor->key.len > 0 && cursor->key.len <= STORE_KEY_MAX &&
-           txn_get(txn, table, cursor->key, &value) == ERR_OK && value.ptr == cursor->value.ptr;
+    return cursor_has_key(cursor) &&
+           (txn_get(txn, table, cursor->key, &value) != ERR_OK || value.ptr != cursor->value.ptr);
 }
 
 /* The entry that the cursor stands on, copied and deleted. */
@@ -99,7 +99,7 @@ static struct stray *take_stray(struct txn *txn, struct table table, struct slic
     cursor_open(&cursor, txn, table);
     enum err err = seek_before(&cursor, near);
     int left = 2 * REACH;
-    while (err == ERR_OK && left > 0 && is_found(txn, table, &cursor)) {
+    while (err == ERR_OK && left > 0 && !is_stray(txn, table, &cursor)) {
         err = cursor_next(&cursor);
         left--;
     }
@@ -117,8 +117,7 @@ void table_sort_in(struct txn *txn, struct table table, struct slice near)
     }
     struct slice value;
     for (; strays; strays = strays->next)
-        if (strays->key.len > 0 && strays->key.len <= STORE_KEY_MAX &&
-            txn_get(txn, table, strays->key, &value) == ERR_NOT_FOUND)
+        if (txn_get(txn, table, strays->key, &value) == ERR_NOT_FOUND)
             txn_put(txn, table, strays->key, strays->value);
 }
 

@@ -197,6 +197,12 @@ enum err cursor_put(struct cursor *cursor, struct slice value);
 /* Reserves a new key, cheap if the cursor stands beside where it belongs. ERR_EXISTS, which
  * does not stick, if it is there. */
 enum err cursor_reserve(struct cursor *cursor, struct slice key, size_t size, uint8_t **place);
+/* Whether where the cursor stands there is a key of a length that can be. Of another one neither
+ * the bytes may be read nor the entry deleted. */
+static inline bool cursor_has_key(const struct cursor *cursor)
+{
+    return cursor->key.len > 0 && cursor->key.len <= STORE_KEY_MAX;
+}
 /* Deletes what the cursor stands on, wherever a search for its key would end; seek again. */
 enum err cursor_del(struct cursor *cursor);
 

@@ -194,7 +194,7 @@ static enum err seek_behind(struct cursor *cursor, const struct verify_place *pl
 /* Its bytes may reach anywhere: it can neither be read nor taken out. */
 static bool is_key(struct verifier *v, const struct cursor *at, struct table table)
 {
-    if (at->key.len > 0 && at->key.len <= STORE_KEY_MAX)
+    if (cursor_has_key(at))
         return true;
     if (verify_found(v, "the table %s has a key of %zu bytes",
                      store_table_name(txn_store(at->txn), table), at->key.len))

@@ -390,7 +390,9 @@ enum err cursor_prev(struct cursor *cursor)
 
 enum err cursor_del(struct cursor *cursor)
 {
-    enum err err = count_write(cursor->txn, 0); /* a damaged key may be longer than any of ours */
+    enum err err = count_write(cursor->txn, 0);
+    if (err == ERR_OK && !key_fits(cursor->key)) /* others of the page would be written over */
+        err = txn_fail(cursor->txn, ERR_DAMAGED);
     if (err != ERR_OK)
         return err;
     cursor->txn->touched = true;
