@@ -43,7 +43,7 @@ tsan_LEFT_OUT := storage/test_model storage/test_flips queue/test_model queue/te
 UNIT := $(filter-out $(addprefix $(B)/unit/,$($(VARIANT)_LEFT_OUT)),\
     $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/*/test_*.c)))
 TOOLS := $(patsubst tests/%.c,$(B)/tests/%,$(wildcard tests/*.c)) $(B)/tests/crowd $(B)/tests/galley-notes
-BENCH_TOOLS := $(B)/tests/answer_sweep $(B)/tests/cache_bench $(B)/tests/fill_jobs $(B)/tests/large_documents $(B)/tests/pick_cost $(B)/tests/queue_cost
+BENCH_TOOLS := $(B)/tests/answer_sweep $(B)/tests/cache_bench $(B)/tests/fill_jobs $(B)/tests/fill_orders $(B)/tests/large_documents $(B)/tests/pick_cost $(B)/tests/queue_cost
 API     := $(wildcard tests/api/*.test.mjs examples/*/*.test.mjs)
 CRASH   := $(wildcard tests/crash/*.test.mjs)
 BROWSER := $(wildcard tests/browser/*.test.mjs)

@@ -99,6 +99,10 @@ cpu_ticks() { # PID : of user and system time so far
     awk '{ sub(/.*\) /, ""); print $12 + $13 }' "/proc/$1/stat"
 }
 
+cpu_us() { # TICKS REQUESTS/S SECONDS : processor time of a request
+    awk -v t="$1" -v hz="$(getconf CLK_TCK)" -v r="$2" -v s="$3" 'BEGIN { printf "%.2f", t / hz / (r * s) * 1e6 }'
+}
+
 # ---- Load
 
 load() { # URL SCENARIO TOKEN SECONDS [CONNECTIONS] : "requests/s p50 p99 errors", by wrk

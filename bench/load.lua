@@ -1,5 +1,6 @@
--- One scenario of the bench for wrk: SCENARIO = products | me | place-order | healthz | small, TOKEN = a JWT.
--- Requests are formatted once; each is then one random look-up. Prints one line:
+-- One scenario of the bench for wrk: SCENARIO = products | me | place-order | order | healthz | small, TOKEN = a JWT.
+-- Requests are formatted once; each is then one random look-up. `order` looks at one of ORDERS of fill_orders, formatted
+-- each time. Prints one line:
 -- RESULT requests/s p50 p99 (milliseconds) errors
 local scenario, token = os.getenv("SCENARIO"), os.getenv("TOKEN")
 local requests = {}
@@ -8,6 +9,7 @@ local make = {
   healthz = function() return wrk.format("GET", "/healthz") end,
   small = function() return wrk.format("GET", "/small") end,
   me = function(headers) return wrk.format("GET", "/users/me", headers) end,
+  order = function() return "" end,
   products = function(headers, id) return wrk.format("GET", "/products/" .. id, headers) end,
   ["place-order"] = function(headers, id)
     headers["Content-Type"] = "application/json"
@@ -27,6 +29,15 @@ function init()
     requests[id] = make[scenario]({ Authorization = "Bearer " .. token }, id)
   end
   request = function() return requests[math.random(1000)] end
+  if scenario == "order" then request = any_order(tonumber(os.getenv("ORDERS"))) end
+end
+
+function any_order(orders)
+  local text = wrk.format("GET", "/orders/@", { Authorization = "Bearer " .. token })
+  local before, behind = text:match("^(.-)@(.*)$")
+  return function()
+    return string.format("%s%08x-0000-7000-8000-000000000000%s", before, math.random(0, orders - 1), behind)
+  end
 end
 
 function done(summary, latency)

@@ -9,8 +9,7 @@ shaking() { # NAME PORT PID... : and the server's processor time for each, as NA
     before=$(cpu_ticks_of "$@")
     echo "$name $(opening_rate "$port" tls=1)" | tee -a "$work/measured" >&2
     rate=$(awk -v n="$name" '$1 == n { r = $2 } END { print r }' "$work/measured")
-    echo "$name-cpu $(awk -v t=$(($(cpu_ticks_of "$@") - before)) -v hz="$(getconf CLK_TCK)" -v r="$rate" \
-        -v s="$DURATION" 'BEGIN { print t / hz / (r * s) * 1e6 }')" >>"$work/measured"
+    echo "$name-cpu $(cpu_us $(($(cpu_ticks_of "$@") - before)) "$rate" "$DURATION")" >>"$work/measured"
 }
 
 cpu_ticks_of() { # PID...
@@ -24,8 +23,7 @@ cpu_us_each() { # NAME URL : processor time of the server for each request, besi
     before=$(cpu_ticks "$galley_pid")
     DURATION=$((DURATION + WARMUP)) WARMUP=0 measure "$1" "$2" healthz ""
     rate=$(median "$1" 2)
-    echo "$1-cpu $(awk -v t=$(($(cpu_ticks "$galley_pid") - before)) -v hz="$(getconf CLK_TCK)" -v r="$rate" \
-        -v s=$((DURATION + WARMUP)) 'BEGIN { print t / hz / (r * s) * 1e6 }')" >>"$work/measured"
+    echo "$1-cpu $(cpu_us $(($(cpu_ticks "$galley_pid") - before)) "$rate" $((DURATION + WARMUP)))" >>"$work/measured"
 }
 
 start_nginx
