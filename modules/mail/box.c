@@ -138,8 +138,10 @@ static void make_room(struct mail_box *box, size_t bytes)
     if (end <= 0 || end + (off_t)bytes <= box->max)
         return;
     int fd = open_in(box, "outbox.new", O_APPEND | O_TRUNC);
-    note_synced(box, 0); /* whichever of the two a crash leaves: its beginning is a good one */
-    bool turned = fd >= 0 && turn_over(box, fd);
+    /* Whichever of the two a crash leaves, its beginning is a good place. Synced, as the one before
+     * may be the end of a message in the new file too, with something torn before it. */
+    note_synced(box, 0);
+    bool turned = fd >= 0 && fdatasync(box->mark_fd) == 0 && turn_over(box, fd);
     if (turned && fsync(box->dir_fd) == 0)
         return;
     log_write(LOG_WARN, "mail", "outbox.mbox is full and cannot be put aside: %s", strerror(errno));
@@ -286,17 +288,25 @@ static off_t last_message(const char *text, off_t size)
     return 0;
 }
 
-/* Where to begin looking: a place that was synced, if a message begins there. Somebody may have
- * changed the file since; then only the last message is looked at. */
-static off_t first_doubtful(struct mail_box *box, const char *text, off_t size)
+static bool begins_message(const char *text, off_t size, off_t at)
+{
+    return size - at >= 5 && memcmp(text + at, "From ", 5) == 0 &&
+           (at == 0 || text[at - 1] == '\n');
+}
+
+/* Where to begin looking: a place that was synced, if a message begins there, or none was. Somebody
+ * may have changed the file since; then false, and only the last message is looked at. */
+static bool first_doubtful(struct mail_box *box, const char *text, off_t size, off_t *from)
 {
     char mark[32] = "";
     if (pread(box->mark_fd, mark, sizeof mark - 1, 0) < 0)
         mark[0] = '\0';
-    off_t at = strtoll(mark, NULL, 10);
-    bool begins = at >= 0 && (at == size || (size - at >= 5 && memcmp(text + at, "From ", 5) == 0 &&
-                                             (at == 0 || text[at - 1] == '\n')));
-    return mark[0] != '\0' && at <= size && begins ? at : last_message(text, size);
+    *from = strtoll(mark, NULL, 10);
+    if (mark[0] != '\0' && (*from == 0 || *from == size ||
+                            (*from > 0 && *from < size && begins_message(text, size, *from))))
+        return true;
+    *from = last_message(text, size);
+    return false;
 }
 
 static enum err put_aside(struct mail_box *box, struct slice rest)
@@ -319,10 +329,9 @@ static enum err check_end(struct mail_box *box)
     char *text = mmap(NULL, (size_t)size, PROT_READ, MAP_PRIVATE, box->fd, 0);
     if (text == MAP_FAILED)
         return ERR_INTERNAL;
-    off_t from = first_doubtful(box, text, size);
-    bool ours = size - from >= 5 && memcmp(text + from, "From ", 5) == 0;
-    off_t whole =
-        ours ? from + (off_t)whole_part(slice_of(text + from, (size_t)(size - from))) : size;
+    off_t from, whole = size;
+    if (first_doubtful(box, text, size, &from) || begins_message(text, size, from))
+        whole = from + (off_t)whole_part(slice_of(text + from, (size_t)(size - from)));
     enum err err = ERR_OK;
     if (whole < size) {
         log_write(LOG_WARN, "mail",
@@ -347,6 +356,16 @@ static bool sync_dir(const char *path)
     return synced;
 }
 
+/* All of the file, and then that all of it is. */
+static bool sync_all(struct mail_box *box)
+{
+    off_t size = lseek(box->fd, 0, SEEK_END);
+    if (size < 0 || fdatasync(box->fd) != 0)
+        return false;
+    note_synced(box, size);
+    return fdatasync(box->mark_fd) == 0;
+}
+
 static enum err open_files(struct mail_box *box, const char *data_dir, const char *dir)
 {
     if (mkdir(dir, 0700) != 0 && errno != EEXIST)
@@ -359,7 +378,7 @@ static enum err open_files(struct mail_box *box, const char *data_dir, const cha
     if (box->fd < 0 || box->mark_fd < 0 || fsync(box->dir_fd) != 0 || !sync_dir(data_dir))
         return ERR_INTERNAL;
     enum err err = check_end(box);
-    return err || fdatasync(box->fd) == 0 ? err : ERR_INTERNAL;
+    return err || sync_all(box) ? err : ERR_INTERNAL;
 }
 
 enum err mail_box_open(const char *data_dir, int64_t max_bytes, struct mail_box **out, char *why,

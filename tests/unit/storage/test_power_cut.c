@@ -5,6 +5,7 @@
  * (and what went through O_DSYNC); of what came later each sector arrives or not, in any order.
  * From the log images are made, of random moments and random luck, and each is opened. The control
  * takes the same log without its fdatasyncs, and must lose. */
+#include "tests/lib/recorder.h"
 #include "tests/unit/storage/store_fixture.h"
 
 #include <dlfcn.h>
@@ -16,40 +17,19 @@
 #include <sys/uio.h>
 #include <sys/wait.h>
 
-#define SECTOR     512
 #define KEYS       40
 #define COMMITS    400
 #define CUTS       150
 #define REAL(name) ((__typeof__(&name))dlsym(RTLD_NEXT, #name))
 
-enum kind { DATA, META, SYNC }; /* META: through O_DSYNC */
-
-struct event {
-    enum kind kind;
-    off_t at;
-    size_t size;
-    char *bytes;
-};
+enum kind { DATA = SYNC + 1, META }; /* META: through O_DSYNC */
 
 /* The writer thread adds to it while the main thread waits for it, so it needs no lock. */
-static struct {
-    bool on;
-    struct event *events;
-    size_t count, capacity;
-} journal;
+static struct recorder journal;
 
-static void note(enum kind kind, off_t at, const void *bytes, size_t size)
+static void note(int kind, off_t at, const void *bytes, size_t size)
 {
-    if (!journal.on)
-        return;
-    if (journal.count == journal.capacity) {
-        journal.capacity = journal.capacity * 2 + 1024;
-        journal.events = realloc(journal.events, journal.capacity * sizeof *journal.events);
-    }
-    struct event *event = &journal.events[journal.count++];
-    *event = (struct event){kind, at, size, size > 0 ? malloc(size) : NULL};
-    if (size > 0)
-        memcpy(event->bytes, bytes, size);
+    recorder_note(&journal, kind, 0, at, bytes, size);
 }
 
 static enum kind kind_of(int fd)
@@ -145,40 +125,6 @@ static void live(struct fixture *f, struct life *life)
 }
 
 /* ---- What the disk has after the cut. */
-
-struct image {
-    char *bytes;
-    size_t size;
-};
-
-static void image_put(struct image *image, off_t at, const char *bytes, size_t size)
-{
-    size_t end = (size_t)at + size;
-    if (end > image->size) {
-        image->bytes = realloc(image->bytes, end);
-        memset(image->bytes + image->size, 0, end - image->size);
-        image->size = end;
-    }
-    memcpy(image->bytes + at, bytes, size);
-}
-
-/* Whole, not at all, or some of its sectors. */
-static void image_gamble(struct image *image, const struct event *event)
-{
-    int luck = rand() % 3;
-    for (size_t done = 0; done < event->size; done += SECTOR) {
-        size_t size = event->size - done < SECTOR ? event->size - done : SECTOR;
-        if (luck == 0 || (luck == 1 && rand() % 2))
-            image_put(image, event->at + (off_t)done, event->bytes + done, size);
-    }
-}
-
-static size_t last_sync(size_t cut)
-{
-    while (cut > 0 && journal.events[cut - 1].kind != SYNC)
-        cut--;
-    return cut;
-}
 
 /* When the first `cut` events are over and the next is under way; all before `safe` have arrived.
  */
@@ -277,7 +223,7 @@ static unsigned cut_often(const struct life *life, bool synced)
     srand(1);
     for (unsigned i = 0; i < CUTS; i++) {
         size_t cut = (size_t)rand() % (journal.count + 1);
-        struct image image = image_after(life, cut, synced ? last_sync(cut) : 0);
+        struct image image = image_after(life, cut, synced ? recorder_synced(&journal, cut, 0) : 0);
         lost += !survives(&image, acknowledged_before(life, cut));
         free(image.bytes);
     }
@@ -296,9 +242,7 @@ static void test_store_survives_power_cuts_and_the_control_does_not(void **state
                   journal.count, CUTS, lost);
     assert_true(lost > CUTS / 2);
     free(life.base);
-    for (size_t i = 0; i < journal.count; i++)
-        free(journal.events[i].bytes);
-    free(journal.events);
+    recorder_release(&journal);
 }
 
 int main(void)
