@@ -139,6 +139,22 @@ static enum err body_read(struct body_source *source, void *out, size_t room, si
     return err;
 }
 
+/* As body_read, of what is there. */
+static enum err body_some(struct body_source *source, void *out, size_t room, size_t *got,
+                          bool *whole)
+{
+    struct connection *c = connection_of(source);
+    struct service *service = c->service;
+    enum err err = ERR_OK;
+    service->patient = service->dry = false;
+    *got = 0;
+    while (!err && *got == 0 && !service->dry && !body_is_done(&service->decoder))
+        err = read_some(c, out, room, got);
+    *whole = body_is_done(&service->decoder);
+    service->awaits_body = !err && *got == 0 && !*whole;
+    return err;
+}
+
 /* ---- Gathering */
 
 /* Counts so much more of the budget, also if it has not got it. */
@@ -240,7 +256,8 @@ void body_begin(struct connection *c)
     service->body_left_ns = 0;
     service->source = (struct body_source){.length = head->chunked ? -1 : head->content_length,
                                            .read = body_read,
-                                           .gather = body_gather};
+                                           .gather = body_gather,
+                                           .some = body_some};
     if (head->chunked)
         body_begin_chunked(&service->decoder);
     else

@@ -10,7 +10,8 @@
  * once; one that has promised a length is cut. */
 static bool ends_early(const struct connection *c)
 {
-    return atomic_load(&c->front->draining) && !c->service->response.feed.sized;
+    const struct feed *feed = &c->service->response.feed;
+    return atomic_load(&c->front->draining) && !feed->sized && !feed->finite;
 }
 
 static int64_t rounded(int64_t ask_at_ns)
@@ -77,14 +78,14 @@ enum next feed_step(struct connection *c, struct buf *scratch, int64_t now_ns)
     enum next next = send_rest(c);
     if (next != NEXT_REQUEST)
         return next;
-    if (service->ask_at_ns == FEED_END)
-        return NEXT_REQUEST;
+    if (service->ask_at_ns == FEED_END || service->ask_at_ns == FEED_FAILED)
+        return service->ask_at_ns == FEED_END ? NEXT_REQUEST : NEXT_CLOSE;
     buf_clear(scratch);
     buf_reserve(scratch, SIZE_ROOM);
     scratch->len = SIZE_ROOM;
     fill(c, scratch, now_ns);
     next = send_filled(c, frame(service, scratch));
-    if (next == NEXT_REQUEST && service->ask_at_ns != FEED_END)
-        return NEXT_FEED;
-    return next;
+    if (next != NEXT_REQUEST || service->ask_at_ns == FEED_END)
+        return next;
+    return service->ask_at_ns == FEED_FAILED ? NEXT_CLOSE : NEXT_FEED;
 }

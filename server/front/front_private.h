@@ -149,7 +149,11 @@ struct connection {
     bool turned_away;       /* there was no place for it */
     _Atomic uint64_t phase; /* enum phase in the low 4 bits, since when (monotonic ns) above */
     _Atomic int cut;        /* enum cut; set before the socket is shut down */
-    bool ended;             /* shut down both ways; guarded by the table's lock */
+    _Atomic int awaited;    /* await.c: a descriptor and 1; 0: none; -1: it was cut */
+    _Atomic int64_t await_until_ns;
+    enum wake await_cut;     /* why; of who cuts, then of who resumes */
+    atomic_bool awaits_both; /* await.c: its body and a descriptor; who clears it has it */
+    bool ended;              /* shut down both ways; guarded by the table's lock */
     int64_t came_ns;
     struct peer *peer;
     TAILQ_ENTRY(connection) of_peer; /* guarded by the table's lock */
@@ -161,6 +165,7 @@ struct connection {
     /* Who has the connection has the rest. */
     enum errand errand;
     bool in_hub;             /* its socket is in the hub's set */
+    bool resumes;            /* the descriptor that its handler awaits has become ready */
     int64_t queued_ns;       /* when it became ready */
     int64_t waited_ns;       /* until a worker took it */
     int64_t head_since_ns;   /* the first byte of the present head; 0: none yet */
@@ -388,6 +393,15 @@ void poll_remove(int epoll_fd, struct connection *c);
 /* Whose event it is; NULL: the call to wake up. */
 struct connection *poll_event(const struct epoll_event *event);
 
+/* What an event is of, if it is not merely that the client says something. */
+#define EVENT_AWAITED 1u /* a descriptor that the connection awaits */
+#define EVENT_EITHER  2u /* one of two events, of which the first counts */
+
+/* Likewise, of any descriptor, with these in the event. */
+bool poll_arm_for(int epoll_fd, struct connection *c, int fd, uint32_t events, unsigned of);
+void poll_remove_fd(int epoll_fd, int fd);
+unsigned poll_event_of(const struct epoll_event *event);
+
 /* Waits, at most so long, and appends those whose client has sent something. False: nothing has
  * happened. Threads: any. */
 bool poll_requests(struct front *front, int timeout_ms, struct connections *out);
@@ -438,6 +452,16 @@ void serve_connection(struct worker *worker, struct connection *c);
 void await_begin(struct connection *c);
 /* After it has said request_await: the connection is not the caller's any more. */
 void await_park(struct connection *c);
+/* Takes back a connection whose awaited descriptor had its event. */
+void await_take(struct connection *c);
+/* Likewise one that awaits two. False: the other event came first. */
+bool await_take_either(struct connection *c);
+/* Ends the wait for a descriptor, if there is one. Threads: holds front->lock. */
+void await_cut(struct connection *c, enum wake why);
+/* Cuts the waits that are overdue, and those whose client has gone. Threads: holds front->lock. */
+void await_sweep(struct front *front, int64_t now_ns);
+/* Takes back all that await a descriptor. No other thread runs any more. */
+void await_take_all(struct front *front);
 
 /* Does what `next` says. */
 void serve_next(struct connection *c, enum next next);

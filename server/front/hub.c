@@ -51,6 +51,8 @@ struct hub {
     int64_t next_time_ns;  /* the first of these, or before */
     LIST_HEAD(, watch) watches;
     struct buf scratch;
+    struct epoll_event *events; /* being looked at, and how many of them are still to be */
+    int event_count;
     bool feeds_ended; /* because the front drains */
     uint64_t taken;   /* by workers, at the last look */
 };
@@ -156,8 +158,21 @@ static void take_raised(struct hub *hub)
 
 /* ---- Feeds */
 
+/* No event of its descriptor is met again, also none that has come already. */
+static void stop_polling(struct hub *hub, struct service *service)
+{
+    poll_remove_fd(hub->poller.epoll_fd, service->response.feed.fd);
+    for (int i = 0; i < hub->event_count; i++) {
+        struct epoll_event *event = &hub->events[i];
+        if (poll_event_of(event) && poll_event(event) == service->c)
+            event->data.u64 = EVENT_AWAITED;
+    }
+}
+
 static void leave_lists(struct hub *hub, struct service *service)
 {
+    if (service->response.feed.polls)
+        stop_polling(hub, service);
     if (service->in_due)
         TAILQ_REMOVE(&hub->due, service, due);
     if (service->in_timed)
@@ -178,7 +193,7 @@ static void wait_for_news(struct hub *hub, struct connection *c)
         make_due(hub, service);
         return;
     }
-    if (service->ask_at_ns != FEED_WAIT) {
+    if (service->ask_at_ns != FEED_WAIT || service->response.feed.polls) {
         if (!service->in_timed)
             TAILQ_INSERT_TAIL(&hub->timed, service, timed);
         service->in_timed = true;
@@ -192,6 +207,10 @@ static void wait_for_news(struct hub *hub, struct connection *c)
     if (event && event_count(event) != service->seen)
         make_due(hub, service);
     connection_enter(c, PHASE_STREAMING, front_now_ns(hub->front));
+    const struct feed *feed = &service->response.feed;
+    if (feed->polls &&
+        !poll_arm_for(hub->poller.epoll_fd, c, feed->fd, EPOLLIN | EPOLLRDHUP, EVENT_AWAITED))
+        make_due(hub, service); /* no memory in the kernel: look again and again */
     arm(hub, c, EPOLLRDHUP);
 }
 
@@ -307,6 +326,12 @@ static void on_feed(struct hub *hub, struct connection *c, uint32_t events)
 static void on_event(struct hub *hub, const struct epoll_event *event)
 {
     struct connection *c = poll_event(event);
+    if (!c) /* whose feed has ended meanwhile */
+        return;
+    if (poll_event_of(event)) {
+        make_due(hub, c->service);
+        return;
+    }
     switch (c->errand) {
     case ERRAND_READ: /* the poller's */
         assert(false);
@@ -380,8 +405,9 @@ static void look(struct hub *hub)
 {
     struct epoll_event events[EVENTS_MAX];
     int count = poll_wait(&hub->poller, events, EVENTS_MAX, timeout_ms(hub));
-    for (int i = 0; i < count; i++)
-        on_event(hub, &events[i]);
+    hub->events = events;
+    for (hub->event_count = count; hub->event_count > 0; hub->event_count--, hub->events++)
+        on_event(hub, hub->events);
 }
 
 void hub_attend(struct hub *hub)

@@ -34,11 +34,26 @@ static int control(int epoll_fd, int operation, int fd, struct epoll_event *even
  * in the language's terms. */
 bool poll_arm(int epoll_fd, struct connection *c, uint32_t events)
 {
-    struct epoll_event event = {.events = events | EPOLLONESHOT, .data.ptr = c};
-    int fd = c->fd;
+    return poll_arm_for(epoll_fd, c, c->fd, events, 0);
+}
+
+/* Connections lie at addresses that leave the bits free. */
+bool poll_arm_for(int epoll_fd, struct connection *c, int fd, uint32_t events, unsigned of)
+{
+    struct epoll_event event = {.events = events | EPOLLONESHOT, .data.u64 = (uintptr_t)c | of};
     atomic_store_explicit(&c->armed, true, memory_order_release);
     return control(epoll_fd, EPOLL_CTL_MOD, fd, &event) == 0 ||
            (errno == ENOENT && control(epoll_fd, EPOLL_CTL_ADD, fd, &event) == 0);
+}
+
+void poll_remove_fd(int epoll_fd, int fd)
+{
+    control(epoll_fd, EPOLL_CTL_DEL, fd, NULL);
+}
+
+unsigned poll_event_of(const struct epoll_event *event)
+{
+    return event->data.u64 & (EVENT_AWAITED | EVENT_EITHER);
 }
 
 void poll_remove(int epoll_fd, struct connection *c)
@@ -48,7 +63,7 @@ void poll_remove(int epoll_fd, struct connection *c)
 
 struct connection *poll_event(const struct epoll_event *event)
 {
-    struct connection *c = event->data.ptr;
+    struct connection *c = (struct connection *)(uintptr_t)(event->data.u64 & ~UINT64_C(3));
     bool armed = !c || atomic_load_explicit(&c->armed, memory_order_acquire);
     assert(armed);
     return c;
@@ -111,11 +126,18 @@ bool poll_requests(struct front *front, int timeout_ms, struct connections *out)
     struct epoll_event events[EVENTS_MAX];
     int count = poll_wait(&front->poller, events, EVENTS_MAX, timeout_ms);
     for (int i = 0; i < count; i++) {
-        struct connection *c = events[i].data.ptr;
-        if (is_over(c, events[i].events))
+        struct connection *c = poll_event(&events[i]);
+        unsigned of = poll_event_of(&events[i]);
+        if ((of & EVENT_EITHER) && !await_take_either(c))
+            continue;
+        if (of == 0 && is_over(c, events[i].events)) {
             connection_close(c);
-        else
-            TAILQ_INSERT_TAIL(out, c, in_queue);
+            continue;
+        }
+        c->resumes = of != 0;
+        if (of == EVENT_AWAITED)
+            await_take(c);
+        TAILQ_INSERT_TAIL(out, c, in_queue);
     }
     return count > 0;
 }

@@ -236,6 +236,14 @@ static struct connection *take(struct run_queue *queue, enum line line)
     return c;
 }
 
+static void put_resumed(struct run_queue *queue, struct connection *c)
+{
+    c->resumes = false;
+    put(queue, LINE_RESUMED, c->peer, c);
+    if (atomic_fetch_sub(&queue->awaited, 1) == 1 && queue->closed)
+        lock_cond_broadcast(&queue->left);
+}
+
 /* Empties the list. */
 static void put_all(struct run_queue *queue, struct connections *list, int64_t now_ns)
 {
@@ -244,6 +252,10 @@ static void put_all(struct run_queue *queue, struct connections *list, int64_t n
     while ((c = TAILQ_FIRST(list))) {
         TAILQ_REMOVE(list, c, in_queue);
         c->queued_ns = now_ns;
+        if (c->resumes) {
+            put_resumed(queue, c);
+            continue;
+        }
         connection_enter(c, PHASE_QUEUED, now_ns);
         put(queue, LINE_READY, c->peer, c);
     }
@@ -295,6 +307,7 @@ void ready_push_resumed(struct connection *c)
 void ready_wait_for_awaited(struct front *front)
 {
     struct run_queue *queue = &front->queue;
+    await_take_all(front); /* nobody looks at the poller any more */
     lock_acquire(&queue->lock);
     while (queue->awaited > 0)
         lock_cond_wait(&queue->left, &queue->lock);
@@ -497,14 +510,20 @@ void ready_leave_handler(struct connection *c)
     lighten(c, RUNS);
 }
 
+/* Another server may be silent for long, and is not what the client's other requests are about. */
+static unsigned weight_lost(const struct connection *c)
+{
+    return c->service->request.wait.wanted ? RUNS : RUNS - AWAITS;
+}
+
 void ready_park_handler(struct connection *c)
 {
-    lighten(c, RUNS - AWAITS);
+    lighten(c, weight_lost(c));
 }
 
 void ready_resume_handler(struct connection *c)
 {
-    atomic_fetch_add(&connection_client(c)->load, RUNS - AWAITS);
+    atomic_fetch_add(&connection_client(c)->load, weight_lost(c));
 }
 
 void ready_pass_on(struct connection *c)

@@ -45,6 +45,8 @@ static bool has_header(const struct response *response, const char *name)
 /* What these statuses must carry, unless a layer above has said something better. */
 static void add_required(struct response *response)
 {
+    if (response->passed_on)
+        return;
     if (response->status == 401 && !has_header(response, "WWW-Authenticate"))
         response_header(response, "WWW-Authenticate", slice_str("Bearer realm=\"galley\""));
     if (response->status == 503 && !has_header(response, "Retry-After"))
@@ -53,6 +55,8 @@ static void add_required(struct response *response)
 
 static void append_date(struct connection *c)
 {
+    if (c->service->response.passed_on)
+        return;
     struct worker *worker = c->worker;
     int64_t now_ms = c->service->request.received_ms;
     char fresh[CLOCK_HTTP_SIZE];
@@ -97,7 +101,8 @@ static void append_head(struct connection *c, size_t length)
     else if (service->head.http10)
         buf_append_str(out, "\r\nConnection: keep-alive");
     buf_append(out, "\r\n", 2);
-    buf_append(out, common_headers, sizeof common_headers - 1);
+    if (!service->response.passed_on)
+        buf_append(out, common_headers, sizeof common_headers - 1);
     if (c->tls)
         buf_append_str(out, tls_hsts_line(c->tls));
     buf_append(out, service->response.headers.data, service->response.headers.len);
@@ -212,7 +217,7 @@ static enum outcome outcome_of(const struct connection *c, bool whole)
         return SENT_WHOLE;
     switch ((enum cut)atomic_load(&c->cut)) {
     case CUT_NOT:
-        return SENT_GONE;
+        return c->service->ask_at_ns == FEED_FAILED ? SENT_CUT : SENT_GONE;
     case CUT_DEADLINE:
         return SENT_TIMEOUT;
     default:

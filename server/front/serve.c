@@ -391,9 +391,9 @@ static enum next serve_request(struct connection *c)
     int64_t began_ns = front_now_ns(c->front);
     if (resumes)
         ready_resume_handler(c);
-    else if (c->service->awaits_body)
+    if (c->service->awaits_body)
         body_forgive(c, c->waited_ns);
-    else
+    else if (!resumes)
         body_begin(c);
     handle(c);
     next = after_handler(c);

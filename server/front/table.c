@@ -376,6 +376,7 @@ int64_t table_sweep(void *arg, int64_t now_ns)
     lock_acquire(&front->lock);
     for (unsigned i = 0; i < front->touched; i++)
         check_deadline(&front->connections[i], now_ns);
+    await_sweep(front, now_ns);
     lock_leave(&front->lock);
     return SWEEP_MS;
 }
@@ -419,6 +420,7 @@ unsigned table_cut_all(struct front *front)
         atomic_store(&c->cut, CUT_STOPPING);
         c->ended = true;
         shutdown(c->fd, SHUT_RDWR);
+        await_cut(c, WAKE_STOPPING);
     }
     lock_leave(&front->lock);
     return count;

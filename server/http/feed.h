@@ -14,20 +14,25 @@ struct event;
 
 #define FEED_END     INT64_C(-1)       /* nothing follows */
 #define FEED_AGAIN   INT64_C(0)        /* as soon as the client has taken this */
-#define FEED_WAIT    INT64_MAX         /* when the event is raised */
+#define FEED_FAILED  INT64_C(-2)       /* what should follow will not come: the client is cut */
+#define FEED_WAIT    INT64_MAX         /* when the event is raised, or the descriptor readable */
 #define FEED_ROOM    65536             /* bytes that a call should append at most */
 #define FEED_TICK_NS INT64_C(20000000) /* times to ask again are rounded up to these */
 
 struct feed {
     /* Appends what there is to `out` and returns when to ask again: one of the above or a time
-     * (monotonic ns), at which or at the event, whichever comes first, it is asked again. Called on
+     * (monotonic ns), at which or at the event, or when the descriptor can be read, whichever comes
+     * first, it is asked again. Called on
      * a worker first, then on the front's hub, by one thread at a time: must not block. Asked only
      * when the client has taken all that was appended before. */
     int64_t (*fill)(void *arg, struct buf *out, int64_t now_ns);
     void *arg;
     struct event *event; /* or NULL; lives longer than the front */
-    bool sized;          /* all calls together append exactly `length` bytes ... */
-    uint64_t length;     /* ... which Content-Length says; else it is sent in chunks */
+    bool polls;          /* it waits for `fd`, which stays open until release */
+    int fd;
+    bool finite;     /* it ends by itself: a stop waits for that, as for one that is sized */
+    bool sized;      /* all calls together append exactly `length` bytes ... */
+    uint64_t length; /* ... which Content-Length says; else it is sent in chunks */
 };
 
 /* Threads: event_raise any; the rest whoever owns it, when no front runs. */

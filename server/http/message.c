@@ -118,6 +118,29 @@ enum err request_body_gather(struct request *request, size_t max, bool *whole)
     return err;
 }
 
+enum err request_body_some(struct request *request, void *out, size_t room, size_t *got,
+                           bool *whole)
+{
+    *got = 0;
+    *whole = true;
+    if (!request->body_source)
+        return ERR_OK;
+    return request->body_source->some(request->body_source, out, room, got, whole);
+}
+
+void request_await_fd(struct request *request, int fd, bool write, int64_t until_ns)
+{
+    request_await(request);
+    request->wait =
+        (struct descriptor_wait){.wanted = true, .write = write, .fd = fd, .until_ns = until_ns};
+}
+
+void request_await_body_or_fd(struct request *request, int fd)
+{
+    request_await(request);
+    request->wait = (struct descriptor_wait){.wanted = true, .body = true, .fd = fd};
+}
+
 void request_await(struct request *request)
 {
     assert(request->resume && !request->awaiting);

@@ -71,9 +71,24 @@ enum priority { PRIORITY_CRITICAL, PRIORITY_NORMAL, PRIORITY_LOW };
 /* Where the body of a request comes from: implemented by the front. One thread at a time. */
 struct body_source {
     int64_t length; /* as announced; -1: in chunks, its end will show */
-    /* As request_body_read and request_body_gather. */
+    /* As request_body_read, request_body_gather and request_body_some. */
     enum err (*read)(struct body_source *source, void *out, size_t room, size_t *got);
     enum err (*gather)(struct body_source *source, size_t max, struct slice *out, bool *whole);
+    enum err (*some)(struct body_source *source, void *out, size_t room, size_t *got, bool *whole);
+};
+
+/* Why a request that has awaited a descriptor is called again. */
+enum wake {
+    WAKE_READY,
+    WAKE_TIMEOUT,
+    WAKE_GONE,     /* the client has closed, or will send nothing more */
+    WAKE_STOPPING, /* the front closes: nobody will be called again */
+};
+
+struct descriptor_wait {
+    bool wanted, write, body;
+    int fd;
+    int64_t until_ns; /* monotonic */
 };
 
 struct request {
@@ -82,7 +97,8 @@ struct request {
     struct slice query; /* raw, without '?' */
     const struct header *headers;
     unsigned header_count;
-    struct slice body;               /* whole, once it has been gathered; empty if none */
+    struct slice body; /* whole, once it has been gathered; empty if none */
+    uint64_t body_max; /* of a body that its target reads itself; set by the gateway */
     struct body_source *body_source; /* NULL: there is nothing but `body` */
     struct slice forwarded_host;     /* as request_host; NULL: no trusted proxy says it */
     struct slice address;            /* text of the client's IP address */
@@ -113,6 +129,8 @@ struct request {
     /* An answer that comes later: request_await. */
     void (*resume)(struct request *request); /* the front's */
     bool awaiting;
+    struct descriptor_wait wait; /* request_await_fd's */
+    enum wake woken;             /* how the last of these ended */
     void *awaited; /* its target's own: what it left for when it is called again; or NULL */
 };
 
@@ -127,6 +145,12 @@ enum err request_body_read(struct request *request, void *out, size_t room, size
  * all bodies together may take, and as request_body_read. */
 enum err request_body_gather(struct request *request, size_t max, bool *whole);
 
+/* Reads on without waiting: *got bytes into out[room]; *whole: the body has ended. With neither the
+ * handler returns without an answer and is called again, with the same request, when more has come.
+ * Errors as request_body_read's. */
+enum err request_body_some(struct request *request, void *out, size_t room, size_t *got,
+                           bool *whole);
+
 /* Says that the answer comes later. Then the handler may give the request to another thread,
  * touches neither it nor its response any more, and returns; it is called again, with the same
  * request, after request_resume, which the other thread calls once as the last thing it does. No
@@ -135,6 +159,16 @@ void request_await(struct request *request);
 void request_resume(struct request *request);
 /* It did not come to that: nobody has got the request. */
 void request_await_no_more(struct request *request);
+
+/* As request_await, but the handler is called again when the descriptor (a socket) can be read, or
+ * written to, at until_ns, or when the client goes, whichever comes first; request->woken says
+ * which. In all cases but the first the socket has been shut down. It may stay registered with the
+ * front's epoll set, disarmed, until it is closed. */
+void request_await_fd(struct request *request, int fd, bool write, int64_t until_ns);
+
+/* After request_body_some has found nothing: likewise until more of the body has come, or the
+ * descriptor can be read. The client has the time that bodies have. */
+void request_await_body_or_fd(struct request *request, int fd);
 
 /* The value of the first header of that name (any case), or a NULL slice. */
 struct slice request_header(const struct request *request, const char *name);
@@ -157,6 +191,7 @@ bool request_read_json(const struct request *request, const struct schema *schem
 
 struct response {
     int status;         /* 0: not answered yet; stays so while something is awaited */
+    bool passed_on;     /* of another server: Date and the security headers are its own */
     struct buf headers; /* "Name: value\r\n" lines, without those that the front writes itself:
                            Date, Content-Length, Connection, X-Request-Id, security headers */
     struct buf body;
