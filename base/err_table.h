@@ -25,12 +25,17 @@ ERR_ROW(KEY_REUSED, 422, "IDEMPOTENCY_KEY_REUSED", "The key belongs to another r
 ERR_ROW(LIMITED, 429, "RATE_LIMITED", "Too many requests.")
 ERR_ROW(HEADER_TOO_LARGE, 431, "HEADER_TOO_LARGE",
         "The header is too large or has too many fields.")
+ERR_ROW(CLIENT_GONE, 499, "CLIENT_CLOSED_REQUEST", "The client has gone before its answer.")
 ERR_ROW(INTERNAL, 500, "INTERNAL_ERROR", "Something failed inside.")
 ERR_ROW(DAMAGED, 500, "INTERNAL_ERROR", "Something failed inside.")
 ERR_ROW(NOT_IMPLEMENTED, 501, "NOT_IMPLEMENTED", "This is not implemented.")
+ERR_ROW(UPSTREAM, 502, "BAD_GATEWAY", "The service behind this server has not answered properly.")
 ERR_ROW(READ_ONLY, 503, "READ_ONLY", "The store is read-only until a restart.")
 ERR_ROW(OVERLOADED, 503, "OVERLOADED", "The server is overloaded.")
 ERR_ROW(DRAINING, 503, "DRAINING", "The server is stopping.")
+ERR_ROW(UNAVAILABLE, 503, "SERVICE_UNAVAILABLE", "The service behind this server is not available.")
+ERR_ROW(UPSTREAM_TIMEOUT, 504, "GATEWAY_TIMEOUT",
+        "The service behind this server has not answered in time.")
 ERR_ROW(NOT_CACHED, 504, "NOT_CACHED",
         "There is no stored answer, and the request asks for none else.")
 ERR_ROW(STORE_FULL, 507, "STORE_FULL", "The store is full.")

@@ -529,6 +529,7 @@ static const struct step {
     {open_users, close_users},
     {open_administrators, close_administrators},
     {open_app, close_app},
+    {proxying_open, proxying_close},
     {open_gateway, close_gateway},
     {open_scrub, close_scrub},
     {open_admin, close_admin},

@@ -15,6 +15,7 @@
 #include "server/identity/logins.h"
 #include "server/identity/users.h"
 #include "server/notify.h"
+#include "server/upstream/upstream.h"
 #include "server/watchdog.h"
 #include "storage/store.h"
 
@@ -46,6 +47,8 @@ struct galley {
     struct administrators *administrators;
     struct app *app;
     struct admin *admin;
+    struct upstreams *upstreams;
+    struct timer *upstreams_timer;
     struct gateway *gateway;
     struct timer *gateway_timer, *refused_timer;
     struct listeners *listeners;
@@ -82,6 +85,16 @@ enum err serving_begin(struct galley *galley, char *why, size_t why_size);
 void serving_end(struct galley *galley);
 void serving_close(struct galley *galley); /* NULL-safe */
 void serving_unload(struct galley *galley);
+
+/* proxying.c: the upstreams; what a configuration says of them is read beside what is in use, and
+ * taken over or forgotten while the configuration is still there. Both set NULL. */
+struct upstreams_read;
+enum err proxying_open(struct galley *galley, char *why, size_t why_size);
+void proxying_close(struct galley *galley);
+enum err proxying_read(struct galley *galley, const struct config *config,
+                       struct upstreams_read **out, char *why, size_t why_size);
+void proxying_take_over(struct galley *galley, struct upstreams_read **read);
+void proxying_forget(struct upstreams_read **read);
 
 /* reload.c: takes over what is not the plan's. */
 void reload_settings(struct galley *galley, const struct config *config);

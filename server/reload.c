@@ -143,8 +143,10 @@ void reload_settings(struct galley *galley, const struct config *config)
 }
 
 /* Nothing here may fail. */
-static void take_over(struct galley *galley, struct config *next, struct plan *plan)
+static void take_over(struct galley *galley, struct config *next, struct plan *plan,
+                      struct upstreams_read **upstreams)
 {
+    proxying_take_over(galley, upstreams);
     gateway_swap(galley->gateway, plan);
     listeners_reload(galley->listeners, next);
     reload_settings(galley, next);
@@ -161,17 +163,22 @@ static enum err reload(struct galley *galley, struct buf *report)
     struct plan *plan;
     char why[300];
     err = routes_plan(galley, next, &plan, why, sizeof why);
-    if (!err && !reopen_log(next, why, sizeof why)) {
-        plan_destroy(galley->gateway, &plan);
-        err = ERR_VALIDATION;
+    struct upstreams_read *upstreams = NULL;
+    if (!err) {
+        err = proxying_read(galley, next, &upstreams, why, sizeof why);
+        if (!err && !reopen_log(next, why, sizeof why))
+            err = ERR_VALIDATION;
+        if (err)
+            plan_destroy(galley->gateway, &plan);
     }
     if (err) {
+        proxying_forget(&upstreams);
         write_errors(slice_str(why), report);
         config_destroy(&next);
         return ERR_VALIDATION;
     }
     struct findings findings = write_changes(galley, next, report);
-    take_over(galley, next, plan);
+    take_over(galley, next, plan, &upstreams);
     log_write(LOG_INFO, "config", "reloaded: %u taken over, %u waiting for a restart",
               findings.changed, findings.waiting);
     return ERR_OK;

@@ -307,12 +307,28 @@ static bool check_used(const struct mounts *mounts, const char *path, struct buf
     return good;
 }
 
+static bool check_upstreams(const struct config *config, const char *path, struct buf *errors)
+{
+    bool good = true;
+    const struct config_section *section;
+    for (unsigned i = 0; (section = config_named(config, "route", i)); i++) {
+        if (!target_is(section, "upstream") ||
+            config_referred(config, "upstream", target_rest(section)))
+            continue;
+        buf_printf(errors, "%s:%u: [route %s] target: there is no [upstream %s]\n", path,
+                   config_line(section), config_name(section), target_rest(section));
+        good = false;
+    }
+    return good;
+}
+
 bool routes_check(const struct config *config, const struct app_module *const *modules,
                   const char *path, struct buf *errors)
 {
     struct mounts mounts = mounts_of_modules(config, modules);
     bool good = check_equal(&mounts, path, errors);
     good = check_used(&mounts, path, errors) && good;
+    good = check_upstreams(config, path, errors) && good;
     mounts_release(&mounts);
     return good;
 }

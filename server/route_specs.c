@@ -220,6 +220,14 @@ static bool respond_lead(const struct config_section *section, struct route_spec
     return true;
 }
 
+static void upstream_lead(struct galley *galley, const struct config *config,
+                          const struct config_section *section, struct route_spec *spec)
+{
+    spec->passed_body_max = (uint64_t)body_max(config, section);
+    spec->target = upstream_target;
+    spec->arg = upstreams_find(galley->upstreams, target_rest(section));
+}
+
 static bool lead(struct galley *galley, const struct mounts *mounts, const struct mounted *mounted,
                  struct route_spec *spec, struct spec_parts *parts, char *why, size_t why_size)
 {
@@ -229,6 +237,8 @@ static bool lead(struct galley *galley, const struct mounts *mounts, const struc
         app_lead(mounts->config, mounted, spec, parts);
     else if (galley && target_is(mounted->section, "respond"))
         return respond_lead(mounted->section, spec);
+    else if (galley && target_is(mounted->section, "upstream"))
+        upstream_lead(galley, mounts->config, mounted->section, spec);
     return true;
 }
 

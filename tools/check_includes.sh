@@ -17,6 +17,8 @@ BEGIN {
     may["server/balance"] = "server/balance/ base/"
     may["server/config"] = "server/config/ server/http/ base/"
     may["server/front"] = "server/front/ server/http/ base/"
+    may["server/balance"] = "server/balance/ base/"
+    may["server/upstream"] = "server/upstream/ server/balance/ server/http/ base/"
     may["server/identity"] = "server/identity/ server/http/ cache/ storage/ base/"
     may["server/gateway"] = "server/gateway/ server/http/ server/identity/ cache/ storage/ base/"
     may["server/app"] = "server/app/ server/http/ server/identity/ server/config/config.h server/config/schema.h queue/ cache/ storage/ base/"

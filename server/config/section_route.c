@@ -22,8 +22,8 @@ static const struct config_key route_keys[] = {
     {"client", CONFIG_IF, "", 0, 0, CONFIG_RELOADS | CONFIG_LIST, "client",
      "Where it must come from."},
     {"target", CONFIG_TARGET, "", 0, 0, CONFIG_RELOADS | CONFIG_REQUIRED, NULL,
-     "Where requests go: to a module's routes (app:MODULE), or nowhere but to an answer that "
-     "stands here (respond:STATUS)."},
+     "Where requests go: to a module's routes (app:MODULE), to the servers of an upstream "
+     "(upstream:NAME), or nowhere but to an answer that stands here (respond:STATUS)."},
     {"respond_body", CONFIG_TEXT, "", 1, CONFIG_MIB, CONFIG_RELOADS, NULL,
      "The body of respond:STATUS; empty: none, and our own of an error."},
     {"respond_type", CONFIG_FIELD, "", 3, 200, CONFIG_RELOADS, NULL,

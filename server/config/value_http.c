@@ -323,6 +323,8 @@ static bool parse_target(const struct config_field *field, const char *text,
 {
     (void)out;
     (void)why;
+    if (strncmp(text, "upstream:", 9) == 0)
+        return text[9] != '\0';
     if (strncmp(text, "respond:", 8) == 0)
         return status_ok(text + 8);
     bool app = strncmp(text, "app:", 4) == 0;
@@ -333,7 +335,9 @@ static bool parse_target(const struct config_field *field, const char *text,
 static void describe_target(const struct config_field *field, struct buf *out)
 {
     if (!field->modules) {
-        buf_append_str(out, "app:auth, app:MODULE for each module of the build, respond:STATUS");
+        buf_append_str(
+            out,
+            "app:auth, app:MODULE for each module of the build, upstream:NAME, respond:STATUS");
         return;
     }
     buf_append_str(out, "one of:");
@@ -342,7 +346,7 @@ static void describe_target(const struct config_field *field, struct buf *out)
         if (kind->flags & CONFIG_MODULE)
             buf_printf(out, " app:%s", kind->name);
     }
-    buf_append_str(out, " respond:STATUS");
+    buf_append_str(out, " upstream:NAME respond:STATUS");
 }
 
 static bool parse_hosts(const struct config_field *field, const char *text,

@@ -5,6 +5,7 @@
 enum stage_result stage_body(struct exchange *exchange)
 {
     size_t max = exchange->request->route->spec.body_max;
+    exchange->request->body_max = exchange->request->route->spec.passed_body_max;
     if (max == 0)
         return STAGE_NEXT;
     bool whole;

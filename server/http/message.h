@@ -191,7 +191,6 @@ bool request_read_json(const struct request *request, const struct schema *schem
 
 struct response {
     int status;         /* 0: not answered yet; stays so while something is awaited */
-    bool passed_on;     /* of another server: Date and the security headers are its own */
     struct buf headers; /* "Name: value\r\n" lines, without those that the front writes itself:
                            Date, Content-Length, Connection, X-Request-Id, security headers */
     struct buf body;

@@ -63,7 +63,8 @@ export function runGalley(args, options = {}) {
     });
 }
 
-// The defaults of tests with overrides: { section: { key: value } }; null leaves a section out.
+// The defaults of tests with overrides: { section: { key: value } }; null leaves a section out, an
+// array gives a key several times.
 export function configText(overrides = {}) {
     const sections = { ...DEFAULTS };
     for (const [name, keys] of Object.entries(overrides)) {
@@ -71,7 +72,8 @@ export function configText(overrides = {}) {
     }
     return Object.entries(sections)
         .filter(([, keys]) => keys)
-        .map(([name, keys]) => [`[${name}]`, ...Object.entries(keys).map(([k, v]) => `${k} = ${v}`)])
+        .map(([name, keys]) => [`[${name}]`, ...Object.entries(keys)
+            .flatMap(([key, value]) => [value].flat().map((one) => `${key} = ${one}`))])
         .flat()
         .join('\n') + '\n';
 }

@@ -1,0 +1,193 @@
+/* [upstream] sections: what the file says of them, as server/upstream/ takes it. */
+#include "server/galley_private.h"
+
+#include "base/mem.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define SWEEP_MS 5000
+
+/* What the options point to, as long as they are looked at. */
+struct read_upstream {
+    struct balancer_server_spec *specs;
+    struct config_server *servers;
+    char (*names)[BALANCER_NAME_SIZE];
+};
+
+static int64_t ns(const struct config_section *section, const char *key)
+{
+    return config_int(section, key) * 1000000;
+}
+
+static unsigned number(const struct config_section *section, const char *key)
+{
+    return (unsigned)config_int(section, key);
+}
+
+/* ---- Servers */
+
+static void write_name(const struct config_address *address, char out[BALANCER_NAME_SIZE])
+{
+    if (address->path[0] != '\0')
+        snprintf(out, BALANCER_NAME_SIZE, "unix:%s", address->path);
+    else if (strchr(address->host, ':'))
+        snprintf(out, BALANCER_NAME_SIZE, "[%s]:%u", address->host, address->port);
+    else
+        snprintf(out, BALANCER_NAME_SIZE, "%s:%u", address->host, address->port);
+}
+
+static void read_servers(const struct config_section *section, struct read_upstream *out)
+{
+    unsigned count = config_list_count(section, "server");
+    out->specs = mem_zalloc(count * sizeof *out->specs);
+    out->servers = mem_zalloc(count * sizeof *out->servers);
+    out->names = mem_zalloc(count * sizeof *out->names);
+    for (unsigned i = 0; i < count; i++) {
+        struct config_server *server = &out->servers[i];
+        bool parsed = config_parse_server(config_list_at(section, "server", i), server);
+        assert(parsed); /* the configuration checked it */
+        write_name(&server->address, out->names[i]);
+        out->specs[i] =
+            (struct balancer_server_spec){.name = out->names[i],
+                                          .weight = server->weight,
+                                          .zone = server->zone,
+                                          .backup = server->backup,
+                                          .max_conns = server->max_conns,
+                                          .max_fails = server->max_fails,
+                                          .fail_timeout_ns = server->fail_timeout_ms * 1000000};
+    }
+}
+
+/* ---- The rest */
+
+/* The words of `balance` stand in the order of the enum (section_upstream.c). */
+static struct balancer_settings balance_of(const struct config_section *section,
+                                           const struct read_upstream *read)
+{
+    return (struct balancer_settings){
+        .name = config_name(section),
+        .algorithm = (enum balancer_algorithm)config_choice(section, "balance"),
+        .zone = config_text(section, "zone"),
+        .servers = read->specs,
+        .server_count = config_list_count(section, "server"),
+        .check_rise = number(section, "check_rise"),
+        .check_fall = number(section, "check_fall"),
+        .outlier_errors = number(section, "outlier_errors"),
+        .outlier_time_ns = ns(section, "outlier_time"),
+        .outlier_time_max_ns = ns(section, "outlier_time_max"),
+        .outlier_percent = number(section, "outlier_share"),
+        .slow_start_ns = ns(section, "slow_start"),
+        .retries = number(section, "retries"),
+        .retry_percent = number(section, "retry_budget"),
+        .breaker_percent = number(section, "breaker_share"),
+        .breaker_requests = number(section, "breaker_requests"),
+        .breaker_window_ns = ns(section, "breaker_window"),
+        .breaker_time_ns = ns(section, "breaker_time"),
+        .breaker_probes = number(section, "breaker_probes"),
+        .requests_max = number(section, "requests_max"),
+    };
+}
+
+static struct upstream_options options_of(const struct config_section *section,
+                                          struct read_upstream *read)
+{
+    read_servers(section, read);
+    return (struct upstream_options){
+        .balance = balance_of(section, read),
+        .connect_timeout_ms = config_int(section, "connect_timeout"),
+        .first_byte_timeout_ms = config_int(section, "first_byte_timeout"),
+        .timeout_ms = config_int(section, "timeout"),
+        .keepalive = number(section, "keepalive"),
+        .keepalive_timeout_ms = config_int(section, "keepalive_timeout"),
+        .retry_delay_ms = config_int(section, "retry_delay"),
+        .retry_delay_max_ms = config_int(section, "retry_delay_max"),
+        .retry_body_max = (size_t)config_int(section, "retry_body_max"),
+        .hash_key = config_text(section, "hash_key"),
+        .tls = config_bool(section, "tls"),
+        .client_tls = {.verify = config_bool(section, "tls_verify"),
+                       .ca = config_text(section, "tls_ca"),
+                       .cert = config_text(section, "tls_cert"),
+                       .key = config_text(section, "tls_key"),
+                       .server_name = config_text(section, "tls_server_name")},
+    };
+}
+
+/* ---- Taking over */
+
+struct upstreams_read {
+    unsigned count;
+    struct upstream_options *options;
+    struct read_upstream *read;
+    struct upstream_set *set;
+};
+
+void proxying_forget(struct upstreams_read **read)
+{
+    struct upstreams_read *r = *read;
+    if (!r)
+        return;
+    upstream_set_destroy(&r->set);
+    for (unsigned i = 0; i < r->count; i++) {
+        free(r->read[i].specs);
+        free(r->read[i].servers);
+        free(r->read[i].names);
+    }
+    free(r->read);
+    free(r->options);
+    free(r);
+    *read = NULL;
+}
+
+enum err proxying_read(struct galley *galley, const struct config *config,
+                       struct upstreams_read **out, char *why, size_t why_size)
+{
+    struct upstreams_read *r = *out = mem_zalloc(sizeof *r);
+    r->count = config_named_count(config, "upstream");
+    r->options = mem_zalloc((r->count + 1) * sizeof *r->options);
+    r->read = mem_zalloc((r->count + 1) * sizeof *r->read);
+    for (unsigned i = 0; i < r->count; i++)
+        r->options[i] = options_of(config_named(config, "upstream", i), &r->read[i]);
+    enum err err =
+        upstreams_prepare(galley->upstreams, r->options, r->count, &r->set, why, why_size);
+    if (err)
+        proxying_forget(out);
+    return err;
+}
+
+void proxying_take_over(struct galley *galley, struct upstreams_read **read)
+{
+    upstreams_swap(galley->upstreams, &(*read)->set);
+    proxying_forget(read);
+}
+
+/* ---- Start and stop */
+
+static int64_t sweep(void *arg, int64_t mono_ns)
+{
+    (void)mono_ns;
+    upstreams_sweep(arg);
+    return SWEEP_MS;
+}
+
+enum err proxying_open(struct galley *galley, char *why, size_t why_size)
+{
+    struct upstreams_read *read;
+    galley->upstreams = upstreams_create(&clock_system);
+    enum err err = proxying_read(galley, galley->config, &read, why, why_size);
+    if (err) {
+        upstreams_destroy(&galley->upstreams);
+        return err;
+    }
+    proxying_take_over(galley, &read);
+    galley->upstreams_timer = ticker_add(galley->ticker, sweep, galley->upstreams, SWEEP_MS);
+    return ERR_OK;
+}
+
+void proxying_close(struct galley *galley)
+{
+    if (galley->upstreams_timer)
+        timer_cancel(galley->upstreams_timer);
+    upstreams_destroy(&galley->upstreams);
+}

@@ -1,0 +1,74 @@
+/* A request on its way through us: what it has come to, between two calls of its handler. */
+#ifndef GALLEY_SERVER_UPSTREAM_PROXIED_PRIVATE_H
+#define GALLEY_SERVER_UPSTREAM_PROXIED_PRIVATE_H
+
+#include "server/upstream/forward.h"
+#include "server/upstream/roundtrip.h"
+#include "server/upstream/upstream_private.h"
+
+struct proxied {
+    struct upstream *upstream;
+    struct upstream_settings *settings; /* held; NULL: none */
+    struct request *request;
+    struct response *response;
+    enum {
+        PROXIED_GATHER,  /* the body, if it is small */
+        PROXIED_PICK,    /* a server */
+        PROXIED_DELAY,   /* before the same server is asked again */
+        PROXIED_CONNECT, /* takes a connection to it */
+        PROXIED_TRIP,    /* until the head of the answer is there */
+        PROXIED_COLLECT, /* until all of it is, if it is small */
+    } state;
+    bool awaits;         /* a descriptor */
+    bool cut;            /* what it awaited took too long */
+    bool entered;        /* the balancer */
+    bool streams;        /* the body is sent as it comes */
+    bool pulled;         /* and some of it has been taken */
+    bool fresh;          /* the next connection is to be a new one */
+    int timer_fd;        /* or -1 */
+    uint64_t body_bytes; /* of a body that streams */
+    int64_t started_ns;  /* when all of the request was there; its answer is due from then on */
+    int64_t began_ns;    /* the present try */
+    int64_t head_ns;     /* and its answer; 0: not yet */
+    int64_t until_ns;    /* the present stretch of it is due */
+    enum stretch at;     /* which it is */
+    struct balancer_request balance;
+    struct balancer_server *picked; /* or NULL */
+    enum balancer_outcome last;     /* of the last try */
+    struct channel *channel;        /* or NULL */
+    struct buf prefix;              /* of an answer that streams: what has come already */
+    struct roundtrip trip;          /* last: its head is not cleared */
+};
+
+/* ---- tries.c: one server after the other. */
+
+/* Lets the request in; false after answering that it may not. */
+bool proxied_enter(struct proxied *p);
+
+/* Chooses a server. False after answering that there is none. *again: it has been asked before. */
+bool proxied_pick(struct proxied *p, bool *again);
+
+/* The present try is over. Keeps the connection if it may be used again. */
+void proxied_end_trip(struct proxied *p, enum trip_outcome outcome);
+
+/* The try has failed: true if there is to be another, at the present server (p->picked) or one to
+ * be picked; else the answer says so, and p is gone. */
+bool proxied_fail(struct proxied *p);
+
+/* The server has answered that it cannot: true if another is to be asked. */
+bool proxied_is_refused(struct proxied *p);
+
+/* Answers with an error of ours. Frees p. */
+void proxied_answer_error(struct proxied *p, enum err err, const char *message);
+
+static inline int64_t proxied_now_ns(const struct proxied *p)
+{
+    return clock_mono_ns(p->upstream->clock);
+}
+
+/* ---- stream.c */
+
+/* The rest of the answer goes on as it comes; p lives as long as that takes. */
+void proxied_stream(struct proxied *p);
+
+#endif

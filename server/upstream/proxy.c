@@ -1,0 +1,353 @@
+/* DESIGN. A request that is passed on is called again and again, each time its descriptor or its
+ * body is ready, and goes as far as it can: what it has come to stands in struct proxied, which is
+ * the response's from the beginning (response->release), so that whoever drops the response drops
+ * the connection to the server with it. Nothing of an answer is given to the client before its head
+ * is whole and well-formed, nor, if it is small, before all of it is: until then another server may
+ * be asked. What is large goes on as a feed, whose client sets the pace. */
+#include "server/upstream/proxied_private.h"
+
+#include "base/mem.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+#define COLLECT_MAX 65536 /* bytes of an answer that is sent as a whole */
+#define PIECE_MAX   65536 /* of a body on its way to the server */
+#define CHUNK_ROOM  10    /* for its size and a line end */
+
+/* ---- Beginning and end */
+
+static void proxied_destroy(void *arg)
+{
+    struct proxied *p = arg;
+    bool whole = p->trip.stretch == STRETCH_OVER;
+    enum trip_outcome failed = p->cut ? TRIP_TIMEOUT : TRIP_BROKEN;
+    bool ours = p->response->feed.fill && p->response->err; /* the server's, in a stream */
+    proxied_end_trip(p, whole ? TRIP_ANSWERED : ours ? failed : TRIP_ABANDONED);
+    if (p->entered)
+        balancer_leave(p->upstream->balancer, &p->balance, p->last, proxied_now_ns(p));
+    if (p->timer_fd >= 0)
+        close(p->timer_fd);
+    buf_release(&p->prefix);
+    upstream_settings_let_go(p->settings);
+    free(p);
+}
+
+static struct proxied *proxied_create(struct upstream *upstream, struct request *request,
+                                      struct response *response)
+{
+    struct proxied *p = mem_alloc(sizeof *p);
+    memset(p, 0, offsetof(struct proxied, trip) + offsetof(struct roundtrip, head));
+    p->upstream = upstream;
+    p->request = request;
+    p->response = response;
+    p->settings = upstream_hold_settings(upstream);
+    p->timer_fd = -1;
+    p->last = BALANCER_ABANDONED;
+    request->awaited = p;
+    response->release = proxied_destroy;
+    response->release_arg = p;
+    return p;
+}
+
+/* The answer stands, and needs nothing of the server any more. */
+static void finish(struct proxied *p)
+{
+    struct response *response = p->response;
+    p->request->awaited = NULL;
+    response->release = NULL;
+    response->release_arg = NULL;
+    proxied_destroy(p);
+}
+
+/* ---- Waiting */
+
+static int64_t limit_ns(const struct proxied *p)
+{
+    return p->at == STRETCH_CONNECT ? p->settings->connect_ns : p->settings->first_byte_ns;
+}
+
+/* Each stretch has its time, and so have bytes of a body; all of it together another, until the
+ * head of the answer is there, but for a body that comes at the pace of the client. */
+static int64_t due_ns(struct proxied *p)
+{
+    enum stretch stretch = p->trip.stretch;
+    if (p->at != stretch || stretch == STRETCH_SEND || stretch == STRETCH_BODY) {
+        p->at = stretch;
+        p->until_ns = proxied_now_ns(p) + limit_ns(p);
+    }
+    int64_t whole_ns = p->started_ns + p->settings->whole_ns;
+    bool bounded = stretch < STRETCH_BODY && !(p->streams && stretch == STRETCH_SEND);
+    return bounded && whole_ns < p->until_ns ? whole_ns : p->until_ns;
+}
+
+static void await(struct proxied *p, int fd, bool write, int64_t until_ns)
+{
+    p->awaits = true;
+    request_await_fd(p->request, fd, write, until_ns);
+}
+
+/* False: the answer says why it does not go on. */
+static bool look_why_woken(struct proxied *p)
+{
+    p->awaits = false;
+    switch (p->request->woken) {
+    case WAKE_READY:
+        return true;
+    case WAKE_TIMEOUT:
+        p->cut = p->state != PROXIED_DELAY;
+        return true;
+    case WAKE_GONE:
+        proxied_answer_error(p, ERR_CLIENT_GONE, NULL);
+        return false;
+    case WAKE_STOPPING:
+        proxied_answer_error(p, ERR_DRAINING, NULL);
+        return false;
+    }
+    return false;
+}
+
+/* ---- The steps; each returns whether it goes on at once. */
+
+/* A small body is gathered, so that it can be sent again. */
+static bool gather(struct proxied *p)
+{
+    struct request *request = p->request;
+    const struct body_source *source = request->body_source;
+    size_t keep = p->settings ? p->settings->retry_body_max : 0;
+    bool whole = true;
+    enum err err = ERR_OK;
+    if (source && source->length > 0 && (uint64_t)source->length > request->body_max)
+        err = ERR_BODY_TOO_LARGE;
+    p->streams = source && (source->length < 0 || (uint64_t)source->length > keep);
+    if (!err && source && !p->streams)
+        err = request_body_gather(request, keep, &whole);
+    if (err)
+        proxied_answer_error(p, err, NULL);
+    if (err || !whole)
+        return false;
+    p->state = PROXIED_PICK;
+    return proxied_enter(p);
+}
+
+static bool delay(struct proxied *p)
+{
+    const struct upstream_settings *settings = p->settings;
+    int64_t wait_ns = settings->retry_delay_ns;
+    for (unsigned i = 2; i < p->balance.tried_count && wait_ns < settings->retry_delay_max_ns; i++)
+        wait_ns *= 2;
+    if (wait_ns > settings->retry_delay_max_ns)
+        wait_ns = settings->retry_delay_max_ns;
+    p->state = PROXIED_DELAY;
+    p->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
+    struct itimerspec when = {.it_value = {wait_ns / 1000000000, wait_ns % 1000000000 + 1}};
+    if (p->timer_fd < 0 || timerfd_settime(p->timer_fd, 0, &when, NULL) != 0)
+        return true; /* without waiting */
+    await(p, p->timer_fd, false, proxied_now_ns(p) + wait_ns);
+    return false;
+}
+
+static bool end_delay(struct proxied *p)
+{
+    if (p->timer_fd >= 0)
+        close(p->timer_fd);
+    p->timer_fd = -1;
+    p->began_ns = proxied_now_ns(p);
+    p->state = PROXIED_CONNECT;
+    return true;
+}
+
+static bool pick(struct proxied *p)
+{
+    bool again;
+    if (!proxied_pick(p, &again))
+        return false;
+    p->state = PROXIED_CONNECT;
+    return again ? delay(p) : true;
+}
+
+static bool compose(struct proxied *p)
+{
+    const struct request *request = p->request;
+    struct buf *out = &p->channel->out;
+    bool may_have_body = request->method == METHOD_POST || request->method == METHOD_PUT ||
+                         request->method == METHOD_PATCH;
+    struct forward forward = {.body_length = -1, .close = p->settings->keepalive == 0};
+    if (p->streams)
+        forward.body_length = request->body_source->length;
+    else if (request->body.len > 0 || may_have_body)
+        forward.body_length = (int64_t)request->body.len;
+    forward.chunked = p->streams && forward.body_length < 0;
+    buf_clear(out);
+    if (!forward_request(request, &forward, out))
+        return false;
+    if (!p->streams)
+        buf_append_slice(out, request->body);
+    roundtrip_begin(&p->trip, p->channel, request->method, p->streams);
+    return true;
+}
+
+static bool connect_server(struct proxied *p)
+{
+    const struct upstream_settings *settings = p->settings;
+    struct server *server = balancer_server_data(p->picked);
+    int64_t now_ns = proxied_now_ns(p);
+    if (!p->fresh)
+        p->channel = pool_take(&server->pool, settings->generation, settings->keepalive_ns, now_ns);
+    p->fresh = false;
+    if (!p->channel)
+        p->channel = channel_open(&server->address, settings->tls);
+    p->state = PROXIED_TRIP;
+    p->at = STRETCH_CONNECT;
+    p->until_ns = now_ns + settings->connect_ns;
+    p->trip.stretch = STRETCH_CONNECT;
+    if (!p->channel)
+        return proxied_fail(p);
+    p->channel->generation = settings->generation;
+    if (compose(p))
+        return true;
+    proxied_answer_error(p, ERR_HEADER_TOO_LARGE, NULL);
+    return false;
+}
+
+/* Of the request's body. A piece of it is a chunk, where it goes in chunks. */
+static void frame_piece(struct proxied *p, size_t size, bool last)
+{
+    struct buf *out = &p->channel->out;
+    size_t begin = CHUNK_ROOM;
+    bool chunked = p->request->body_source->length < 0;
+    out->len = CHUNK_ROOM + size;
+    if (chunked && size > 0) {
+        char digits[CHUNK_ROOM + 1];
+        int len = snprintf(digits, sizeof digits, "%zx\r\n", size);
+        begin -= (size_t)len;
+        memcpy(out->data + begin, digits, (size_t)len);
+        buf_append(out, "\r\n", 2);
+    }
+    if (chunked && last)
+        buf_append(out, "0\r\n\r\n", 5);
+    roundtrip_more(&p->trip, begin, !last);
+}
+
+static bool send_piece(struct proxied *p)
+{
+    struct request *request = p->request;
+    struct buf *out = &p->channel->out;
+    size_t got;
+    bool whole;
+    p->pulled = true;
+    buf_clear(out);
+    buf_reserve(out, CHUNK_ROOM + PIECE_MAX + 8);
+    enum err err = request_body_some(request, out->data + CHUNK_ROOM, PIECE_MAX, &got, &whole);
+    p->body_bytes += got;
+    if (!err && p->body_bytes > request->body_max)
+        err = ERR_BODY_TOO_LARGE;
+    if (err) {
+        proxied_answer_error(p, err, NULL);
+        return false;
+    }
+    if (got == 0 && !whole) {
+        roundtrip_more(&p->trip, 0, true);
+        p->awaits = true;
+        request_await_body_or_fd(request, p->channel->fd);
+        return false;
+    }
+    frame_piece(p, got, whole);
+    if (whole)
+        p->started_ns = proxied_now_ns(p);
+    return true;
+}
+
+static bool take_answer(struct proxied *p)
+{
+    const struct response_head *head = &p->trip.head;
+    p->head_ns = proxied_now_ns(p);
+    if (proxied_is_refused(p))
+        return true;
+    if (!forward_response(head, p->request, p->response)) {
+        p->trip.malformed = true;
+        return proxied_fail(p);
+    }
+    p->state = PROXIED_COLLECT;
+    return true;
+}
+
+static bool travel(struct proxied *p)
+{
+    switch (p->cut ? STEP_FAILED : roundtrip_step(&p->trip)) {
+    case STEP_DONE:
+        return take_answer(p);
+    case STEP_WANTS_MORE:
+        return send_piece(p);
+    case STEP_WANTS_READ:
+        await(p, p->channel->fd, false, due_ns(p));
+        return false;
+    case STEP_WANTS_WRITE:
+        await(p, p->channel->fd, true, due_ns(p));
+        return false;
+    case STEP_FAILED:
+        break;
+    }
+    return proxied_fail(p);
+}
+
+/* The front asks no feed for HEAD, but says how long it would be. */
+static int64_t fill_nothing(void *arg, struct buf *out, int64_t now_ns)
+{
+    (void)arg;
+    (void)out;
+    (void)now_ns;
+    return FEED_END;
+}
+
+static bool answer_head(struct proxied *p)
+{
+    int64_t length = p->trip.head.content_length;
+    p->response->feed = (struct feed){
+        .fill = fill_nothing, .sized = length >= 0, .length = length >= 0 ? (uint64_t)length : 0};
+    p->trip.stretch = STRETCH_OVER;
+    finish(p);
+    return false;
+}
+
+/* What is small is answered as a whole; what is large, or takes its time and does not say how large
+ * it will be, as it comes. */
+static bool collect(struct proxied *p)
+{
+    const struct response_head *head = &p->trip.head;
+    struct buf *body = &p->response->body;
+    bool small = head->framing == FRAMING_LENGTH && head->content_length <= COLLECT_MAX;
+    if (p->request->method == METHOD_HEAD)
+        return answer_head(p);
+    if (p->cut)
+        return proxied_fail(p);
+    enum step step = roundtrip_read(&p->trip, body, COLLECT_MAX - body->len);
+    if (step == STEP_FAILED)
+        return proxied_fail(p);
+    if (step == STEP_DONE)
+        finish(p);
+    else if (small)
+        await(p, p->channel->fd, step == STEP_WANTS_WRITE, due_ns(p));
+    else
+        proxied_stream(p);
+    return false;
+}
+
+static bool (*const steps[])(struct proxied *p) = {
+    [PROXIED_GATHER] = gather,          [PROXIED_PICK] = pick,   [PROXIED_DELAY] = end_delay,
+    [PROXIED_CONNECT] = connect_server, [PROXIED_TRIP] = travel, [PROXIED_COLLECT] = collect,
+};
+
+void upstream_target(struct request *request, struct response *response, void *arg)
+{
+    struct proxied *p = request->awaited;
+    if (!p)
+        p = proxied_create(arg, request, response);
+    else if (p->awaits && !look_why_woken(p))
+        return;
+    while (steps[p->state](p)) {
+    }
+}

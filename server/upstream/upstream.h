@@ -1,0 +1,65 @@
+/* Upstreams: servers that requests are passed on to. A request takes a kept-alive connection or
+ * opens one, goes over it, and its answer comes back the same way: small ones whole, large ones as
+ * they come. No thread waits for a server.
+ *
+ * An upstream exists by its name for as long as the process does, so that routes may point to it;
+ * what the configuration says of it is taken over by upstreams_swap, and requests go on with what
+ * held when they began. Threads: any, if nothing else is said. */
+#ifndef GALLEY_SERVER_UPSTREAM_UPSTREAM_H
+#define GALLEY_SERVER_UPSTREAM_UPSTREAM_H
+
+#include "base/clock.h"
+#include "server/balance/balancer.h"
+#include "server/http/message.h"
+#include "server/upstream/client_tls.h"
+
+struct upstreams;
+struct upstream;
+
+struct upstream_options {
+    struct balancer_settings
+        balance; /* its name is that of the upstream; without open, close, arg */
+    int64_t connect_timeout_ms;
+    int64_t first_byte_timeout_ms; /* also between two pieces of an answer */
+    int64_t timeout_ms;            /* from the whole request to the head of its answer */
+    unsigned keepalive;            /* unused connections to each server */
+    int64_t keepalive_timeout_ms;
+    int64_t retry_delay_ms, retry_delay_max_ms; /* before a server is asked again */
+    size_t retry_body_max;                      /* bodies up to this are kept to be sent again */
+    const char *hash_key; /* "address", "path", "header:NAME", "cookie:NAME" */
+    bool tls;
+    struct client_tls_options client_tls; /* server_name "": the address of the first server */
+};
+
+struct upstreams *upstreams_create(const struct clock *clock);
+/* Nothing is being served any more. */
+void upstreams_destroy(struct upstreams **upstreams);
+
+/* The one of that name, which answers 503 until it has been configured. */
+struct upstream *upstreams_find(struct upstreams *upstreams, const char *name);
+
+/* What a configuration says, made beside what is in use; what the options point to stays until it
+ * is taken over or dropped. ERR_VALIDATION with why: an address that is not found, a file that
+ * cannot be read. Looks names up: may block. */
+struct upstream_set;
+enum err upstreams_prepare(struct upstreams *upstreams, const struct upstream_options *options,
+                           unsigned count, struct upstream_set **out, char *why, size_t why_size);
+/* Takes it over: upstreams that are not in it have no servers any more. Sets NULL. Threads: one at
+ * a time. */
+void upstreams_swap(struct upstreams *upstreams, struct upstream_set **set);
+/* Drops one that is not to be taken over. Sets NULL. */
+void upstream_set_destroy(struct upstream_set **set);
+
+/* A route's target: `arg` is a struct upstream. */
+void upstream_target(struct request *request, struct response *response, void *arg);
+
+/* How its servers do; NULL: it has never had any. Lives as long as the upstreams. */
+struct balancer *upstream_balancer(struct upstream *upstream);
+
+/* Closes connections that have been idle too long: every few seconds. */
+void upstreams_sweep(struct upstreams *upstreams);
+
+/* Appends galley_upstream_requests_total and galley_upstream_idle_connections. */
+void upstreams_metrics(struct upstreams *upstreams, struct buf *out);
+
+#endif

@@ -1,0 +1,60 @@
+/* What an upstream is made of. */
+#ifndef GALLEY_SERVER_UPSTREAM_UPSTREAM_PRIVATE_H
+#define GALLEY_SERVER_UPSTREAM_UPSTREAM_PRIVATE_H
+
+#include "base/metrics.h"
+#include "server/upstream/pool.h"
+#include "server/upstream/upstream.h"
+
+/* What became of a request at a server. */
+enum trip_outcome {
+    TRIP_ANSWERED,
+    TRIP_UNREACHABLE, /* no connection came about */
+    TRIP_TIMEOUT,
+    TRIP_MALFORMED, /* what came is no answer */
+    TRIP_BROKEN,    /* the connection ended in between */
+    TRIP_ABANDONED, /* the client has gone, or we stop */
+    TRIP_OUTCOMES
+};
+
+/* A server, as long as the balancer knows it: its connections, and what came of them. */
+struct server {
+    struct upstream *upstream;
+    LIST_ENTRY(server) link; /* guarded by the upstream's lock */
+    struct server_address address;
+    struct pool pool;
+    struct counter *outcomes;       /* TRIP_OUTCOMES of them */
+    _Atomic int64_t quiet_until_ns; /* its failures are not logged */
+};
+
+/* What the configuration says of one upstream, immutable. */
+struct upstream_settings {
+    atomic_uint holders;
+    unsigned generation; /* of connections: those of another are not used */
+    int64_t connect_ns, first_byte_ns, whole_ns;
+    unsigned keepalive;
+    int64_t keepalive_ns;
+    int64_t retry_delay_ns, retry_delay_max_ns;
+    size_t retry_body_max;
+    bool hashes;
+    struct client_tls *tls; /* or NULL */
+    char hash_key[128];
+};
+
+struct upstream {
+    struct upstream *next; /* of the list of all, which only grows */
+    const struct clock *clock;
+    struct lock lock;
+    struct upstream_settings *settings;  /* guarded by the lock; NULL: not configured */
+    LIST_HEAD(, server) servers;         /* likewise */
+    _Atomic(struct balancer *) balancer; /* from the first settings on, for good */
+    char name[];
+};
+
+/* What holds now, which stays what it is until upstream_settings_let_go; NULL: it is not
+ * configured.
+ */
+struct upstream_settings *upstream_hold_settings(struct upstream *upstream);
+void upstream_settings_let_go(struct upstream_settings *settings);
+
+#endif
