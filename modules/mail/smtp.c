@@ -1,8 +1,8 @@
 /* DESIGN. libcurl speaks SMTP. A handle is one thread's at a time and keeps its connection, so
  * handles wait in a list for whoever sends next. What a refusal means depends on what it answers:
- * only of the message (MAIL, RCPT, DATA) a 5xx is for ever. A server that wants another password,
- * or has a certificate of somebody else's, is a trouble of ours, and the messages wait for its end.
- */
+ * only of the message (RCPT, DATA, its size) a 5xx is for ever. A server that does not know our
+ * sender, wants another password, or has a certificate of somebody else's, is a trouble of ours, and
+ * the messages wait for its end. */
 #include "modules/mail/smtp.h"
 
 #include "base/buf.h"
@@ -195,14 +195,23 @@ static void give_session(struct smtp *smtp, struct session *session)
 
 /* ---- Sending */
 
-/* A refusal of this message alone; *for_ever: it will not be taken later either. 530, 534, 535 and
- * 538 speak of signing in, whatever they answer (RFC 4954). */
+/* Whether a refusal is of us, whatever it answers: 421 is an end of service, 530, 534, 535 and 538
+ * speak of signing in (RFC 4954). The sender is the same for all messages, so a 5xx to MAIL is too,
+ * unless it says that this one is too large: 552. */
+static bool is_about_us(const struct session *session, long code)
+{
+    if (strcmp(session->verb, "MAIL") == 0 && code >= 500 && code != 552)
+        return true;
+    return code == 421 || code == 530 || code == 534 || code == 535 || code == 538;
+}
+
+/* A refusal of this message alone; *for_ever: it will not be taken later either. */
 static bool is_about_message(const struct session *session, bool *for_ever)
 {
     static const char *const verbs[] = {"MAIL", "RCPT", "DATA"};
     long code = strtol(session->reply, NULL, 10);
     *for_ever = code >= 500;
-    if (code < 400 || code == 421 || code == 530 || code == 534 || code == 535 || code == 538)
+    if (code < 400 || is_about_us(session, code))
         return false;
     for (unsigned i = 0; i < sizeof verbs / sizeof verbs[0]; i++) {
         if (strcmp(session->verb, verbs[i]) == 0)

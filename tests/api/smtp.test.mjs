@@ -70,7 +70,8 @@ for (const [verb, answer, outcome, said] of [
     });
 }
 
-for (const [verb, answer] of [['GREETING', '554 go away'], ['EHLO', '550 not you'], ['MAIL', '530 sign in'], ['RCPT', '421 closing']]) {
+for (const [verb, answer] of [['GREETING', '554 go away'], ['EHLO', '550 not you'], ['MAIL', '530 sign in'],
+    ['MAIL', '550 5.7.1 not your address'], ['MAIL', '553 sender unknown'], ['RCPT', '421 closing']]) {
     test(`${answer} to ${verb} is temporary and a trouble: it is not about the message`, async () => {
         const server = await startSmtp();
         server.answers[verb] = () => answer;
@@ -222,6 +223,21 @@ test('a refused recipient makes a dead job with the reason', async () => {
     await order(galley, await galley.login());
     await eventually('it is dead', () => jobs(galley, 'dead'));
     assert.equal((await galley.request('GET', '/readyz')).body.status, 'ready');
+});
+
+test('a mail server that refuses our sender is an alarm, and the messages wait for its end', async () => {
+    const server = await startSmtp();
+    server.answers.MAIL = () => '550 5.7.1 not your address';
+    const galley = await startGalley(configured(server));
+    const administrator = await galley.administrator();
+    await order(galley, await galley.login());
+    await eventually('it waits', () => jobs(galley, 'retrying'));
+    assert.equal((await galley.request('GET', '/readyz')).body.status, 'degraded');
+    delete server.answers.MAIL;
+    const [job] = await retrying(galley, administrator);
+    assert.equal((await administrator('jobs/retry', { id: job.id })).status, 204);
+    await eventually('it arrives', () => server.messages.length === 1);
+    await eventually('no alarm', async () => (await galley.request('GET', '/readyz')).body.status === 'ready');
 });
 
 test('after a temporary error the message is sent, with the same Message-ID', async () => {
