@@ -109,3 +109,13 @@ enum err account_become(const struct account *account, char *why, size_t why_siz
     prctl(PR_SET_DUMPABLE, 0); /* becoming another has set it anew */
     return ERR_OK;
 }
+
+enum err account_become_owner(const char *dir, char *why, size_t why_size)
+{
+    struct stat info;
+    if (geteuid() != 0 || stat(dir, &info) != 0 || info.st_uid == 0)
+        return ERR_OK;
+    bool done =
+        setgroups(1, &info.st_gid) == 0 && setgid(info.st_gid) == 0 && setuid(info.st_uid) == 0;
+    return done ? ERR_OK : refuse_dir(dir, strerror(errno), why, why_size);
+}

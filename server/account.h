@@ -32,4 +32,9 @@ void account_take_file(const struct account *account, const char *path);
 /* Becomes the account, for good, with its groups and no capabilities. */
 enum err account_become(const struct account *account, char *why, size_t why_size);
 
+/* Root becomes the owner of the directory, for good and without other groups, so that nothing it
+ * makes there is root's and no link leads root elsewhere. Others stay who they are, and so does
+ * root in its own directory or in none. */
+enum err account_become_owner(const char *dir, char *why, size_t why_size);
+
 #endif

@@ -1,8 +1,8 @@
 /* DESIGN. libcurl speaks SMTP. A handle is one thread's at a time and keeps its connection, so
  * handles wait in a list for whoever sends next. What a refusal means depends on what it answers:
  * only of the message (RCPT, DATA, its size) a 5xx is for ever. A server that does not know our
- * sender, wants another password, or has a certificate of somebody else's, is a trouble of ours, and
- * the messages wait for its end. */
+ * sender, wants another password, or has a certificate of somebody else's, is a trouble of ours,
+ * and the messages wait for its end. */
 #include "modules/mail/smtp.h"
 
 #include "base/buf.h"

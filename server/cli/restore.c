@@ -28,6 +28,7 @@ struct restoring {
     char real[4096]; /* the data directory's path from the root */
     int dir;
     struct stat owner; /* of the directory */
+    bool made[NAMES];  /* by us, with their suffix yet */
     struct archive archive;
     char why[600];
 };
@@ -71,13 +72,13 @@ static bool open_dir(struct restoring *it, const char *user)
 
 /* ---- The files */
 
-static bool is_known(const char *name)
+/* NAMES if it is none of them. */
+static size_t number_of(const char *name)
 {
-    for (size_t i = 0; i < NAMES; i++) {
-        if (strcmp(names[i], name) == 0)
-            return true;
-    }
-    return false;
+    size_t i = 0;
+    while (i < NAMES && strcmp(names[i], name) != 0)
+        i++;
+    return i;
 }
 
 static bool write_all(int fd, const char *bytes, size_t len)
@@ -110,17 +111,26 @@ static bool copy_pieces(struct restoring *it, int fd)
 static bool restore_file(struct restoring *it)
 {
     char name[ARCHIVE_NAME_SIZE + sizeof SUFFIX];
-    if (!is_known(it->archive.name))
+    size_t number = number_of(it->archive.name);
+    if (number == NAMES)
         return fail(it, it->file, "it is no backup of galley");
     snprintf(name, sizeof name, "%s" SUFFIX, it->archive.name);
     int fd = openat(it->dir, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (fd < 0)
         return fail(it, it->real, strerror(errno));
+    it->made[number] = true;
     bool good = copy_pieces(it, fd);
     if (good && (fchown(fd, it->owner.st_uid, it->owner.st_gid) != 0 || fsync(fd) != 0))
         good = fail(it, it->real, strerror(errno));
     close(fd);
     return good;
+}
+
+/* Over nothing that another restore has brought meanwhile, where the file system can tell. */
+static int give_name(int dir, const char *from, const char *to)
+{
+    int rc = renameat2(dir, from, dir, to, RENAME_NOREPLACE);
+    return rc != 0 && errno == EINVAL ? renameat(dir, from, dir, to) : rc;
 }
 
 /* All of it has been read and is what the manifest says: now the files get their names. */
@@ -129,7 +139,7 @@ static bool rename_files(struct restoring *it)
     char name[ARCHIVE_NAME_SIZE + sizeof SUFFIX];
     for (size_t i = 0; i < NAMES; i++) {
         snprintf(name, sizeof name, "%s" SUFFIX, names[i]);
-        if (renameat(it->dir, name, it->dir, names[i]) != 0 && errno != ENOENT)
+        if (it->made[i] && give_name(it->dir, name, names[i]) != 0)
             return fail(it, it->real, strerror(errno));
     }
     return fsync(it->dir) == 0 || fail(it, it->real, strerror(errno));
@@ -140,7 +150,8 @@ static void remove_files(const struct restoring *it)
     char name[ARCHIVE_NAME_SIZE + sizeof SUFFIX];
     for (size_t i = 0; i < NAMES; i++) {
         snprintf(name, sizeof name, "%s" SUFFIX, names[i]);
-        unlinkat(it->dir, name, 0);
+        if (it->made[i]) /* else it is another restore's */
+            unlinkat(it->dir, name, 0);
     }
 }
 

@@ -3,6 +3,7 @@
 #include "base/base64.h"
 #include "base/json.h"
 #include "base/log.h"
+#include "server/account.h"
 #include "server/cli/cli.h"
 #include "server/cli/control.h"
 #include "server/galley.h"
@@ -21,9 +22,12 @@
 #define NAME_SIZE 64
 #define KEPT_FORM "damaged-%s.ndjson"
 
+#define PASSES_MAX 8
+
 struct verification {
     const char *data_dir;
     bool as_json;
+    bool again;       /* a later pass of a repair, which meets what could not be mended anew */
     json_t *findings; /* texts */
     uint64_t looked_at, found, mended, kept;
     char kept_name[NAME_SIZE]; /* the file in the data directory, once there is one */
@@ -32,9 +36,20 @@ struct verification {
 
 /* ---- What is printed */
 
+static bool is_told(const struct verification *it, const char *what)
+{
+    for (size_t i = 0; i < json_array_size(it->findings); i++) {
+        if (strcmp(json_string_value(json_array_get(it->findings, i)), what) == 0)
+            return true;
+    }
+    return false;
+}
+
 static void print_finding(const char *what, bool mended, void *arg)
 {
     struct verification *it = arg;
+    if (it->again && !mended && is_told(it, what))
+        return;
     json_array_append_new(it->findings, json_string(what));
     if (!it->as_json)
         printf("%s%s\n", what, mended ? " (mended)" : "");
@@ -150,7 +165,17 @@ static bool keep(const char *table, struct slice key, struct slice value, void *
     return kept;
 }
 
-static enum err run_pass(struct verifier *v, struct verification *it)
+/* What stopped it is a finding like others: nobody is to take what was read for all there is. */
+static void note_stop(struct verification *it, const struct verify_figures *figures, enum err err)
+{
+    char what[200];
+    snprintf(what, sizeof what, "%s cannot be read further: %s", figures->part, err_text(err));
+    it->found++;
+    print_finding(what, false, it);
+}
+
+/* Adds its figures to those of the passes before; *mended is its own. */
+static enum err run_pass(struct verifier *v, struct verification *it, uint64_t *mended)
 {
     bool end = false;
     enum err err = ERR_OK;
@@ -159,11 +184,23 @@ static enum err run_pass(struct verifier *v, struct verification *it)
     struct verify_figures figures;
     verifier_figures(v, &figures);
     it->looked_at = figures.looked_at;
-    it->found = figures.found;
-    it->mended = figures.mended;
+    it->mended += *mended = figures.mended;
+    it->found = it->mended + figures.found - figures.mended;
     if (err)
-        fprintf(stderr, "galley verify: %s cannot be read further: %s\n", figures.part,
-                err_text(err));
+        note_stop(it, &figures, err);
+    return err;
+}
+
+/* What was mended or taken away may be what something else spoke of: a repair is over when a pass
+ * has nothing to mend. */
+static enum err run_passes(struct verifier *v, struct verification *it)
+{
+    enum err err = ERR_OK;
+    uint64_t mended = 1;
+    for (unsigned i = 0; !err && mended > 0 && i < PASSES_MAX; i++) {
+        err = run_pass(v, it, &mended);
+        it->again = true;
+    }
     return err;
 }
 
@@ -176,7 +213,7 @@ static int verify_store(struct store *store, bool repair, struct verification *i
     if (!err) {
         stored_verify(stored, v);
         verifier_add_pages(v);
-        err = run_pass(v, it);
+        err = run_passes(v, it);
     }
     verifier_destroy(&v);
     stored_close(&stored);
@@ -225,6 +262,17 @@ static int verify(const char *data_dir, const struct config *config, bool repair
     return status;
 }
 
+/* As whoever the directory belongs to. */
+static int verify_as_owner(const char *data_dir, const struct config *config, bool repair,
+                           bool as_json)
+{
+    char why[300];
+    if (account_become_owner(data_dir, why, sizeof why) == ERR_OK)
+        return verify(data_dir, config, repair, as_json);
+    fprintf(stderr, "galley verify: %s\n", why);
+    return EXIT_FAILURE;
+}
+
 static int verify_run(int argc, char **argv)
 {
     struct config_source source = {.path = cli_config_path(), .modules = galley_sections()};
@@ -237,12 +285,12 @@ static int verify_run(int argc, char **argv)
     if (!cli_read(&command_verify, options, argc, argv))
         return CLI_USAGE;
     if (source.data)
-        return verify(source.data, NULL, repair, as_json);
+        return verify_as_owner(source.data, NULL, repair, as_json);
     struct config *config = cli_load_config(&source);
     if (!config)
         return CLI_USAGE;
-    int status =
-        verify(config_text(config_section(config, "server"), "data"), config, repair, as_json);
+    const char *data_dir = config_text(config_section(config, "server"), "data");
+    int status = verify_as_owner(data_dir, config, repair, as_json);
     config_destroy(&config);
     return status;
 }
@@ -255,7 +303,8 @@ const struct command command_verify = {
         "runs on the data does it, at full speed; it also does so slowly all the time ([storage]\n"
         "scrub). --repair, on a stopped server, makes anew what can be derived, and moves the "
         "rest\n"
-        "to a file in the data directory. Exit status 0 if all is whole or mended, 1 if not, 2\n"
+        "to a file in the data directory. Root becomes the directory's owner for it. Exit status 0 "
+        "if all is whole or mended, 1 if not, 2\n"
         "for wrong arguments or configuration.",
     .run = verify_run,
 };

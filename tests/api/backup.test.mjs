@@ -149,6 +149,16 @@ test('what is in use or not empty is not restored over', async () => {
     assert.match(stderr, /data: it is not empty: restore into a new directory\n$/);
 });
 
+test('two restores into one directory at once do not lose it', async () => {
+    const galley = await startGalley();
+    await backup(galley, 'b.tar');
+    for (let i = 0; i < 5; i++) {
+        const both = await Promise.all([restore(galley, 'b.tar', `both-${i}`), restore(galley, 'b.tar', `both-${i}`)]);
+        assert.equal(both.filter(({ status }) => status === 0).length, 1, JSON.stringify(both));
+        assert.deepEqual(await readdir(path.join(galley.dir, `both-${i}`)), ['data.mdb']);
+    }
+});
+
 test('a directory without a database, and a name too few, are said', async () => {
     const galley = await startGalley();
     const nothing = await runGalley(['backup', 'x.tar', '--data', '/nowhere'], { cwd: galley.dir });
