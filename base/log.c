@@ -16,6 +16,7 @@
 #define GATHER_NS   INT64_C(5000000)
 #define PATIENCE_NS (INT64_C(1000000) * LOG_PATIENCE_MS)
 #define DIRECT_NS   INT64_C(100000000) /* for a line that goes straight to standard error */
+#define SETTLE_NS   INT64_C(1000000000)
 #define CHUNK       65536 /* bytes of text after which the writer writes and frees ring */
 
 enum writer_state { WRITER_BUSY, WRITER_IDLE, WRITER_GATHERING, WRITER_ENDED };
@@ -36,7 +37,8 @@ static struct {
     struct log_sink next;
     enum log_format next_format;
     struct lock_cond wake;  /* for the writer */
-    struct lock_cond ended; /* for who closes */
+    struct lock_cond ended; /* for who closes, or waits until all is written */
+    bool awaited;           /* somebody does */
 
     /* the writer's own, and main's while there is no writer */
     pthread_t thread;
@@ -295,6 +297,8 @@ static void *write_lines(void *arg)
         logger.dropped_told += lost;
         write_up_to(head, &out);
         lock_acquire(&logger.lock);
+        if (logger.awaited)
+            lock_cond_signal(&logger.ended);
     }
     buf_release(&out);
     logger.state = WRITER_ENDED;
@@ -352,6 +356,19 @@ bool log_reopen(const struct log_options *options)
     lock_leave(&logger.lock);
     set_wanted(options);
     return true;
+}
+
+void log_settle(void)
+{
+    int64_t deadline_ns = clock_mono_ns(&clock_system) + SETTLE_NS;
+    bool waiting = true;
+    lock_acquire(&logger.lock);
+    uint64_t head = logger.ring.head;
+    logger.awaited = true;
+    while (waiting && logger.ring.bytes && logger.ring.tail < head)
+        waiting = lock_cond_wait_until(&logger.ended, &logger.lock, deadline_ns);
+    logger.awaited = false;
+    lock_leave(&logger.lock);
 }
 
 /* False if the writer is stuck where no patience of its own helps: in a write to a disk, say. */

@@ -36,6 +36,10 @@ bool log_reopen(const struct log_options *options);
  * LOG_PATIENCE_MS is lost. Nothing if it is not open. Threads: main. */
 void log_close(void);
 
+/* Waits, a second at most, until what was said so far is written: for who prints something that is
+ * to stand behind it. Threads: main. */
+void log_settle(void);
+
 /* `component` is a static word ("store"); `format` makes one sentence of at most 400 bytes, longer
  * ones are cut. Threads: any, also within locks. */
 void log_write(enum log_level level, const char *component, const char *format, ...)

@@ -35,8 +35,9 @@ static bool ask_once(const char *prompt, struct buf *out)
     silent = before;
     silent.c_lflag &= ~(tcflag_t)ECHO;
     silent.c_lflag |= ECHONL;
+    tcsetattr(STDIN_FILENO, TCSAFLUSH,
+              &silent); /* first: what is typed at once is not shown either */
     fputs(prompt, stderr);
-    tcsetattr(STDIN_FILENO, TCSAFLUSH, &silent);
     bool read = read_line(stdin, out);
     tcsetattr(STDIN_FILENO, TCSAFLUSH, &before);
     return read;

@@ -128,6 +128,7 @@ static int serve(const struct config_source *source, const struct config *config
     char why[600] = "";
     bool clean = false;
     if (galley_start(source, config, &galley, why, sizeof why) == ERR_OK) {
+        log_settle();
         print_banner(config, galley);
         wait_for_stop(galley, &signals);
         clean = galley_stop(&galley);

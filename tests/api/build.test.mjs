@@ -70,3 +70,14 @@ test('nothing is compiled before the packages are there that it takes', () => {
 test('the first line of the README has all that a bare system needs', () => {
     assert.match(readFileSync('README.md', 'utf8'), /^ {4}apt-get update && apt-get install -y git make && make run /m);
 });
+
+test('make check fails when a tool is missing, instead of passing without it', (t) => {
+    const tools = ['git', 'awk', 'clang-format', 'cppcheck', 'gcc', 'clang-tidy'];
+    for (const gone of ['git', 'cppcheck']) {
+        const stand_ins = Object.fromEntries(tools.filter((tool) => tool !== gone).map((tool) => [tool, 'exit 0']));
+        const { run } = bare(t, ['bash'], stand_ins);
+        const { status, stderr } = run('tools/check.sh');
+        assert.equal(status, 1);
+        assert.equal(stderr, `check.sh: ${gone} is missing: make deps\n`);
+    }
+});

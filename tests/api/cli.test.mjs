@@ -8,7 +8,7 @@ import path from 'node:path';
 import test from 'node:test';
 import { promisify } from 'node:util';
 
-import { configText, eventually, runGalley, startGalley } from '../lib/galley.mjs';
+import { binary, configText, eventually, runGalley, startGalley } from '../lib/galley.mjs';
 
 async function directory(t, config) {
     const dir = await mkdtemp(path.join(os.tmpdir(), 'galley-cli-'));
@@ -206,6 +206,18 @@ test('the banner says where, what and how durable', async () => {
     assert.match(lines[3], /^durability +every answer after fsync$/);
     const last = galley.stdout.trimEnd().split('\n').at(-1); // where one looks
     assert.match(last, new RegExp(`^admin +${galley.url}/_/setup\\?token=\\S+`));
+});
+
+test('the one-time link is the last thing that a start says', async (t) => {
+    const dir = await directory(t, '[server]\nlisten = 127.0.0.1:0\n[route shop]\npath = /*\ntarget = app:shop\n');
+    const child = execFile('sh', ['-c', 'exec "$0" serve 2>&1', binary], { cwd: dir });
+    let said = '';
+    child.stdout.on('data', (text) => (said += text));
+    await eventually('it has started', () => /started on.*\n/.test(said) && /setup\?token=.*\n/.test(said));
+    const ended = new Promise((resolve) => child.on('close', resolve));
+    child.kill();
+    await ended;
+    assert.match(said, /"started on[^\n]*\ngalley 0\.1\.0\n[^]*\nadmin [^\n]*setup\?token=[^\n]*\n\{[^\n]*Terminated received/);
 });
 
 test('an address of IPv6 stands in brackets, wherever it is said', async () => {

@@ -5,7 +5,7 @@ import { execFile } from 'node:child_process';
 import test from 'node:test';
 
 import { assertError } from '../lib/assertions.mjs';
-import { binary, startGalley } from '../lib/galley.mjs';
+import { binary, startGalley, withDeadline } from '../lib/galley.mjs';
 import { claims, makeToken } from '../lib/jwt.mjs';
 
 const SECRET = 'a long secret';
@@ -317,6 +317,23 @@ test('galley admin makes administrators, running or stopped, and helps who lost 
     await galley.start();
     assert.equal((await signIn(galley, 'ann', 'another secret')).role, 'administrator');
     assert.equal((await signIn(galley, 'bob', SECRET)).role, 'viewer');
+});
+
+test('a password that is typed on a terminal is not shown', async () => {
+    const galley = await startGalley();
+    const typed = `${binary} user add ann`;
+    const child = execFile('script', ['-qec', typed, '/dev/null'], { cwd: galley.dir });
+    let seen = '';
+    const prompts = ['new password: ', 'once more: '];
+    child.stdout.on('data', (text) => {
+        seen += text;
+        if (seen.includes(prompts[0])) child.stdin.write(`${SECRET}\n`), prompts.shift();
+    });
+    const status = await withDeadline('script', new Promise((resolve) => child.on('close', resolve)));
+    assert.equal(status, 0, seen);
+    assert.match(seen, /ann is a user/);
+    assert.ok(!seen.includes(SECRET), seen);
+    assert.equal((await logIn(galley, 'ann', SECRET)).status, 200);
 });
 
 test('galley user says what is missing', async () => {

@@ -1,6 +1,7 @@
 #include "tests/unit/base/log_fixture.h"
 
 #include <pthread.h>
+#include <sys/stat.h>
 
 static struct log_access order(void)
 {
@@ -180,6 +181,22 @@ static void test_log_keeps_every_thread_in_order(void **state)
         assert_int_equal(next[i], EACH);
 }
 
+static void test_log_settles_once_what_was_said_is_written(void **state)
+{
+    struct fixture *f = *state;
+    open_log(f, LOG_INFO, LOG_JSON, false);
+    log_settle(); /* nothing to wait for */
+    for (int i = 0; i < 100; i++)
+        log_write(LOG_INFO, "test", "%d", i);
+    log_settle();
+    struct stat info;
+    assert_int_equal(stat(f->path, &info), 0);
+    off_t written = info.st_size;
+    struct slice rest = read_log(f);
+    assert_int_equal(written, rest.len);
+    log_settle(); /* closed */
+}
+
 static void test_log_writes_straight_to_standard_error_when_closed(void **state)
 {
     struct fixture *f = *state;
@@ -213,6 +230,7 @@ int main(void)
         UNIT(test_log_appends_to_the_file),
         UNIT(test_log_open_tells_when_the_file_cannot_be_opened),
         UNIT(test_log_keeps_every_thread_in_order),
+        UNIT(test_log_settles_once_what_was_said_is_written),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
