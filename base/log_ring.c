@@ -1,5 +1,5 @@
-/* DESIGN. The ring is of bytes, so that short lines take little room: a record is its facts, the
- * lengths of its texts and the texts. No record is broken in two: one that does not fit before the
+/* DESIGN. The ring is of bytes, so that short lines take little room: a slot is a line's facts, the
+ * lengths of its texts and the texts. No slot is broken in two: one that does not fit before the
  * ring's end begins at its start, and one of size 0 says so. */
 #include "base/log_private.h"
 
@@ -9,7 +9,7 @@
 
 #define RING_SIZE (UINT64_C(1) << 20)
 
-struct record {
+struct slot {
     uint32_t size; /* with the texts, a multiple of 8; 0: the next one is at the ring's start */
     uint16_t lens[LOG_TEXTS];
     struct log_facts facts;
@@ -31,9 +31,9 @@ bool log_ring_half_full(const struct log_ring *ring)
     return ring->head - ring->tail >= RING_SIZE / 2;
 }
 
-static struct record *record_at(const struct log_ring *ring, uint64_t pos)
+static struct slot *slot_at(const struct log_ring *ring, uint64_t pos)
 {
-    return (struct record *)(ring->bytes + pos % RING_SIZE);
+    return (struct slot *)(ring->bytes + pos % RING_SIZE);
 }
 
 static uint64_t left_to_end(uint64_t pos)
@@ -41,22 +41,22 @@ static uint64_t left_to_end(uint64_t pos)
     return RING_SIZE - pos % RING_SIZE;
 }
 
-static uint32_t record_size(const struct log_line *line)
+static uint32_t slot_size(const struct log_line *line)
 {
-    size_t size = sizeof(struct record) + 7;
+    size_t size = sizeof(struct slot) + 7;
     for (size_t i = 0; i < LOG_TEXTS; i++)
         size += line->texts[i].len;
     return (uint32_t)size & ~7u;
 }
 
-static void fill_record(struct record *record, uint32_t size, const struct log_line *line)
+static void fill_slot(struct slot *slot, uint32_t size, const struct log_line *line)
 {
-    char *at = (char *)(record + 1);
-    record->size = size;
-    record->facts = line->facts;
+    char *at = (char *)(slot + 1);
+    slot->size = size;
+    slot->facts = line->facts;
     for (size_t i = 0; i < LOG_TEXTS; i++) {
         struct slice text = line->texts[i];
-        record->lens[i] = (uint16_t)text.len;
+        slot->lens[i] = (uint16_t)text.len;
         if (text.len > 0)
             memcpy(at, text.ptr, text.len);
         at += text.len;
@@ -65,28 +65,28 @@ static void fill_record(struct record *record, uint32_t size, const struct log_l
 
 bool log_ring_put(struct log_ring *ring, const struct log_line *line)
 {
-    uint32_t size = record_size(line);
+    uint32_t size = slot_size(line);
     uint64_t unused = left_to_end(ring->head) < size ? left_to_end(ring->head) : 0;
     if (RING_SIZE - (ring->head - ring->tail) < unused + size)
         return false;
     if (unused > 0)
-        record_at(ring, ring->head)->size = 0;
+        slot_at(ring, ring->head)->size = 0;
     ring->head += unused;
-    fill_record(record_at(ring, ring->head), size, line);
+    fill_slot(slot_at(ring, ring->head), size, line);
     ring->head += size;
     return true;
 }
 
 uint64_t log_ring_line(const struct log_ring *ring, uint64_t pos, struct log_line *out)
 {
-    if (record_at(ring, pos)->size == 0)
+    if (slot_at(ring, pos)->size == 0)
         pos += left_to_end(pos);
-    const struct record *record = record_at(ring, pos);
-    const char *at = (const char *)(record + 1);
-    out->facts = record->facts;
+    const struct slot *slot = slot_at(ring, pos);
+    const char *at = (const char *)(slot + 1);
+    out->facts = slot->facts;
     for (size_t i = 0; i < LOG_TEXTS; i++) {
-        out->texts[i] = slice_of(at, record->lens[i]);
-        at += record->lens[i];
+        out->texts[i] = slice_of(at, slot->lens[i]);
+        at += slot->lens[i];
     }
-    return pos + record->size;
+    return pos + slot->size;
 }
