@@ -12,12 +12,9 @@
 #include "server/scrub.h"
 #include "server/stored.h"
 
-#include <assert.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -34,82 +31,7 @@ static int64_t setting(const struct galley *galley, const char *section, const c
     return config_int(config_section(galley->config, section), key);
 }
 
-/* ---- The data directory */
-
-/* The store would find out as well, but says it less well. */
-static enum err check_alone(const struct galley *galley, char *why, size_t why_size)
-{
-    int fd = control_connect(galley->data_fd, 0);
-    if (fd < 0)
-        return ERR_OK;
-    close(fd);
-    snprintf(why, why_size, "data directory %s: another process serves from it", galley->data_dir);
-    return ERR_EXISTS;
-}
-
-static enum err open_data_dir(struct galley *galley, char *why, size_t why_size)
-{
-    const struct config_section *server = config_section(galley->config, "server");
-    enum err err = account_find(config_text(server, "user"), &galley->account, why, why_size);
-    if (err)
-        return err;
-    err = account_open_data_dir(&galley->account, config_text(server, "data"), galley->data_dir,
-                                sizeof galley->data_dir, why, why_size);
-    if (err)
-        return err;
-    galley->data_fd = open(galley->data_dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
-    assert(galley->data_fd >= 0); /* it was there just now */
-    err = check_alone(galley, why, why_size);
-    if (err)
-        close(galley->data_fd);
-    return err;
-}
-
-static void close_data_dir(struct galley *galley)
-{
-    close(galley->data_fd);
-}
-
-/* ---- Whom the process runs as */
-
-/* From here on it is not root's any more, if it is to be somebody else's: what is opened later is
- * that one's. */
-static enum err become_user(struct galley *galley, char *why, size_t why_size)
-{
-    char control[CONTROL_PATH_SIZE];
-    control_path(galley->data_fd, control);
-    account_take_file(&galley->account, control);
-    account_take_file(&galley->account, config_text(config_section(galley->config, "log"), "file"));
-    if (galley->account.uid == 0)
-        log_write(LOG_WARN, "galley", "runs as root; [server] user says whom to become instead");
-    return account_become(&galley->account, why, why_size);
-}
-
 /* ---- Store, cache, queues */
-
-static bool has_bytes(const struct galley *galley, const char *name)
-{
-    struct stat st;
-    return fstatat(galley->data_fd, name, &st, 0) == 0 && st.st_size > 0;
-}
-
-/* A shop whose database is gone must not open as a new one: its tokens would be valid, its orders
- * not there. */
-static enum err check_not_lost(const struct galley *galley, char *why, size_t why_size)
-{
-    static const char *const beside[] = {"signing.key", "mail/outbox.mbox"};
-    for (size_t i = 0; i < sizeof beside / sizeof beside[0]; i++) {
-        if (has_bytes(galley, "data.mdb") || !has_bytes(galley, beside[i]))
-            continue;
-        snprintf(
-            why, why_size,
-            "%s: data.mdb is missing or empty, but %s is there: restore data.mdb from a backup, "
-            "or move the rest of the directory away to begin anew",
-            galley->data_dir, beside[i]);
-        return ERR_DAMAGED;
-    }
-    return ERR_OK;
-}
 
 static int64_t watch_store(void *arg, int64_t mono_ns)
 {
@@ -125,7 +47,7 @@ static enum err open_store(struct galley *galley, char *why, size_t why_size)
                                         (uint64_t)setting(galley, "storage", "map_size"),
                                     .batch_max = (unsigned)setting(galley, "storage", "batch_max"),
                                     .clock = &clock_system};
-    enum err err = check_not_lost(galley, why, why_size);
+    enum err err = data_dir_check(galley, why, why_size);
     if (err == ERR_OK)
         err = store_open(&options, &galley->store, why, why_size);
     if (err == ERR_OK)
@@ -517,10 +439,10 @@ static const struct step {
     enum err (*start)(struct galley *galley, char *why, size_t why_size);
     void (*stop)(struct galley *galley); /* or NULL */
 } steps[] = {
-    {open_data_dir, close_data_dir},
+    {data_dir_open, data_dir_close},
     {serving_load, serving_unload},
     {serving_open, serving_close},
-    {become_user, NULL},
+    {data_dir_become_user, NULL},
     {open_store, close_store},
     {open_cache, close_cache},
     {open_queues, close_queues},

@@ -128,4 +128,15 @@ void ops_metrics(struct request *request, struct response *response, void *galle
  * looked at. Threads: any. */
 void ops_write_alarms(void *galley, struct json_writer *w);
 
+/* ---- data_dir.c: steps of the start. Threads: main. */
+
+enum err data_dir_open(struct galley *galley, char *why, size_t why_size);
+void data_dir_close(struct galley *galley);
+/* From here on it is not root's any more, if it is to be somebody else's: what is opened later is
+ * that one's. */
+enum err data_dir_become_user(struct galley *galley, char *why, size_t why_size);
+/* A shop whose database is gone must not open as a new one: its tokens would be valid, its orders
+ * not there. */
+enum err data_dir_check(const struct galley *galley, char *why, size_t why_size);
+
 #endif
