@@ -289,4 +289,11 @@ static inline void assert_shown(const struct pair *p, const char *common_name)
     assert_string_equal(name, common_name);
 }
 
+/* Moves one byte from a memory BIO to a socket. */
+static inline bool trickle(BIO *from, int fd)
+{
+    char byte;
+    return BIO_read(from, &byte, 1) == 1 && send(fd, &byte, 1, 0) == 1;
+}
+
 #endif

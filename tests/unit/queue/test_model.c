@@ -1,6 +1,7 @@
 /* The queue against a model of it: random operations, each followed by a comparison of what both
  * say, with restarts, a clock that is set, kill -9, and writes that fail at random. */
 #include "tests/unit/queue/flip.h"
+#include "tests/unit/queue/model.h"
 
 #include "base/log.h"
 #include <signal.h>
@@ -8,13 +9,10 @@
 #include <sys/uio.h>
 #include <sys/wait.h>
 
-#define STEPS             100000
-#define JOBS_MAX          64 /* at once */
-#define CHILD_STEPS       40
-#define NARROW_BYTES      (160u << 10)
-#define COMPLETED_KEEP_MS 60000
-#define DEAD_KEEP_MS      120000
-#define PATIENCE_ALL      900
+#define STEPS        100000
+#define CHILD_STEPS  40
+#define NARROW_BYTES (160u << 10)
+#define PATIENCE_ALL 900
 
 /* ---- Faults: liblmdb finds these before the C library's. */
 
@@ -46,23 +44,7 @@ int fdatasync(int fd)
     return fails() ? -1 : 0;
 }
 
-/* ---- The model. */
-
-struct model_job {
-    bool used;
-    struct id id;
-    unsigned number; /* in the order of enqueuing */
-    enum job_state state;
-    bool lost, by_hand;
-    unsigned priority, attempt, attempts_max;
-    int64_t when_ms; /* as the store has it, for a state that ends */
-    struct job_lease lease;
-};
-
-struct model {
-    struct model_job jobs[JOBS_MAX];
-    unsigned next_number;
-};
+/* ---- The world: the queue, and what it should be. */
 
 struct world {
     struct fixture *f;
@@ -79,62 +61,6 @@ static unsigned draw(struct world *world, unsigned below)
 static int64_t now_ms(struct world *world)
 {
     return queues_now_ms(world->f->queues);
-}
-
-static struct model_job *model_find(struct model *model, const struct id *id)
-{
-    for (int i = 0; i < JOBS_MAX; i++)
-        if (model->jobs[i].used && id_compare(&model->jobs[i].id, id) == 0)
-            return &model->jobs[i];
-    return NULL;
-}
-
-static struct model_job *model_room(struct model *model)
-{
-    for (int i = 0; i < JOBS_MAX; i++)
-        if (!model->jobs[i].used)
-            return &model->jobs[i];
-    return NULL;
-}
-
-static void model_lose(struct model_job *job, int64_t at_ms)
-{
-    bool last = job->attempt >= job->attempts_max;
-    job->state = last ? JOB_DEAD : JOB_READY;
-    job->lost = true;
-    job->when_ms = last ? at_ms : 0;
-}
-
-/* What has come by itself until now. */
-static void model_do_due(struct model *model, int64_t at_ms)
-{
-    for (int i = 0; i < JOBS_MAX; i++) {
-        struct model_job *job = &model->jobs[i];
-        if (!job->used)
-            continue;
-        if (job->state == JOB_RUNNING && job->when_ms <= at_ms)
-            model_lose(job, at_ms);
-        else if ((job->state == JOB_SCHEDULED || job->state == JOB_RETRYING) &&
-                 job->when_ms <= at_ms)
-            job->state = JOB_READY;
-        else if (job->state == JOB_COMPLETED && job->when_ms + COMPLETED_KEEP_MS <= at_ms)
-            job->used = false;
-        else if (job->state == JOB_DEAD && job->when_ms + DEAD_KEEP_MS <= at_ms)
-            job->used = false;
-    }
-}
-
-static struct model_job *model_first_ready(struct model *model)
-{
-    struct model_job *first = NULL;
-    for (int i = 0; i < JOBS_MAX; i++) {
-        struct model_job *job = &model->jobs[i];
-        if (job->used && job->state == JOB_READY &&
-            (!first || job->priority < first->priority ||
-             (job->priority == first->priority && job->number < first->number)))
-            first = job;
-    }
-    return first;
 }
 
 /* ---- Comparison. */

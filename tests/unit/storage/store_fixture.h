@@ -241,4 +241,13 @@ static inline void write_as_batch(struct fixture *f, struct pair *pairs, unsigne
     free(calls);
 }
 
+static inline enum err put_megabyte(struct txn *txn, void *arg)
+{
+    struct pair *pair = arg;
+    size_t size = 1 << 20;
+    void *bytes = txn_alloc(txn, size);
+    memset(bytes, 'x', size);
+    return txn_put(txn, pair->f->table, slice_str(pair->key), slice_of(bytes, size));
+}
+
 #endif
