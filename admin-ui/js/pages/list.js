@@ -1,6 +1,7 @@
 // Every page: where it is, what it is called, and the view that shows it. One without an icon is within
 // another.
-import { disk, fork, gauge, letter, lines, people, sliders, stack } from '../shell/icon.js';
+import { bolt, disk, fork, gauge, letter, lines, people, sliders, stack } from '../shell/icon.js';
+import { Cache } from './cache.js';
 import { Configuration } from './configuration.js';
 import { Job } from './job.js';
 import { Jobs } from './jobs.js';
@@ -21,6 +22,7 @@ export const pages = [
     { pattern: /^\/_\/users\/administrators$/, within: 'Users', title: () => 'Administrators', view: Administrators },
     { path: '/_/mails', pattern: /^\/_\/mails$/, name: 'Mail box', icon: letter, view: Mails },
     { pattern: /^\/_\/mails\/((?:old-)?\d+)$/, within: 'Mail box', title: () => 'Message', view: Mail },
+    { path: '/_/cache', pattern: /^\/_\/cache$/, name: 'Cache', icon: bolt, view: Cache },
     { path: '/_/storage', pattern: /^\/_\/storage$/, name: 'Storage', icon: disk, view: Storage },
     { path: '/_/configuration', pattern: /^\/_\/configuration$/, name: 'Configuration', icon: sliders, view: Configuration },
 ];
