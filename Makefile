@@ -121,6 +121,9 @@ build/%/.stamp: %/package.json %/package-lock.json | build/.deps-npm
 	connect to the network once (make clean keeps what was fetched)." >&2; exit 1; }
 	@touch $@
 
+build/cache-tests/.stamp: tools/cache_tests.sh | build/.deps-npm
+	tools/cache_tests.sh $(@D)
+
 deps: build/.deps-build build/.deps-npm build/.deps-test build/.deps-check build/.deps-bench build/.deps-cost
 
 # Most of the packages are npm's: what they are not needed for is compiled meanwhile.
@@ -159,20 +162,20 @@ $(BENCH_TOOLS): $(B)/tests/%: $(B)/bench/%.o $(if $(filter release,$(VARIANT)),$
 
 $(UNIT:$(B)/unit/%=$(B)/tests/unit/%.o): | build/.deps-test
 
-test: $(GALLEY) $(UNIT) $(TOOLS) build/tests/browser/.stamp build/.deps-test
+test: $(GALLEY) $(UNIT) $(TOOLS) build/tests/browser/.stamp build/cache-tests/.stamp build/.deps-test
 	@$(RUN_TESTS) $(UNIT) -- $(API) $(CRASH) $(BROWSER)
 
 unit: $(UNIT) build/.deps-test
 	@$(RUN_TESTS) $(UNIT) --
 
-api crash: $(GALLEY) $(TOOLS) build/.deps-test
+api crash: $(GALLEY) $(TOOLS) build/cache-tests/.stamp build/.deps-test
 	@$(RUN_TESTS) -- $(if $(filter api,$@),$(API),$(CRASH))
 
 browser: $(GALLEY) build/tests/browser/.stamp build/.deps-test
 	@$(RUN_TESTS) -- $(BROWSER)
 
 # All but the browser's, which would take long and see nothing more.
-sanitized: $(GALLEY) $(UNIT) $(TOOLS) build/.deps-test
+sanitized: $(GALLEY) $(UNIT) $(TOOLS) build/cache-tests/.stamp build/.deps-test
 	@$(RUN_TESTS) $(UNIT) -- $(API) $(CRASH)
 
 asan tsan:

@@ -13,7 +13,6 @@
 
 #define REFRESHES_MAX 64
 #define OVERDUE_NS    INT64_C(120000000000) /* one that was never answered makes room */
-#define MARK          "X-Galley-Refresh"    /* "12.0123456789abcdef0123456789abcdef" */
 #define TOKEN_SIZE    48
 
 struct refresh {
@@ -96,11 +95,10 @@ static void make_token(const struct refreshes *refreshes, struct refresh *refres
 
 static bool goes_along(struct slice name)
 {
-    static const char *const others[] = {"Host",          "Content-Length",
-                                         "If-None-Match", "If-Modified-Since",
-                                         "If-Range",      "Range",
-                                         "Cache-Control", "Pragma",
-                                         "Expect",        MARK};
+    static const char *const others[] = {
+        "Host",     "Content-Length", "If-None-Match", "If-Modified-Since",
+        "If-Range", "Range",          "Cache-Control", "Pragma",
+        "Expect",   REFRESH_MARK};
     for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
         if (slice_eq_nocase(name, slice_str(others[i])))
             return false;
@@ -130,7 +128,7 @@ static bool compose(const struct request *request, const char *token, struct buf
     buf_append_slice(out, request->query);
     buf_append_str(out, " HTTP/1.1\r\n");
     append_line(out, slice_str("Host"), request_host(request));
-    append_line(out, slice_str(MARK), slice_str(token));
+    append_line(out, slice_str(REFRESH_MARK), slice_str(token));
     append_line(out, slice_str("Connection"), slice_str("close"));
     for (unsigned i = 0; i < fields.count; i++) {
         if (goes_along(fields.items[i].name))
@@ -210,7 +208,7 @@ void refreshes_begin(struct refreshes *refreshes, const struct request *request,
 /* The refresh that a mark names, or NULL. It takes a socket that only we and our owner can open. */
 static struct refresh *find(struct refreshes *refreshes, const struct request *request)
 {
-    struct slice mark = request_header(request, MARK);
+    struct slice mark = request_header(request, REFRESH_MARK);
     return mark.ptr && request->local ? find_token(refreshes, mark) : NULL;
 }
 

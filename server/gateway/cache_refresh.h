@@ -10,6 +10,8 @@
 
 #include "server/http/message.h"
 
+#define REFRESH_MARK "X-Galley-Refresh" /* "12.0123456789abcdef0123456789abcdef" */
+
 struct refreshes;
 
 /* A connection to ourselves that does not block; -1: there is none. */

@@ -101,7 +101,8 @@ static void leave_stale(struct cache_visit *visit)
 
 static bool is_ours_to_ask(struct slice name)
 {
-    static const char *const names[] = {"If-None-Match", "If-Modified-Since", "If-Range", "Range"};
+    static const char *const names[] = {"If-None-Match", "If-Modified-Since", "If-Range", "Range",
+                                        REFRESH_MARK};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         if (slice_eq_nocase(name, slice_str(names[i])))
             return true;
