@@ -4,7 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#define SIZE_ROOM 10 /* of a chunk: eight digits and CRLF */
+#define SIZE_ROOM     10 /* of a chunk: eight digits and CRLF */
+#define CLIENT_PIECES 16 /* of what a client sends, before others have their turn */
 
 /* Ends early: a feed without a known end is ended in good order, so that its client comes back at
  * once; one that has promised a length is cut. */
@@ -70,6 +71,40 @@ bool feed_is_whole(const struct service *service)
 {
     const struct feed *feed = &service->response.feed;
     return !feed->sized || service->sent_bytes - service->head_size == feed->length;
+}
+
+bool feed_is_stuck(const struct connection *c)
+{
+    return c->service->taken < c->in.len;
+}
+
+/* Behind the head, whose bytes others still look at. */
+static enum io receive_behind_head(struct connection *c)
+{
+    size_t got;
+    c->in.len = c->service->taken = c->scan.end;
+    enum io io = link_receive_into(c, c->in.data + c->in.len, c->in.cap - c->in.len, false, &got);
+    c->in.len += got;
+    return io;
+}
+
+bool feed_take(struct connection *c)
+{
+    struct service *service = c->service;
+    const struct feed *feed = &service->response.feed;
+    for (unsigned i = 0; i < CLIENT_PIECES; i++) {
+        enum io io = feed_is_stuck(c) ? IO_DONE : receive_behind_head(c);
+        if (io != IO_DONE)
+            return io == IO_AGAIN;
+        struct slice left = slice_of(c->in.data + service->taken, c->in.len - service->taken);
+        size_t taken;
+        if (!feed->take(feed->arg, left, &taken))
+            return false;
+        service->taken += taken;
+        if (taken < left.len)
+            return true;
+    }
+    return true;
 }
 
 enum next feed_step(struct connection *c, struct buf *scratch, int64_t now_ns)

@@ -282,6 +282,8 @@ enum io link_shake_hands(struct connection *c, bool *wants_write);
 /* Bytes have been received that nobody has looked at: the socket will not become readable for
  * them. */
 bool link_has_input(const struct connection *c);
+/* Of these, what is not in c->in. */
+bool link_has_pending(const struct connection *c);
 
 /* Says that we send nothing more. What comes is not deciphered any more. */
 void link_end(struct connection *c);
@@ -503,6 +505,11 @@ bool feed_is_whole(const struct service *service);
 
 /* What the budget was charged for. */
 void body_release(struct connection *c);
+
+/* Hands the feed what the client has sent, as far as it takes it. False: either has ended. */
+bool feed_take(struct connection *c);
+/* It has not taken all. */
+bool feed_is_stuck(const struct connection *c);
 
 /* Asks the feed and sends what it says, once. NEXT_FEED: it waits as service says. */
 enum next feed_step(struct connection *c, struct buf *scratch, int64_t now_ns);

@@ -183,6 +183,26 @@ static void leave_lists(struct hub *hub, struct service *service)
     service->watch = NULL;
 }
 
+/* Of a client that has something to say, when that is wanted; else that it has gone. */
+static uint32_t client_events(const struct connection *c)
+{
+    bool takes = c->service->response.feed.take;
+    return !takes ? EPOLLRDHUP : feed_is_stuck(c) ? 0 : EPOLLIN | EPOLLRDHUP;
+}
+
+/* Of the descriptor: none of what it has, as long as the client has not taken the last of it. */
+static void poll_descriptor(struct hub *hub, struct connection *c, bool reads)
+{
+    struct service *service = c->service;
+    const struct feed *feed = &service->response.feed;
+    uint32_t events = reads ? EPOLLIN | EPOLLRDHUP : 0;
+    if (feed->take && feed_is_stuck(c))
+        events |= EPOLLOUT;
+    if (feed->polls && events != 0 &&
+        !poll_arm_for(hub->poller.epoll_fd, c, feed->fd, events, EVENT_AWAITED))
+        make_due(hub, service); /* no memory in the kernel: look again and again */
+}
+
 /* What it waits for when it has nothing more to send. */
 static void wait_for_news(struct hub *hub, struct connection *c)
 {
@@ -207,11 +227,8 @@ static void wait_for_news(struct hub *hub, struct connection *c)
     if (event && event_count(event) != service->seen)
         make_due(hub, service);
     connection_enter(c, PHASE_STREAMING, front_now_ns(hub->front));
-    const struct feed *feed = &service->response.feed;
-    if (feed->polls &&
-        !poll_arm_for(hub->poller.epoll_fd, c, feed->fd, EPOLLIN | EPOLLRDHUP, EVENT_AWAITED))
-        make_due(hub, service); /* no memory in the kernel: look again and again */
-    arm(hub, c, EPOLLRDHUP);
+    poll_descriptor(hub, c, true);
+    arm(hub, c, client_events(c));
 }
 
 /* Gives the connection to whom `next` says. One whose next request is there already goes to a
@@ -231,7 +248,8 @@ static void ask(struct hub *hub, struct connection *c)
     enum next next = feed_step(c, &hub->scratch, front_now_ns(hub->front));
     if (next == NEXT_SEND) {
         c->errand = ERRAND_FEED;
-        arm(hub, c, EPOLLOUT | EPOLLRDHUP);
+        poll_descriptor(hub, c, false);
+        arm(hub, c, EPOLLOUT | client_events(c));
     } else if (next == NEXT_FEED) {
         wait_for_news(hub, c);
     } else {
@@ -249,6 +267,19 @@ static void end_feed(struct hub *hub, struct connection *c)
     pass(hub, c, send_finished(c, false));
 }
 
+/* Both ways, where the client has something to say too. What TLS holds back shows nowhere. */
+static void pump(struct hub *hub, struct connection *c)
+{
+    struct service *service = c->service;
+    if (!feed_take(c)) {
+        end_feed(hub, c);
+        return;
+    }
+    if (!feed_is_stuck(c) && link_has_pending(c))
+        make_due(hub, service);
+    ask(hub, c);
+}
+
 /* A few of those that are due. One that still has bytes to send is asked when they are gone. */
 static void ask_due(struct hub *hub)
 {
@@ -256,7 +287,9 @@ static void ask_due(struct hub *hub)
     for (unsigned i = 0; i < TURN_FEEDS && (service = TAILQ_FIRST(&hub->due)); i++) {
         TAILQ_REMOVE(&hub->due, service, due);
         service->in_due = false;
-        if (service->out_sent == service->out.len)
+        if (service->response.feed.take)
+            pump(hub, service->c);
+        else if (service->out_sent == service->out.len)
             ask(hub, service->c);
     }
 }
@@ -317,8 +350,12 @@ static void on_feed(struct hub *hub, struct connection *c, uint32_t events)
         c->service->c = c;
         atomic_fetch_add(&hub->feeds, 1);
     }
-    if (atomic_load(&c->cut) || (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)))
+    bool takes = c->service->response.feed.take;
+    uint32_t ends = EPOLLHUP | EPOLLERR | (takes ? 0 : EPOLLRDHUP);
+    if (atomic_load(&c->cut) || (events & ends))
         end_feed(hub, c);
+    else if (takes)
+        pump(hub, c);
     else
         ask(hub, c);
 }

@@ -86,6 +86,11 @@ enum io link_shake_hands(struct connection *c, bool *wants_write)
     return io_of(result);
 }
 
+bool link_has_pending(const struct connection *c)
+{
+    return c->tls && tls_has_pending(c->tls);
+}
+
 bool link_has_input(const struct connection *c)
 {
     return c->in.len > 0 || (c->tls && tls_has_pending(c->tls));

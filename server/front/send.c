@@ -22,7 +22,8 @@ static bool keeps_alive(struct connection *c)
 {
     const struct service *service = c->service;
     const struct head *head = &service->head;
-    if (service->refused || service->response.close || head->close)
+    if (service->refused || service->response.close || head->close ||
+        service->response.status == 101)
         return false;
     if (head->http10 && (!head->keep_alive || (is_feed(&service->response) && service->chunked)))
         return false;
@@ -73,7 +74,7 @@ static void append_framing(struct service *service, size_t length)
 {
     struct buf *out = &service->out;
     int status = service->response.status;
-    if (status == 204 || status == 304)
+    if (status == 101 || status == 204 || status == 304)
         return;
     if (is_feed(&service->response) && !service->response.feed.sized) {
         if (service->chunked && !service->head.http10)
@@ -96,7 +97,9 @@ static void append_head(struct connection *c, size_t length)
     buf_append_str(out, "\r\nX-Request-Id: ");
     buf_append_str(out, service->request.id);
     append_framing(service, length);
-    if (!service->keep)
+    if (service->response.status == 101)
+        buf_append_str(out, "\r\nConnection: Upgrade");
+    else if (!service->keep)
         buf_append_str(out, "\r\nConnection: close");
     else if (service->head.http10)
         buf_append_str(out, "\r\nConnection: keep-alive");
@@ -121,7 +124,7 @@ static void compose(struct connection *c)
     struct service *service = c->service;
     struct response *response = &service->response;
     struct slice body = response->borrowed.ptr ? response->borrowed : buf_slice(&response->body);
-    service->chunked = is_feed(response) && !response->feed.sized;
+    service->chunked = is_feed(response) && !response->feed.sized && response->status != 101;
     service->keep = keeps_alive(c);
     add_required(response);
     buf_clear(&service->out);

@@ -28,7 +28,11 @@ struct feed {
     int64_t (*fill)(void *arg, struct buf *out, int64_t now_ns);
     void *arg;
     struct event *event; /* or NULL; lives longer than the front */
-    bool polls;          /* it waits for `fd`, which stays open until release */
+    /* The answer is a connection to somebody else (101), and this hands him what the client sends:
+     * *taken bytes are gone, the rest comes again when `fd` can be written to. False: he has gone.
+     * NULL: the client has nothing to say. */
+    bool (*take)(void *arg, struct slice bytes, size_t *taken);
+    bool polls; /* it waits for `fd`, which stays open until release */
     int fd;
     bool finite;     /* it ends by itself: a stop waits for that, as for one that is sized */
     bool sized;      /* all calls together append exactly `length` bytes ... */

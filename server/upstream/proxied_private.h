@@ -71,4 +71,7 @@ static inline int64_t proxied_now_ns(const struct proxied *p)
 /* The rest of the answer goes on as it comes; p lives as long as that takes. */
 void proxied_stream(struct proxied *p);
 
+/* The server has agreed to go on in another protocol: bytes go both ways from here on. */
+void proxied_tunnel(struct proxied *p);
+
 #endif

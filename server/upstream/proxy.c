@@ -169,6 +169,14 @@ static bool pick(struct proxied *p)
     return again ? delay(p) : true;
 }
 
+/* Other protocols than this one could carry requests that nobody has looked at. */
+static struct slice upgrade_of(const struct request *request)
+{
+    struct slice wanted = request_header(request, "Upgrade");
+    bool may = request->method == METHOD_GET && !request->body_source && request->body.len == 0;
+    return may && slice_eq_nocase(wanted, slice_str("websocket")) ? wanted : slice_of(NULL, 0);
+}
+
 static bool compose(struct proxied *p)
 {
     const struct request *request = p->request;
@@ -181,12 +189,14 @@ static bool compose(struct proxied *p)
     else if (request->body.len > 0 || may_have_body)
         forward.body_length = (int64_t)request->body.len;
     forward.chunked = p->streams && forward.body_length < 0;
+    forward.upgrade = upgrade_of(request);
     buf_clear(out);
     if (!forward_request(request, &forward, out))
         return false;
     if (!p->streams)
         buf_append_slice(out, request->body);
     roundtrip_begin(&p->trip, p->channel, request->method, p->streams);
+    p->trip.upgrades = forward.upgrade.len > 0;
     return true;
 }
 
@@ -272,7 +282,11 @@ static bool take_answer(struct proxied *p)
         return proxied_fail(p);
     }
     p->state = PROXIED_COLLECT;
-    return true;
+    if (head->status != 101)
+        return true;
+    response_header(p->response, "Upgrade", slice_str("websocket"));
+    proxied_tunnel(p);
+    return false;
 }
 
 static bool travel(struct proxied *p)

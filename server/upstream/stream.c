@@ -43,6 +43,22 @@ static int64_t fill(void *arg, struct buf *out, int64_t now_ns)
     return now_ns < p->until_ns ? p->until_ns : fail(p, ERR_UPSTREAM_TIMEOUT);
 }
 
+/* Until the client takes what is there no more is asked for, and the other way round. */
+static bool take(void *arg, struct slice bytes, size_t *taken)
+{
+    struct proxied *p = arg;
+    enum flow flow = channel_send(p->channel, bytes, taken);
+    return flow != FLOW_FAILED && flow != FLOW_ENDED;
+}
+
+void proxied_tunnel(struct proxied *p)
+{
+    p->request->awaited = NULL;
+    body_begin_until_close(&p->trip.decoder);
+    p->response->feed =
+        (struct feed){.fill = fill, .take = take, .arg = p, .polls = true, .fd = p->channel->fd};
+}
+
 void proxied_stream(struct proxied *p)
 {
     struct response *response = p->response;

@@ -1,17 +1,28 @@
 // Servers that Galley passes requests on to. Each ends with the test (or file) that started it.
 import http from 'node:http';
+import https from 'node:https';
 import net from 'node:net';
 import { after } from 'node:test';
 
 // An HTTP server; what it does with each request is `handle(request, response)`. `requests` holds
 // what came: { method, url, headers, body }.
-export async function startUpstream(handle = echo, { listen = { port: 0, host: '127.0.0.1' } } = {}) {
+export function startUpstream(handle = echo, { listen = { port: 0, host: '127.0.0.1' } } = {}) {
+    return startWith(http.createServer(), handle, listen);
+}
+
+// Likewise one that speaks TLS, with the options of https.createServer.
+export function startTlsUpstream(secure, handle = echo) {
+    return startWith(https.createServer(secure), handle, { port: 0, host: '127.0.0.1' });
+}
+
+function startWith(server, handle, listen) {
     const upstream = { requests: [], connections: 0 };
-    const server = http.createServer((request, response) => {
+    server.on('request', (request, response) => {
         upstream.requests.push(request);
         handle(request, response);
     });
     server.on('connection', () => upstream.connections++);
+    server.on('tlsClientError', () => {});
     return listening(upstream, server, listen);
 }
 
