@@ -38,12 +38,19 @@ static enum err write_counts(struct txn *txn, void *arg)
     return txn_error(txn);
 }
 
+/* For the next change of the same commit. */
+static void leave_for_next(struct change *change)
+{
+    struct queue *queue = change->queue;
+    queue->pending = change->counts;
+    queue->pending_attempt = txn_attempt(change->txn);
+}
+
 static void leave_counts(struct change *change)
 {
     struct queue *queue = change->queue;
     change->counted = true;
-    queue->pending = change->counts;
-    queue->pending_attempt = txn_attempt(change->txn);
+    leave_for_next(change);
     if (queue->pending_attempt == 0)
         write_counts(change->txn, queue);
     else
@@ -102,10 +109,13 @@ void change_end(struct change *change)
         counts_make(change->queue, change->txn, &change->counts, true);
         note_due(change, change->now_ms); /* what was mended may be due, or ready */
     }
-    if (change->recount || memcmp(&change->before, &change->counts, sizeof change->counts) != 0) {
+    if (change->recount || change->before.time_ms != change->counts.time_ms ||
+        !counts_eq(&change->before, &change->counts)) {
         if (change->counts.time_ms < change->now_ms)
             change->counts.time_ms = change->now_ms;
         leave_counts(change);
+    } else if (change->before.tally.on || change->counts.tally.on) {
+        leave_for_next(change);
     }
     txn_on_commit(change->txn, publish, NULL, change);
 }
@@ -132,18 +142,34 @@ static int64_t entry_due_ms(const struct change *change, const struct index_entr
 
 /* ---- Jobs come, move and go. */
 
-static void count_in(struct change *change, enum job_state state, uint64_t bytes)
+static bool is_tallied(const struct tally *tally, const struct index_entry *entry)
 {
-    change->counts.jobs[state]++;
-    if (state_is_finished(state))
-        change->counts.bytes[state] += bytes;
+    return tally->on && index_entry_order(entry, &tally->last) <= 0;
 }
 
-static void count_out(struct change *change, enum job_state state, uint64_t bytes)
+static void count_in(struct change *change, const struct index_entry *entry, uint64_t bytes)
 {
     struct counts *counts = &change->counts;
+    if (!state_is_finished(entry->state))
+        bytes = 0;
+    counts->jobs[entry->state]++;
+    counts->bytes[entry->state] += bytes;
+    if (!is_tallied(&counts->tally, entry))
+        return;
+    counts->tally.jobs[entry->state]++;
+    counts->tally.bytes[entry->state] += bytes;
+}
+
+static void count_out(struct change *change, const struct index_entry *entry, uint64_t bytes)
+{
+    struct counts *counts = &change->counts;
+    enum job_state state = entry->state;
     if (!state_is_finished(state))
         bytes = 0;
+    if (is_tallied(&counts->tally, entry)) {
+        counts->tally.jobs[state]--;
+        counts->tally.bytes[state] -= bytes;
+    }
     if (counts->jobs[state] == 0 || counts->bytes[state] < bytes) {
         change->recount = true; /* an entry that was damaged when they were last made */
         return;
@@ -156,7 +182,7 @@ void change_add(struct change *change, const struct id *id, const struct job_sta
 {
     struct index_entry entry = index_entry_of(status, id);
     index_put(change->queue, change->txn, &entry);
-    count_in(change, entry.state, status->payload_len);
+    count_in(change, &entry, status->payload_len);
     int64_t time_ms = id_time_ms(id);
     if (time_ms > change->counts.time_ms)
         change->counts.time_ms = time_ms;
@@ -211,8 +237,8 @@ static void move(struct change *change, const struct id *id, const struct index_
                               .is_new = !status->stored,
                               .drops_body = drops_body};
     add_write(change, &write);
-    count_out(change, from->state, status->payload_len);
-    count_in(change, write.to.state, status->payload_len);
+    count_out(change, from, status->payload_len);
+    count_in(change, &write.to, status->payload_len);
     note_due(change, entry_due_ms(change, &write.to));
 }
 
@@ -241,7 +267,7 @@ void change_forget(struct change *change, const struct index_entry *entry)
     uint64_t bytes = status.payload_len;
     entry_del(change, entry);
     job_del(change->queue->queues, change->txn, &entry->id);
-    count_out(change, entry->state, bytes);
+    count_out(change, entry, bytes);
 }
 
 /* The delay is over. */

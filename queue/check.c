@@ -14,6 +14,8 @@
 
 #include <stdlib.h>
 
+#define TALLY_STEP 2000 /* entries in a transaction, which others wait for */
+
 /* ---- Queues. */
 
 static struct queue *queue_at(const struct queues *queues, unsigned i)
@@ -336,23 +338,52 @@ static enum err check_entry(struct verifier *v, struct cursor *at, void *arg)
 
 /* ---- Counts. */
 
-static bool counts_eq(const struct counts *a, const struct counts *b)
+/* What the transaction is about to write counts for what it has written (change.c). */
+static enum err kept_counts(struct queue *queue, struct txn *txn, struct counts *out)
 {
-    return memcmp(a->jobs, b->jobs, sizeof a->jobs) == 0 &&
-           memcmp(a->bytes, b->bytes, sizeof a->bytes) == 0;
+    bool pending = txn_attempt(txn) != 0 && queue->pending_attempt == txn_attempt(txn);
+    if (pending)
+        *out = queue->pending;
+    return pending ? ERR_OK : counts_get(queue, txn, out);
 }
 
-/* NULL also if there are more than a read may count, which only a running server says. What the
- * transaction is about to write counts for what it has written (change.c). */
-static const char *fault_of_counts(struct queue *queue, struct txn *txn)
+static bool are_many(const struct counts *counts)
+{
+    uint64_t jobs = 0;
+    for (int state = 0; state < JOB_STATES; state++)
+        jobs += counts->jobs[state];
+    return jobs > TALLY_STEP;
+}
+
+/* Counts some more of them; false once it has come to the end, where a tally that is not what it
+ * should be is left for mend_counts. */
+static bool tally_some(struct queue *queue, struct txn *txn, bool *same)
+{
+    struct change *change = change_begin(queue, txn);
+    struct tally *tally = &change->counts.tally;
+    bool end = counts_tally(change, TALLY_STEP);
+    *same = memcmp(tally->jobs, change->counts.jobs, sizeof tally->jobs) == 0 &&
+            memcmp(tally->bytes, change->counts.bytes, sizeof tally->bytes) == 0;
+    if (end && *same)
+        tally->on = false;
+    change_end(change);
+    return !end;
+}
+
+/* *more: there is more to be counted. Only the writer can count many, in steps; a read counts as
+ * many as it may, and says nothing of the rest. */
+static const char *fault_of_counts(struct queue *queue, struct txn *txn, bool *more)
 {
     struct counts kept, counted;
-    if (txn_attempt(txn) != 0 && queue->pending_attempt == txn_attempt(txn))
-        kept = queue->pending;
-    else if (counts_get(queue, txn, &kept) == ERR_DAMAGED)
+    bool same = true;
+    *more = false;
+    if (kept_counts(queue, txn, &kept) == ERR_DAMAGED)
         return "are damaged";
-    bool same = !counts_sum(queue, txn, &counted) || counts_eq(&kept, &counted);
-    return same ? NULL : "are not those of its index";
+    if (txn_attempt(txn) != 0 && are_many(&kept))
+        *more = tally_some(queue, txn, &same);
+    else
+        same = !counts_sum(queue, txn, &counted) || counts_eq(&kept, &counted);
+    return *more || same ? NULL : "are not those of its index";
 }
 
 static void mend_counts(struct queue *queue, struct txn *txn)
@@ -360,13 +391,13 @@ static void mend_counts(struct queue *queue, struct txn *txn)
     struct change *change = change_begin(queue, txn);
     if (!change->recount)
         damage_note(change, NULL, "the counts of its jobs were wrong");
-    change->recount = true;
+    change->recount |= !counts_believe_tally(&change->counts);
     change_end(change);
 }
 
-static enum err check_counts(struct verifier *v, struct txn *txn, struct queue *queue)
+static enum err check_counts(struct verifier *v, struct txn *txn, struct queue *queue, bool *more)
 {
-    const char *how = fault_of_counts(queue, txn);
+    const char *how = fault_of_counts(queue, txn, more);
     if (how && verify_found(v, "the counts of the queue %s %s", queue->name, how))
         mend_counts(queue, txn);
     return txn_error(txn);
@@ -405,10 +436,12 @@ static enum err counts_step(struct txn *txn, struct verifier *v, struct verify_p
     memcpy(&number, place->bytes, place->len);
     struct queue *queue = queue_at(queues, number);
     *end = !queue;
-    number++;
+    bool more = false;
+    enum err err = queue ? check_counts(v, txn, queue, &more) : ERR_OK;
+    number += !more;
     place->len = sizeof number;
     memcpy(place->bytes, &number, sizeof number);
-    return queue ? check_counts(v, txn, queue) : ERR_OK;
+    return err;
 }
 
 void queues_verify(struct queues *queues, struct verifier *v)
@@ -417,7 +450,7 @@ void queues_verify(struct queues *queues, struct verifier *v)
         {"jobs' index entries", entries_step, queues, {"job_index"}, MENDS_AT_ONCE},
         {"jobs", bodies_step, queues, {"jobs"}, MENDS_AT_ONCE},
         {"jobs' states", states_step, queues, {"job_states"}, MENDS_AT_ONCE},
-        {"counts of jobs", counts_step, queues, {NULL}, MENDS_AT_ONCE},
+        {"counts of jobs", counts_step, queues, {NULL}, MENDS_IN_WRITER},
     };
     for (size_t i = 0; i < sizeof list / sizeof *list; i++)
         verifier_add(v, &list[i]);

@@ -175,3 +175,56 @@ bool counts_sum(struct queue *queue, struct txn *txn, struct counts *out)
     count_all(queue, txn, out, around, false);
     return !txn_out_of_time(txn);
 }
+
+bool counts_eq(const struct counts *a, const struct counts *b)
+{
+    return memcmp(a->jobs, b->jobs, sizeof a->jobs) == 0 &&
+           memcmp(a->bytes, b->bytes, sizeof a->bytes) == 0;
+}
+
+/* ---- The tally. */
+
+static struct index_entry begin_of(enum job_state state)
+{
+    return (struct index_entry){.state = state, .order = INT64_MIN};
+}
+
+static void tally_entry(struct change *change, const struct index_entry *entry)
+{
+    struct tally *tally = &change->counts.tally;
+    struct job_status status;
+    tally->jobs[entry->state]++;
+    if (state_is_finished(entry->state) &&
+        status_get(change->queue->queues, change->txn, &entry->id, &status) == ERR_OK)
+        tally->bytes[entry->state] += status.payload_len;
+    tally->last = *entry;
+}
+
+bool counts_tally(struct change *change, unsigned max)
+{
+    struct tally *tally = &change->counts.tally;
+    struct index_entry entries[ENTRIES_AT_ONCE];
+    if (!tally->on)
+        *tally = (struct tally){.on = true, .last = begin_of(0)};
+    while (max > 0 && tally->last.state < JOB_STATES && !change->recount) {
+        unsigned wanted = max < ENTRIES_AT_ONCE ? max : ENTRIES_AT_ONCE;
+        unsigned count = change_entries(change, tally->last.state, &tally->last, entries, wanted);
+        for (unsigned i = 0; i < count; i++)
+            tally_entry(change, &entries[i]);
+        if (count < wanted)
+            tally->last = begin_of(tally->last.state + 1);
+        max -= count;
+    }
+    return tally->last.state == JOB_STATES;
+}
+
+bool counts_believe_tally(struct counts *counts)
+{
+    struct tally *tally = &counts->tally;
+    if (!tally->on || tally->last.state != JOB_STATES)
+        return false;
+    memcpy(counts->jobs, tally->jobs, sizeof counts->jobs);
+    memcpy(counts->bytes, tally->bytes, sizeof counts->bytes);
+    tally->on = false;
+    return true;
+}

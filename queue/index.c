@@ -52,6 +52,15 @@ bool index_entry_eq(const struct index_entry *a, const struct index_entry *b)
     return a->state == b->state && a->order == b->order && id_compare(&a->id, &b->id) == 0;
 }
 
+int index_entry_order(const struct index_entry *a, const struct index_entry *b)
+{
+    if (a->state != b->state)
+        return a->state < b->state ? -1 : 1;
+    if (a->order != b->order)
+        return a->order < b->order ? -1 : 1;
+    return id_compare(&a->id, &b->id);
+}
+
 void index_put(struct queue *queue, struct txn *txn, const struct index_entry *entry)
 {
     struct key key = job_index_key(queue, entry);

@@ -3,10 +3,11 @@
  * DESIGN. Three tables. `jobs` holds what never changes of a job, payload included, and is written
  * once (struct job_body); a job that is completed loses it; and under a queue's name the number of
  * its jobs in each state. `job_states` holds the small rest (struct job_status): the state of each
- * job that is no longer as it was enqueued (no record: ready, never run). `job_index` has exactly one entry for each job, (queue, state, order, id), with order the priority of a ready job
- * and for all others the time when the state ends or was reached. So all of a job's life is one
- * operation, job_move(), and all that happens by itself (a lease expires, a delay is over, a
- * finished job is forgotten) is found at the front of an index prefix.
+ * job that is no longer as it was enqueued (no record: ready, never run). `job_index` has exactly
+ * one entry for each job, (queue, state, order, id), with order the priority of a ready job and for
+ * all others the time when the state ends or was reached. So all of a job's life is one operation,
+ * job_move(), and all that happens by itself (a lease expires, a delay is over, a finished job is
+ * forgotten) is found at the front of an index prefix.
  *
  * Ids are in the order of enqueuing: they are made of the queues' time, which never goes back, not
  * even over a restart with another wall clock (queues_now_ms).
@@ -44,10 +45,27 @@
 #define ID_KEY_SIZE     17 /* an id as the last part of a key */
 #define BATCH_UNKNOWN   INT64_MAX
 
+/* What the index says of a job. */
+struct index_entry {
+    enum job_state state;
+    int64_t order;
+    struct id id;
+};
+
+/* What a walk over the index has counted so far. Transactions that change what lies behind it
+ * change this as well, so that the walk may take as many of them as it likes. */
+struct tally {
+    bool on;
+    struct index_entry last; /* all up to this one has been counted */
+    uint64_t jobs[JOB_STATES];
+    uint64_t bytes[JOB_STATES];
+};
+
 struct counts {
     uint64_t jobs[JOB_STATES];
     uint64_t bytes[JOB_STATES]; /* of payloads that finished jobs keep */
     int64_t time_ms;            /* the queues' time when they last changed */
+    struct tally tally;         /* in memory alone */
 };
 
 struct queue {
@@ -167,13 +185,6 @@ static inline bool state_is_finished(enum job_state state)
     return state == JOB_COMPLETED || state == JOB_DEAD || state == JOB_CANCELLED;
 }
 
-/* What the index says of a job. */
-struct index_entry {
-    enum job_state state;
-    int64_t order;
-    struct id id;
-};
-
 /* Errors of the two _get: ERR_NOT_FOUND; ERR_DAMAGED, which does not stick and is the caller's to
  * tell; every other one is the transaction's. */
 void body_put(struct queues *queues, struct txn *txn, const struct id *id,
@@ -215,6 +226,8 @@ void job_del(struct queues *queues, struct txn *txn, const struct id *id);
 struct key id_key(const struct id *id);
 int64_t id_time_ms(const struct id *id); /* the queues' time of its making */
 
+struct change;
+
 /* ERR_DAMAGED, not sticky: there is none though the queue has jobs, or none that can be read. Those
  * that an older program has left are the latest: whoever writes them takes them from there. */
 enum err counts_get(struct queue *queue, struct txn *txn, struct counts *out);
@@ -224,11 +237,20 @@ void counts_put(struct queue *queue, struct txn *txn, const struct counts *count
 void counts_make(struct queue *queue, struct txn *txn, struct counts *out, bool mend);
 /* As without mending; false if it takes longer than a read may. */
 bool counts_sum(struct queue *queue, struct txn *txn, struct counts *out);
+/* Counts the next entries of the tally, at most `max`, or the first if it is not on. True: it has
+ * come to the end. */
+bool counts_tally(struct change *change, unsigned max);
+/* Takes over what a tally has come to and ends it; false if it has not come to the end. */
+bool counts_believe_tally(struct counts *counts);
+/* Of states: neither the time nor the tally. */
+bool counts_eq(const struct counts *a, const struct counts *b);
 
 /* ---- index.c */
 
 struct index_entry index_entry_of(const struct job_status *status, const struct id *id);
 bool index_entry_eq(const struct index_entry *a, const struct index_entry *b);
+/* As their keys: below 0 if a is before b. */
+int index_entry_order(const struct index_entry *a, const struct index_entry *b);
 
 /* As the store orders keys: below 0 if a is before b. */
 int key_order(struct slice a, struct slice b);

@@ -29,7 +29,7 @@ struct verifier {
     struct verify_place next;
     bool end;
     unsigned looked_at;
-    bool mending;
+    bool mending, writing;
     struct finding *findings;
     unsigned found, room;
 };
@@ -65,7 +65,7 @@ static enum err run_step(struct txn *txn, void *arg)
     v->next = v->place;
     v->end = false;
     v->looked_at = v->found = 0;
-    if (v->mending)
+    if (v->writing)
         txn_shrinking(txn);
     enum err err = part->step(txn, v, &v->next, &v->end, part->arg);
     return err ? err : txn_error(txn);
@@ -100,14 +100,22 @@ static void move_on(struct verifier *v, bool *end)
 
 static enum err run_reading(struct verifier *v)
 {
-    v->mending = false;
+    v->mending = v->writing = false;
     return store_read(v->options.store, run_step, v);
 }
 
-static enum err run_mending(struct verifier *v)
+static enum err run_in_writer(struct verifier *v, bool mending)
 {
-    v->mending = true;
+    v->mending = mending;
+    v->writing = true;
     return store_write(v->options.store, run_step, v);
+}
+
+/* A store that takes no writes can still be looked at. */
+static enum err run_looking(struct verifier *v, const struct verify_part *part)
+{
+    bool in_writer = part->mends == MENDS_IN_WRITER && v->options.mend;
+    return in_writer && run_in_writer(v, false) == ERR_OK ? ERR_OK : run_reading(v);
 }
 
 enum err verifier_step(struct verifier *v, bool *end)
@@ -118,9 +126,10 @@ enum err verifier_step(struct verifier *v, bool *end)
     v->ended = false;
     const struct verify_part *part = &v->parts[v->part];
     bool repair = v->options.repair && part->mends != MENDS_NEVER;
-    enum err err = repair ? run_mending(v) : run_reading(v);
-    bool mend = part->mends == MENDS_AT_ONCE && v->options.mend && !v->options.repair;
-    if (!err && v->found > 0 && mend && run_mending(v))
+    enum err err = repair ? run_in_writer(v, true) : run_looking(v, part);
+    bool at_once = part->mends == MENDS_AT_ONCE || part->mends == MENDS_IN_WRITER;
+    bool mend = at_once && v->options.mend && !v->options.repair;
+    if (!err && v->found > 0 && mend && run_in_writer(v, true))
         err = run_reading(v);
     if (err)
         return err;

@@ -25,8 +25,9 @@ struct verify_place {
 };
 
 /* When a part's findings are mended. At once: where there is a server (options.mend), though no
- * repair was asked for, as nothing is lost by it. Never: it only looks, on a snapshot. */
-enum verify_mends { MENDS_ON_REPAIR, MENDS_AT_ONCE, MENDS_NEVER };
+ * repair was asked for, as nothing is lost by it. In the writer: at once, and there it looks in
+ * write transactions as well. Never: it only looks, on a snapshot. */
+enum verify_mends { MENDS_ON_REPAIR, MENDS_AT_ONCE, MENDS_IN_WRITER, MENDS_NEVER };
 
 /* Goes on from the place, sets it, and *end once there is nothing behind it. Errors are the
  * transaction's. Looks first and calls verify_found for what is wrong. */

@@ -129,6 +129,81 @@ static void test_wrong_counts_are_found_and_made_anew(void **state)
     assert_int_equal(verify(f, VERIFY_LOOK), 0);
 }
 
+/* ---- Counts of many jobs. */
+
+#define MANY 5000
+
+static enum err enqueue_many(struct txn *txn, void *arg)
+{
+    struct fixture *f = arg;
+    struct job_spec spec = spec_of("t", "{}");
+    struct id id;
+    for (unsigned i = 0; i < MANY; i++) {
+        spec.priority = i % 3;
+        queue_enqueue(f->queues, txn, &spec, &id);
+    }
+    return txn_error(txn);
+}
+
+static enum err compare_counts(struct txn *txn, void *arg)
+{
+    struct fixture *f = arg;
+    struct counts counts = {0};
+    counts_make(f->queues->queues[0], txn, &counts, false);
+    return counts_eq(&counts, &f->queues->queues[0]->counts) ? ERR_OK : ERR_CONFLICT;
+}
+
+/* Jobs move in each state between any two steps. Returns how many steps the counts have taken. */
+static unsigned pass_over_moving_jobs(struct fixture *f, struct verify_figures *figures)
+{
+    struct verify_options options = {.store = f->store, .mend = true};
+    struct verifier *v = verifier_create(&options);
+    queues_verify(f->queues, v);
+    unsigned steps = 0;
+    for (bool end = false; !end;) {
+        verifier_figures(v, figures);
+        steps += strcmp(figures->part, "counts of jobs") == 0;
+        assert_int_equal(verifier_step(v, &end), ERR_OK);
+        struct job_spec spec = spec_of("t", "{}");
+        spec.priority = steps % 3;
+        struct hand hand;
+        enqueue(f, spec);
+        lease(&hand, f, 4);
+        ack(f, &hand.leases[0]);
+        fail_job(f, &hand.leases[1], "no");
+        spec.delay_ms = 1000;
+        enqueue(f, spec);
+        clock_fake_advance(&f->clock, 100);
+    }
+    verifier_figures(v, figures);
+    verifier_destroy(&v);
+    return steps;
+}
+
+static void test_counts_of_many_jobs_are_compared_while_they_move(void **state)
+{
+    struct fixture *f = *state;
+    struct verify_figures figures;
+    assert_int_equal(store_write(f->store, enqueue_many, f), ERR_OK);
+    assert_true(pass_over_moving_jobs(f, &figures) >= 3);
+    assert_int_equal(figures.found, 0);
+    assert_int_equal(store_read(f->store, compare_counts, f), ERR_OK);
+}
+
+static void test_wrong_counts_of_many_jobs_are_found_and_mended_while_they_move(void **state)
+{
+    struct fixture *f = *state;
+    struct verify_figures figures;
+    assert_int_equal(store_write(f->store, enqueue_many, f), ERR_OK);
+    f->queues->queues[0]->counts.jobs[JOB_READY] += 5; /* nobody else runs */
+    pass_over_moving_jobs(f, &figures);
+    assert_int_equal(figures.found, 1);
+    assert_int_equal(figures.mended, 1);
+    assert_int_equal(store_read(f->store, compare_counts, f), ERR_OK);
+    pass_over_moving_jobs(f, &figures);
+    assert_int_equal(figures.found, 0);
+}
+
 /* The queue's jobs are there, and nobody has configured it. */
 static void test_a_queue_that_is_not_configured_any_more_is_verified(void **state)
 {
@@ -244,6 +319,8 @@ int main(void)
         TEST(test_sound_jobs_in_all_states_are_no_finding),
         TEST(test_looking_changes_nothing),
         TEST(test_wrong_counts_are_found_and_made_anew),
+        TEST(test_counts_of_many_jobs_are_compared_while_they_move),
+        TEST(test_wrong_counts_of_many_jobs_are_found_and_mended_while_they_move),
         TEST(test_a_queue_that_is_not_configured_any_more_is_verified),
         TEST(test_damaged_counts_of_a_former_queue_are_made_anew),
         TEST(test_an_entry_with_the_name_of_another_queue_is_taken_out),
