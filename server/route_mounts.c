@@ -307,16 +307,17 @@ static bool check_used(const struct mounts *mounts, const char *path, struct buf
     return good;
 }
 
-static bool check_upstreams(const struct config *config, const char *path, struct buf *errors)
+/* Of targets that are sections: "upstream", "compose". */
+static bool check_referred(const struct config *config, const char *kind, const char *path,
+                           struct buf *errors)
 {
     bool good = true;
     const struct config_section *section;
     for (unsigned i = 0; (section = config_named(config, "route", i)); i++) {
-        if (!target_is(section, "upstream") ||
-            config_referred(config, "upstream", target_rest(section)))
+        if (!target_is(section, kind) || config_referred(config, kind, target_rest(section)))
             continue;
-        buf_printf(errors, "%s:%u: [route %s] target: there is no [upstream %s]\n", path,
-                   config_line(section), config_name(section), target_rest(section));
+        buf_printf(errors, "%s:%u: [route %s] target: there is no [%s %s]\n", path,
+                   config_line(section), config_name(section), kind, target_rest(section));
         good = false;
     }
     return good;
@@ -328,7 +329,9 @@ bool routes_check(const struct config *config, const struct app_module *const *m
     struct mounts mounts = mounts_of_modules(config, modules);
     bool good = check_equal(&mounts, path, errors);
     good = check_used(&mounts, path, errors) && good;
-    good = check_upstreams(config, path, errors) && good;
+    good = check_referred(config, "upstream", path, errors) && good;
+    good = check_referred(config, "compose", path, errors) && good;
+    good = route_compose_check(config, path, errors) && good;
     mounts_release(&mounts);
     return good;
 }

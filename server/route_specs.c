@@ -1,5 +1,6 @@
 /* What the gateway takes of each route that is served: limits, roles, conditions, policies, and the
  * target that it leads to. */
+#include "server/compose/compose.h"
 #include "server/routes_private.h"
 
 #include "base/mem.h"
@@ -228,17 +229,31 @@ static void upstream_lead(struct galley *galley, const struct config *config,
     spec->arg = upstreams_find(galley->upstreams, target_rest(section));
 }
 
+static bool compose_lead(struct galley *galley, const struct config *config,
+                         const struct config_section *section, struct route_spec *spec, char *why,
+                         size_t why_size)
+{
+    struct compose *compose;
+    const struct config_section *parts = config_referred(config, "compose", target_rest(section));
+    if (route_compose(galley, parts, &compose, why, why_size) != ERR_OK)
+        return false;
+    spec->target = compose_target;
+    spec->arg = compose;
+    spec->drop = route_compose_drop;
+    return true;
+}
+
 static bool lead(struct galley *galley, const struct mounts *mounts, const struct mounted *mounted,
                  struct route_spec *spec, struct spec_parts *parts, char *why, size_t why_size)
 {
-    (void)why;
-    (void)why_size;
     if (mounted->info)
         app_lead(mounts->config, mounted, spec, parts);
     else if (galley && target_is(mounted->section, "respond"))
         return respond_lead(mounted->section, spec);
     else if (galley && target_is(mounted->section, "upstream"))
         upstream_lead(galley, mounts->config, mounted->section, spec);
+    else if (galley && target_is(mounted->section, "compose"))
+        return compose_lead(galley, mounts->config, mounted->section, spec, why, why_size);
     return true;
 }
 

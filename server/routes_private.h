@@ -34,7 +34,7 @@ struct mounts mounts_of_modules(const struct config *config,
                                 const struct app_module *const *modules);
 void mounts_release(struct mounts *mounts);
 
-/* What a target is, in front of its colon: "app", "respond". */
+/* What a target is, in front of its colon: "app", "respond", "upstream", "compose". */
 bool target_is(const struct config_section *section, const char *kind);
 /* What stands behind the colon. */
 const char *target_rest(const struct config_section *section);
@@ -72,5 +72,16 @@ const struct cors_options *route_cors(const struct config *config,
 
 /* What rate limit a key says; .count 0: none. */
 struct rate_limit route_rate(const struct config_section *section, const char *key);
+
+/* ---- route_compose.c */
+
+struct compose;
+
+/* What a [compose NAME] says; `galley` NULL: to look at. ERR_VALIDATION, with why. */
+enum err route_compose(struct galley *galley, const struct config_section *section,
+                       struct compose **out, char *why, size_t why_size);
+void route_compose_drop(void *compose);
+/* Appends what is wrong with them, a line each. */
+bool route_compose_check(const struct config *config, const char *path, struct buf *errors);
 
 #endif

@@ -130,6 +130,19 @@ struct config_server {
 /* False if it is not of that form. */
 bool config_parse_server(const char *text, struct config_server *out);
 
+/* A part of a composed answer: "orders /orders?limit=3 optional". */
+struct config_part {
+    char name[65];
+    char upstream[65]; /* "" for a path of this server */
+    char path[1024];   /* and query */
+    bool optional;
+    int64_t timeout_ms;   /* 0: not said */
+    const char *fallback; /* the end of the text that was read; NULL: none */
+};
+
+/* False if it is not of that form. */
+bool config_parse_part(const char *text, struct config_part *out);
+
 /* "200" or "200-399": a range of statuses. False if it is not of that form. */
 bool config_parse_statuses(const char *text, unsigned *least, unsigned *most);
 

@@ -15,6 +15,7 @@ extern const struct config_kind config_storage, config_cache, config_queue;   /*
 extern const struct config_kind config_auth, config_log; /* section_process.c */
 extern const struct config_kind config_route, config_cors, config_compression; /* section_route.c */
 extern const struct config_kind config_upstream; /* section_upstream.c */
+extern const struct config_kind config_compose;  /* section_compose.c */
 
 /* ---- file.c */
 
@@ -129,6 +130,11 @@ void config_hash_key_describe(const struct config_field *field, struct buf *out)
 bool config_cache_key_value(const struct config_field *field, const char *text,
                             struct config_value *out, struct buf *why);
 void config_cache_key_describe(const struct config_field *field, struct buf *out);
+
+/* value_compose.c's type. */
+bool config_part_value(const struct config_field *field, const char *text, struct config_value *out,
+                       struct buf *why);
+void config_part_describe(const struct config_field *field, struct buf *out);
 
 /* ---- errors.c: what is wrong, in the order of lines, one line each. */
 

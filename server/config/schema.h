@@ -35,6 +35,7 @@ enum config_type {
                         "version", "client" */
     CONFIG_SERVER,   /* of an upstream: what config_parse_server reads */
     CONFIG_HASH_KEY, /* "address", "path", "header:NAME", "cookie:NAME" */
+    CONFIG_PART,     /* of a composed answer: what config_parse_part reads */
     CONFIG_KEY_PART, /* "user", "header:NAME", "cookie:NAME" */
 };
 

@@ -325,6 +325,8 @@ static bool parse_target(const struct config_field *field, const char *text,
     (void)why;
     if (strncmp(text, "upstream:", 9) == 0)
         return text[9] != '\0';
+    if (strncmp(text, "compose:", 8) == 0)
+        return text[8] != '\0';
     if (strncmp(text, "respond:", 8) == 0)
         return status_ok(text + 8);
     bool app = strncmp(text, "app:", 4) == 0;
@@ -336,8 +338,8 @@ static void describe_target(const struct config_field *field, struct buf *out)
 {
     if (!field->modules) {
         buf_append_str(
-            out,
-            "app:auth, app:MODULE for each module of the build, upstream:NAME, respond:STATUS");
+            out, "app:auth, app:MODULE for each module of the build, upstream:NAME, compose:NAME, "
+                 "respond:STATUS");
         return;
     }
     buf_append_str(out, "one of:");
@@ -346,7 +348,7 @@ static void describe_target(const struct config_field *field, struct buf *out)
         if (kind->flags & CONFIG_MODULE)
             buf_printf(out, " app:%s", kind->name);
     }
-    buf_append_str(out, " upstream:NAME respond:STATUS");
+    buf_append_str(out, " upstream:NAME compose:NAME respond:STATUS");
 }
 
 static bool parse_hosts(const struct config_field *field, const char *text,
@@ -434,6 +436,7 @@ const struct config_type_row *config_http_type(enum config_type type)
         [CONFIG_IF] = {parse_if, describe_if},
         [CONFIG_SERVER] = {config_server_value, config_server_describe},
         [CONFIG_HASH_KEY] = {config_hash_key_value, config_hash_key_describe},
+        [CONFIG_PART] = {config_part_value, config_part_describe},
         [CONFIG_KEY_PART] = {config_cache_key_value, config_cache_key_describe},
     };
     assert(type < sizeof types / sizeof types[0] && types[type].parse);

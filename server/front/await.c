@@ -5,9 +5,9 @@
  *
  * A descriptor that is awaited is in the poller, and its event alone brings the connection back:
  * whoever wants that earlier (a deadline, a client that has gone, a stop) shuts the descriptor down
- * and has said why. `awaited` keeps him from shutting down what is not awaited any more: he marks
- * it and acts under the table's lock; who finds the mark waits for that lock. The sweep looks for
- * both, so that an exchange that goes well costs nothing for it.
+ * (or rings its bell) and has said why. `awaited` keeps him from shutting down what is not awaited
+ * any more: he marks it and acts under the table's lock; who finds the mark waits for that lock.
+ * The sweep looks for both, so that an exchange that goes well costs nothing for it.
  *
  * Who waits for its client and a descriptor at once is in the poller twice, and both events may be
  * seen by two threads: the first to clear `awaits_both` has the connection. The other event may
@@ -19,6 +19,7 @@
 #include <poll.h>
 #include <stddef.h>
 #include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
 
 enum { AWAIT_BEGUN, AWAIT_PARKED, AWAIT_RESUMED };
@@ -54,6 +55,7 @@ static void park_fd(struct connection *c)
     struct front *front = c->front;
     struct descriptor_wait wait = c->service->request.wait;
     atomic_store_explicit(&c->await_until_ns, wait.until_ns, memory_order_relaxed);
+    c->await_bell = wait.bell;
     atomic_store(&c->awaited, wait.fd + 1);
     uint32_t events = EPOLLIN | EPOLLRDHUP | (wait.write ? EPOLLOUT : 0);
     if (poll_arm_for(front->poller.epoll_fd, c, wait.fd, events, EVENT_AWAITED))
@@ -107,7 +109,11 @@ void await_cut(struct connection *c, enum wake why)
     if (awaited <= 0)
         return;
     c->await_cut = why;
-    if (atomic_compare_exchange_strong(&c->awaited, &awaited, AWAITED_CUT))
+    if (!atomic_compare_exchange_strong(&c->awaited, &awaited, AWAITED_CUT))
+        return;
+    if (c->await_bell >= 0)
+        eventfd_write(c->await_bell, AWAIT_RING);
+    else
         shutdown(awaited - 1, SHUT_RDWR);
 }
 

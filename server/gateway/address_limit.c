@@ -11,7 +11,7 @@
 static bool refuse(struct gateway *gateway, const struct plan *plan, const struct request *request,
                    struct response *response)
 {
-    if (plan->address_limit.count == 0 || request->local)
+    if (plan->address_limit.count == 0 || request->local || request->depth > 0)
         return false;
     struct rate_verdict verdict =
         rate_table_take(gateway->rates, &plan->address_limit, gateway->address_scope,

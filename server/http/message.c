@@ -128,17 +128,27 @@ enum err request_body_some(struct request *request, void *out, size_t room, size
     return request->body_source->some(request->body_source, out, room, got, whole);
 }
 
-void request_await_fd(struct request *request, int fd, bool write, int64_t until_ns)
+static void await_fd(struct request *request, struct descriptor_wait wait)
 {
     request_await(request);
-    request->wait =
-        (struct descriptor_wait){.wanted = true, .write = write, .fd = fd, .until_ns = until_ns};
+    request->wait = wait;
+    request->wait.wanted = true;
+}
+
+void request_await_fd(struct request *request, int fd, bool write, int64_t until_ns)
+{
+    await_fd(request,
+             (struct descriptor_wait){.write = write, .fd = fd, .bell = -1, .until_ns = until_ns});
+}
+
+void request_await_set(struct request *request, int fd, int bell, int64_t until_ns)
+{
+    await_fd(request, (struct descriptor_wait){.fd = fd, .bell = bell, .until_ns = until_ns});
 }
 
 void request_await_body_or_fd(struct request *request, int fd)
 {
-    request_await(request);
-    request->wait = (struct descriptor_wait){.wanted = true, .body = true, .fd = fd};
+    await_fd(request, (struct descriptor_wait){.body = true, .fd = fd, .bell = -1});
 }
 
 void request_await(struct request *request)

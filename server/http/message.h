@@ -85,9 +85,12 @@ enum wake {
     WAKE_STOPPING, /* the front closes: nobody will be called again */
 };
 
+#define AWAIT_RING (UINT64_C(1) << 32) /* is added to a bell */
+
 struct descriptor_wait {
     bool wanted, write, body;
     int fd;
+    int bell;         /* an eventfd, or -1 */
     int64_t until_ns; /* monotonic */
 };
 
@@ -109,6 +112,7 @@ struct request {
     bool peer_trusted;    /* the peer may set X-Request-Id and forwarding headers */
     unsigned listener;    /* that it came to, in the order of the front's */
     bool local;           /* came over the control socket: whoever can open it owns the data */
+    unsigned depth;       /* of a part of a composed answer: it is not a client's own; 0: it is */
     bool secure;          /* the client speaks TLS, to us or to a trusted proxy */
     uint16_t local_port;  /* that it came to; 0 over a Unix socket */
 
@@ -165,6 +169,10 @@ void request_await_no_more(struct request *request);
  * which. In all cases but the first the socket has been shut down. It may stay registered with the
  * front's epoll set, disarmed, until it is closed. */
 void request_await_fd(struct request *request, int fd, bool write, int64_t until_ns);
+
+/* Likewise for what is no socket, such as an epoll set that `bell`, an eventfd, is in: that is rung
+ * instead of shutting the descriptor down. */
+void request_await_set(struct request *request, int fd, int bell, int64_t until_ns);
 
 /* After request_body_some has found nothing: likewise until more of the body has come, or the
  * descriptor can be read. The client has the time that bodies have. */
