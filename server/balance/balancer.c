@@ -110,9 +110,11 @@ static void arrange(struct balancer *balancer, const struct balancer_settings *s
     for (unsigned i = 0; i < balancer->server_count; i++)
         balancer->servers[i]->gone = true;
     for (unsigned i = 0; i < settings->server_count; i++) {
-        if (!change->servers[i]) {
-            change->servers[i] = balancer_find(balancer, settings->servers[i].name);
-            server_configure(change->servers[i], &settings->servers[i]);
+        struct balancer_server *known = balancer_find(balancer, settings->servers[i].name);
+        assert(known || change->servers[i]);
+        if (known) {
+            server_configure(known, &settings->servers[i]);
+            change->servers[i] = known;
         }
         change->servers[i]->gone = false;
     }

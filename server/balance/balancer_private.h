@@ -134,14 +134,14 @@ struct choice {
     int64_t now_ns;
 };
 
-/* Fills in the shares. */
+/* Fills in the shares, and may leave some out. */
 struct balancer_server *choose(struct balancer *balancer, struct choice *choice);
 
 /* ---- ring.c. Threads: holds the lock. */
 
 void ring_build(struct balancer *balancer);
 void ring_release(struct balancer *balancer); /* also without the lock, when nobody is left */
-struct balancer_server *ring_choose(struct balancer *balancer, const struct choice *choice);
+struct balancer_server *ring_choose(struct balancer *balancer, struct choice *choice);
 
 /* ---- breaker.c. Threads: holds the lock. */
 

@@ -4,17 +4,16 @@
 
 /* Smooth weighted round robin: nginx, src/http/ngx_http_upstream_round_robin.c. Everybody gains
  * their share, the richest is chosen and pays for all. */
-static struct balancer_server *choose_in_turn(struct balancer *balancer,
-                                              const struct choice *choice)
+static struct balancer_server *choose_in_turn(struct balancer *balancer, struct choice *choice)
 {
     (void)balancer;
-    struct balancer_server *best = NULL;
+    struct balancer_server *best = choice->servers[0];
     int64_t sum = 0;
     for (unsigned i = 0; i < choice->count; i++) {
         struct balancer_server *server = choice->servers[i];
         server->turn += choice->shares[i];
         sum += choice->shares[i];
-        if (!best || server->turn > best->turn)
+        if (server->turn > best->turn)
             best = server;
     }
     best->turn -= sum;
@@ -29,23 +28,20 @@ static int64_t compare_load(const struct choice *choice, unsigned i, unsigned k)
 }
 
 /* nginx, ngx_http_upstream_least_conn_module.c: those that are equal take turns. */
-static struct balancer_server *choose_least(struct balancer *balancer, const struct choice *choice)
+static struct balancer_server *choose_least(struct balancer *balancer, struct choice *choice)
 {
-    struct choice least;
-    unsigned best = 0; /* in `choice` the first of the least */
-    least.count = 0;
+    unsigned least = 0; /* so many at the beginning are the least of those seen */
     for (unsigned i = 0; i < choice->count; i++) {
-        int64_t more = least.count > 0 ? compare_load(choice, i, best) : -1;
+        int64_t more = least > 0 ? compare_load(choice, i, 0) : 0;
         if (more > 0)
             continue;
-        if (more < 0) {
-            least.count = 0;
-            best = i;
-        }
-        least.servers[least.count] = choice->servers[i];
-        least.shares[least.count++] = choice->shares[i];
+        if (more < 0)
+            least = 0;
+        choice->servers[least] = choice->servers[i];
+        choice->shares[least++] = choice->shares[i];
     }
-    return choose_in_turn(balancer, &least);
+    choice->count = least;
+    return choose_in_turn(balancer, choice);
 }
 
 /* xorshift64* (Vigna). */
@@ -74,7 +70,7 @@ static unsigned draw_place(struct balancer *balancer, const struct choice *choic
 
 /* The power of two choices (Mitzenmacher 2001): nearly as good as the least of all, without
  * everybody running to the same one. */
-static struct balancer_server *choose_of_two(struct balancer *balancer, const struct choice *choice)
+static struct balancer_server *choose_of_two(struct balancer *balancer, struct choice *choice)
 {
     int64_t sum = 0;
     for (unsigned i = 0; i < choice->count; i++)
@@ -94,15 +90,14 @@ static double expected_wait(const struct balancer_server *server, int64_t share,
     return server_latency(server, now_ns) * (server->in_flight + 1) / (double)share;
 }
 
-static struct balancer_server *choose_fastest(struct balancer *balancer,
-                                              const struct choice *choice)
+static struct balancer_server *choose_fastest(struct balancer *balancer, struct choice *choice)
 {
     (void)balancer;
-    struct balancer_server *best = NULL;
-    double least = 0;
-    for (unsigned i = 0; i < choice->count; i++) {
+    struct balancer_server *best = choice->servers[0];
+    double least = expected_wait(best, choice->shares[0], choice->now_ns);
+    for (unsigned i = 1; i < choice->count; i++) {
         double wait = expected_wait(choice->servers[i], choice->shares[i], choice->now_ns);
-        if (best && wait >= least)
+        if (wait >= least)
             continue;
         best = choice->servers[i];
         least = wait;
@@ -112,8 +107,7 @@ static struct balancer_server *choose_fastest(struct balancer *balancer,
 
 struct balancer_server *choose(struct balancer *balancer, struct choice *choice)
 {
-    static struct balancer_server *(*const algorithms[])(struct balancer *,
-                                                         const struct choice *) = {
+    static struct balancer_server *(*const algorithms[])(struct balancer *, struct choice *) = {
         [BALANCER_ROUND_ROBIN] = choose_in_turn, [BALANCER_LEAST_CONN] = choose_least,
         [BALANCER_RANDOM] = choose_of_two,       [BALANCER_HASH] = ring_choose,
         [BALANCER_EWMA] = choose_fastest,

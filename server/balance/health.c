@@ -7,11 +7,9 @@
 
 #include <string.h>
 
-#define SHARE_ONE 256 /* of a weight of 1 */
-#define LATENCY_TAU                                                                                \
-    (10 * SECOND_NS)           /* in which what was learned of a latency is half forgotten         \
-                                */
-#define LATENCY_FAIL SECOND_NS /* what no answer counts as at least: failing is not fast */
+#define SHARE_ONE    256              /* of a weight of 1 */
+#define LATENCY_TAU  (10 * SECOND_NS) /* then half of a latency is forgotten */
+#define LATENCY_FAIL SECOND_NS        /* what no answer counts as at least: failing is not fast */
 
 static bool is_out(const struct balancer_server *server, int64_t now_ns)
 {

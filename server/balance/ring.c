@@ -106,7 +106,7 @@ static void bound_loads(const struct balancer *balancer, const struct choice *ch
     }
 }
 
-struct balancer_server *ring_choose(struct balancer *balancer, const struct choice *choice)
+struct balancer_server *ring_choose(struct balancer *balancer, struct choice *choice)
 {
     int most[BALANCER_SERVERS_MAX];
     bound_loads(balancer, choice, most);
