@@ -20,6 +20,7 @@
 #include "storage/store.h"
 
 struct admin;
+struct checks;
 struct listeners;
 struct scrub;
 struct stored;
@@ -48,6 +49,7 @@ struct galley {
     struct app *app;
     struct admin *admin;
     struct upstreams *upstreams;
+    struct checks *checks;
     struct timer *upstreams_timer;
     struct gateway *gateway;
     struct timer *gateway_timer, *refused_timer;

@@ -334,6 +334,7 @@ void ops_metrics(struct request *request, struct response *response, void *arg)
     struct buf *out = &response->body;
     gateway_metrics(galley->gateway, out);
     upstreams_metrics(galley->upstreams, out);
+    upstreams_balance_metrics(galley->upstreams, out);
     write_cache(galley, out);
     write_queues(galley, out);
     write_store(galley, out);

@@ -2,6 +2,7 @@
 #include "server/galley_private.h"
 
 #include "base/mem.h"
+#include "server/upstream/checks.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -90,6 +91,19 @@ static struct balancer_settings balance_of(const struct config_section *section,
     };
 }
 
+static struct upstream_check check_of(const struct config_section *section)
+{
+    struct upstream_check check = {.kind = config_choice(section, "check"),
+                                   .path = config_text(section, "check_path"),
+                                   .body = config_text(section, "check_body"),
+                                   .interval_ms = config_int(section, "check_interval"),
+                                   .timeout_ms = config_int(section, "check_timeout")};
+    bool parsed =
+        config_parse_statuses(config_text(section, "check_status"), &check.least, &check.most);
+    assert(parsed); /* the configuration checked it */
+    return check;
+}
+
 static struct upstream_options options_of(const struct config_section *section,
                                           struct read_upstream *read)
 {
@@ -105,6 +119,7 @@ static struct upstream_options options_of(const struct config_section *section,
         .retry_delay_max_ms = config_int(section, "retry_delay_max"),
         .retry_body_max = (size_t)config_int(section, "retry_body_max"),
         .hash_key = config_text(section, "hash_key"),
+        .check = check_of(section),
         .tls = config_bool(section, "tls"),
         .client_tls = {.verify = config_bool(section, "tls_verify"),
                        .ca = config_text(section, "tls_ca"),
@@ -159,6 +174,8 @@ enum err proxying_read(struct galley *galley, const struct config *config,
 void proxying_take_over(struct galley *galley, struct upstreams_read **read)
 {
     upstreams_swap(galley->upstreams, &(*read)->set);
+    if (galley->checks)
+        checks_look_again(galley->checks);
     proxying_forget(read);
 }
 
@@ -181,6 +198,12 @@ enum err proxying_open(struct galley *galley, char *why, size_t why_size)
         return err;
     }
     proxying_take_over(galley, &read);
+    galley->checks = checks_create(galley->upstreams);
+    if (!galley->checks) {
+        snprintf(why, why_size, "the thread for checks cannot be started");
+        upstreams_destroy(&galley->upstreams);
+        return ERR_INTERNAL;
+    }
     galley->upstreams_timer = ticker_add(galley->ticker, sweep, galley->upstreams, SWEEP_MS);
     return ERR_OK;
 }
@@ -189,5 +212,6 @@ void proxying_close(struct galley *galley)
 {
     if (galley->upstreams_timer)
         timer_cancel(galley->upstreams_timer);
+    checks_destroy(&galley->checks);
     upstreams_destroy(&galley->upstreams);
 }

@@ -59,6 +59,9 @@ void upstream_settings_let_go(struct upstream_settings *settings)
     if (!settings || atomic_fetch_sub(&settings->holders, 1) != 1)
         return;
     client_tls_destroy(&settings->tls);
+    free(settings->check_path);
+    free(settings->check_body);
+    free(settings->check_host);
     free(settings);
 }
 
@@ -102,6 +105,19 @@ static bool check_addresses(const struct balancer_settings *balance, char *why, 
     return true;
 }
 
+static void set_check(struct upstream_settings *settings, const struct upstream_options *options)
+{
+    const struct upstream_check *check = &options->check;
+    settings->check = check->kind;
+    settings->check_least = check->least;
+    settings->check_most = check->most;
+    settings->check_interval_ns = check->interval_ms * 1000000;
+    settings->check_timeout_ns = check->timeout_ms * 1000000;
+    settings->check_path = mem_strdup(check->path);
+    settings->check_body = mem_strdup(check->body);
+    settings->check_host = mem_strdup(options->client_tls.server_name);
+}
+
 static struct upstream_settings *settings_create(const struct upstream_options *options, char *why,
                                                  size_t why_size)
 {
@@ -119,6 +135,7 @@ static struct upstream_settings *settings_create(const struct upstream_options *
     settings->retry_body_max = options->retry_body_max;
     settings->hashes = options->balance.algorithm == BALANCER_HASH;
     snprintf(settings->hash_key, sizeof settings->hash_key, "%s", options->hash_key);
+    set_check(settings, options);
     if (check_addresses(&options->balance, why, why_size) &&
         (!options->tls || make_tls(settings, options, why, why_size)))
         return settings;
@@ -152,6 +169,11 @@ void upstreams_destroy(struct upstreams **upstreams)
     lock_release(&(*upstreams)->lock);
     free(*upstreams);
     *upstreams = NULL;
+}
+
+struct upstream *upstreams_first(struct upstreams *upstreams)
+{
+    return atomic_load(&upstreams->first);
 }
 
 static struct upstream *look_up(struct upstreams *upstreams, const char *name)

@@ -16,6 +16,15 @@
 struct upstreams;
 struct upstream;
 
+/* How servers are asked whether they are well: checks.h. */
+struct upstream_check {
+    enum { UPSTREAM_CHECK_NO, UPSTREAM_CHECK_TCP, UPSTREAM_CHECK_HTTP } kind;
+    const char *path;
+    unsigned least, most; /* the status of one that is well */
+    const char *body;     /* text of its answer, or "" */
+    int64_t interval_ms, timeout_ms;
+};
+
 struct upstream_options {
     struct balancer_settings
         balance; /* its name is that of the upstream; without open, close, arg */
@@ -28,6 +37,7 @@ struct upstream_options {
     size_t retry_body_max;                      /* bodies up to this are kept to be sent again */
     const char *hash_key; /* "address", "path", "header:NAME", "cookie:NAME" */
     bool tls;
+    struct upstream_check check;
     struct client_tls_options client_tls; /* server_name "": the address of the first server */
 };
 
@@ -58,6 +68,22 @@ struct balancer *upstream_balancer(struct upstream *upstream);
 
 /* Closes connections that have been idle too long: every few seconds. */
 void upstreams_sweep(struct upstreams *upstreams);
+
+/* ---- Looking (figures.c) */
+
+/* Those that are configured. Borrows for the call. */
+typedef void (*upstream_fn)(struct upstream *upstream, void *arg);
+void upstreams_each(struct upstreams *upstreams, upstream_fn fn, void *arg);
+const char *upstream_known_as(const struct upstream *upstream);
+
+#define UPSTREAM_SAID_SIZE 64
+
+/* What came of the last check of that server: "status 200"; "": there was none. */
+void upstream_check_said(struct upstream *upstream, const char *server_name,
+                         char out[UPSTREAM_SAID_SIZE]);
+
+/* Appends what the balancers count: galley_upstream_up and others. */
+void upstreams_balance_metrics(struct upstreams *upstreams, struct buf *out);
 
 /* Appends galley_upstream_requests_total and galley_upstream_idle_connections. */
 void upstreams_metrics(struct upstreams *upstreams, struct buf *out);

@@ -23,8 +23,10 @@ struct server {
     LIST_ENTRY(server) link; /* guarded by the upstream's lock */
     struct server_address address;
     struct pool pool;
-    struct counter *outcomes;       /* TRIP_OUTCOMES of them */
-    _Atomic int64_t quiet_until_ns; /* its failures are not logged */
+    struct counter *outcomes;            /* TRIP_OUTCOMES of them */
+    _Atomic int64_t quiet_until_ns;      /* its failures are not logged */
+    int64_t check_due_ns;                /* guarded by the upstream's lock; 0: not known yet */
+    char check_said[UPSTREAM_SAID_SIZE]; /* likewise: what came of the last check, or "" */
 };
 
 /* What the configuration says of one upstream, immutable. */
@@ -38,6 +40,11 @@ struct upstream_settings {
     size_t retry_body_max;
     bool hashes;
     struct client_tls *tls; /* or NULL */
+    int check;              /* the kind of struct upstream_check, and the rest of it */
+    unsigned check_least, check_most;
+    int64_t check_interval_ns, check_timeout_ns;
+    char *check_path, *check_body; /* owned */
+    char *check_host;              /* owned; "": the address of the server */
     char hash_key[128];
 };
 
@@ -56,5 +63,8 @@ struct upstream {
  */
 struct upstream_settings *upstream_hold_settings(struct upstream *upstream);
 void upstream_settings_let_go(struct upstream_settings *settings);
+
+/* The list of all, or NULL. Threads: any. */
+struct upstream *upstreams_first(struct upstreams *upstreams);
 
 #endif
