@@ -238,6 +238,7 @@ static enum err open_admin(struct galley *galley, char *why, size_t why_size)
                                     .started_ms = galley->started_ms,
                                     .draining = &galley->draining,
                                     .scrub = galley->scrub,
+                                    .upstreams = galley->upstreams,
                                     .reload = reload_for_admin,
                                     .each_setting = each_setting_for_admin,
                                     .write_alarms = ops_write_alarms,

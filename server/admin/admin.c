@@ -33,6 +33,7 @@ static const struct admin_route routes[] = {
     {METHOD_GET, "/_/users", ADMIN_VIEWER, serve_shell, "no-store"},
     {METHOD_GET, "/_/users/administrators", ADMIN_ADMINISTRATOR, serve_shell, "no-store"},
     {METHOD_GET, "/_/routes", ADMIN_VIEWER, serve_shell, "no-store"},
+    {METHOD_GET, "/_/gateway", ADMIN_VIEWER, serve_shell, "no-store"},
     {METHOD_GET, "/_/logs", ADMIN_VIEWER, serve_shell, "no-store"},
     {METHOD_GET, "/_/mails", ADMIN_VIEWER, serve_shell, "no-store"},
     {METHOD_GET, "/_/mails/*", ADMIN_VIEWER, serve_shell, "no-store"},
@@ -65,6 +66,9 @@ static const struct admin_route routes[] = {
     {METHOD_GET, "/_/api/cache", ADMIN_VIEWER, serve_cache, "no-store"},
     {METHOD_GET, "/_/api/cache/entry", ADMIN_VIEWER, serve_cache_entry, "no-store"},
     {METHOD_POST, "/_/api/cache/purge", ADMIN_OPERATOR, serve_cache_purge, "no-store"},
+    {METHOD_GET, "/_/api/upstreams", ADMIN_VIEWER, serve_upstreams, "no-store"},
+    {METHOD_POST, "/_/api/upstreams/drain", ADMIN_OPERATOR, serve_drain, "no-store"},
+    {METHOD_POST, "/_/api/upstreams/weight", ADMIN_OPERATOR, serve_weight, "no-store"},
     {METHOD_GET, "/_/api/logs", ADMIN_VIEWER, serve_logs, "no-store"},
     {METHOD_GET, "/_/api/mails", ADMIN_VIEWER, serve_mails, "no-store"},
     {METHOD_GET, "/_/api/mails/*", ADMIN_VIEWER, serve_mail, "no-store"},
@@ -205,6 +209,8 @@ struct admin *admin_create(const struct admin_options *options)
     admin->setup_schema = own_schema(setup_schema_text);
     admin->job_schema = own_schema(job_schema_text);
     admin->purge_schema = own_schema(purge_schema_text);
+    admin->drain_schema = own_schema(drain_schema_text);
+    admin->weight_schema = own_schema(weight_schema_text);
 
     if (!administrators_exist(options->administrators))
         setup_open(admin);
@@ -228,6 +234,8 @@ void admin_destroy(struct admin **out)
     schema_destroy(&admin->setup_schema);
     schema_destroy(&admin->job_schema);
     schema_destroy(&admin->purge_schema);
+    schema_destroy(&admin->drain_schema);
+    schema_destroy(&admin->weight_schema);
     free(admin);
     *out = NULL;
 }

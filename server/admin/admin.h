@@ -16,6 +16,7 @@
 #include "storage/store.h"
 
 struct admin;
+struct upstreams;
 
 /* The components that it looks at. All live longer than the admin; the front may be what it will
  * be, not serving yet. */
@@ -30,6 +31,7 @@ struct admin_options {
     struct gateway *gateway;
     struct listeners *listeners;
     struct scrub *scrub;
+    struct upstreams *upstreams;
     struct front *front;
     const char *authority; /* that the process listens on, for people */
     int64_t started_ms;    /* wall clock */

@@ -20,6 +20,7 @@ struct admin {
     struct schema *setup_schema;
     struct schema *job_schema;
     struct schema *purge_schema;
+    struct schema *drain_schema, *weight_schema; /* upstreams.c */
 
     /* The one-time link: "/_/setup?token=..."; the token is its end. */
     char setup_path[16 + SESSION_TOKEN_SIZE];
@@ -109,6 +110,11 @@ void serve_jobs(struct visit *visit);
 void serve_job(struct visit *visit);
 void serve_job_retry(struct visit *visit);
 void serve_job_delete(struct visit *visit);
+
+extern const char drain_schema_text[], weight_schema_text[];
+void serve_upstreams(struct visit *visit);
+void serve_drain(struct visit *visit);
+void serve_weight(struct visit *visit);
 
 /* ---- people.c */
 void serve_people(struct visit *visit); /* each action */

@@ -171,3 +171,48 @@ test('a reload brings servers, takes others, and what is known of those that sta
     assert.equal(await up(galley, a), undefined);
     assert.equal(await ask(galley, 4), 'cccc');
 });
+
+test('operators see how servers do, drain them and give them other weights', async () => {
+    const a = await named('a'), b = await named('b');
+    const galley = await startGalley(passingOn([`${a.address} zone=here weight=2`, `${b.address} backup`],
+        { slow_start: '0ms', check_interval: '100ms' }));
+    const post = await galley.administrator();
+    assert.equal(await ask(galley, 3), 'aaa');
+    await eventually('they were checked', async () => {
+        const { body } = await post.get('upstreams');
+        return body.data[0].servers.every(({ lastCheck }) => lastCheck === 'connected');
+    });
+    const { body: { data: [upstream, ...others] } } = await post.get('upstreams');
+    assert.equal(others.length, 0);
+    const { servers: [first, second], ...rest } = upstream;
+    assert.deepEqual(rest, {
+        upstream: 'up', breaker: 'closed', breakerEndsInMs: null, inFlight: 0, requests: 3, refusedByBreaker: 0,
+        refusedAsFull: 0, retries: 0, retriesDenied: 0,
+    });
+    const { latencyMs, ...figures } = first;
+    assert.ok(latencyMs > 0);
+    assert.deepEqual(figures, {
+        server: a.address, zone: 'here', backup: false, weight: 2, configuredWeight: 2, state: 'up', stateEndsInMs: null,
+        lastCheck: 'connected', inFlight: 0, requests: 3, errors: 0, failures: 0, ejections: 0,
+    });
+    assert.equal(second.backup, true);
+
+    const drain = (server, on) => post('upstreams/drain', { upstream: 'up', server, drain: on });
+    assert.equal((await drain(a.address, true)).status, 204);
+    assert.equal(await ask(galley, 3), 'bbb');
+    assert.equal((await post.get('upstreams')).body.data[0].servers[0].state, 'drained');
+    assert.equal((await drain(b.address, true)).status, 204);
+    assert.equal((await galley.request('GET', '/up/x')).status, 503);
+    assert.equal((await drain(a.address, false)).status, 204);
+    assert.equal(await ask(galley, 2), 'aa');
+    await eventually('the log says who', () => galley.log().includes(
+        `captain: server ${a.address} of upstream up gets requests again`));
+
+    const weigh = (weight) => post('upstreams/weight', { upstream: 'up', server: a.address, weight });
+    assert.equal((await weigh(7)).status, 204);
+    assert.equal((await post.get('upstreams')).body.data[0].servers[0].weight, 7);
+    assert.equal((await weigh(0)).status, 204);
+    assert.equal((await post.get('upstreams')).body.data[0].servers[0].weight, 2);
+    assert.equal((await weigh(1001)).status, 422);
+    assert.equal((await drain('127.0.0.1:1', true)).status, 404);
+});

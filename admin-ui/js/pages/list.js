@@ -1,8 +1,9 @@
 // Every page: where it is, what it is called, and the view that shows it. One without an icon is within
 // another.
-import { bolt, disk, fork, gauge, letter, lines, people, sliders, stack } from '../shell/icon.js';
+import { bolt, disk, fork, gauge, letter, lines, people, servers, sliders, stack } from '../shell/icon.js';
 import { Cache } from './cache.js';
 import { Configuration } from './configuration.js';
+import { Gateway } from './gateway.js';
 import { Job } from './job.js';
 import { Jobs } from './jobs.js';
 import { Logs } from './logs.js';
@@ -15,6 +16,7 @@ import { Administrators, Users } from './users.js';
 export const pages = [
     { path: '/_/', pattern: /^\/_\/$/, name: 'Overview', icon: gauge, view: Overview },
     { path: '/_/routes', pattern: /^\/_\/routes$/, name: 'Routes', icon: fork, view: Routes },
+    { path: '/_/gateway', pattern: /^\/_\/gateway$/, name: 'Gateway', icon: servers, view: Gateway },
     { path: '/_/jobs', pattern: /^\/_\/jobs$/, name: 'Jobs', icon: stack, view: Jobs },
     { pattern: /^\/_\/jobs\/([\w-]+)$/, within: 'Jobs', title: (id) => `Job ${id.slice(-8)}`, view: Job },
     { path: '/_/logs', pattern: /^\/_\/logs$/, name: 'Logs', icon: lines, view: Logs },

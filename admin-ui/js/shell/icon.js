@@ -28,6 +28,7 @@ export const fork = icon(html`
     <circle cx="6" cy="5" r="2.2" /><circle cx="18" cy="5" r="2.2" /><circle cx="12" cy="19" r="2.2" />
     <path d="M6 7.2c0 5 6 3.6 6 9.6M18 7.2c0 5-6 3.6-6 9.6" />
 `);
+export const servers = icon(html`<path d="M4 4h16v6H4zM4 14h16v6H4zM7 7h.01M7 17h.01M12 10v4" />`);
 export const lines = icon(html`<path d="M4 6h16M4 10h10M4 14h16M4 18h7" />`);
 export const letter = icon(html`<path d="M3 6h18v12H3zM3.5 6.5L12 13l8.5-6.5" />`);
 export const people = icon(html`
