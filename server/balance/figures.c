@@ -78,7 +78,7 @@ static void look_at(const struct balancer *balancer, const struct balancer_serve
         .errors = server->errors,
         .failures = server->failures,
         .ejections = server->ejections,
-        .latency_ns = (int64_t)server->latency_ns,
+        .latency_ns = server->requests > server->failures ? (int64_t)server->latency_ns : 0,
     };
     out->until_ns = until(balancer, server, out->state);
     memcpy(out->name, server->name, sizeof out->name);
