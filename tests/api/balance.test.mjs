@@ -23,7 +23,7 @@ async function ask(galley, count, options) {
 
 const up = (galley, upstream) =>
     galley.metric(`galley_upstream_up{upstream="up",server="${upstream.address}"}`);
-const quick = { check_interval: '100ms', check_timeout: '5s', slow_start: '0ms' };
+const quick = { check: 'tcp', check_interval: '100ms', check_timeout: '5s', slow_start: '0ms' };
 
 test('servers get requests by their weight, in turn', async () => {
     const a = await named('a'), b = await named('b');
@@ -175,7 +175,7 @@ test('a reload brings servers, takes others, and what is known of those that sta
 test('operators see how servers do, drain them and give them other weights', async () => {
     const a = await named('a'), b = await named('b');
     const galley = await startGalley(passingOn([`${a.address} zone=here weight=2`, `${b.address} backup`],
-        { slow_start: '0ms', check_interval: '100ms' }));
+        { slow_start: '0ms', check: 'tcp', check_interval: '100ms' }));
     const post = await galley.administrator();
     assert.equal(await ask(galley, 3), 'aaa');
     await eventually('they were checked', async () => {

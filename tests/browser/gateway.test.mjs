@@ -16,7 +16,7 @@ const shows = (text, pattern) =>
 test('servers show their state and figures, are drained, weighed and used again', async () => {
     const a = await startUpstream((request, response) => response.end('a'));
     const dead = `127.0.0.1:${await freePort()}`;
-    const galley = await it.begin(passingOn([`${a.address} zone=here`, dead], { check_interval: '100ms' }), '/_/gateway');
+    const galley = await it.begin(passingOn([`${a.address} zone=here`, dead], { check: 'tcp', check_interval: '100ms' }), '/_/gateway');
     for (let i = 0; i < 5; i++) assert.equal((await galley.request('GET', '/up/x')).body, 'a');
     await shows(a.address, /zone here[^]*up[^]*connected/);
     await shows(dead, /down[^]*no connection/);

@@ -75,7 +75,7 @@ export function passingOn(servers, upstream = {}, route = {}, more = {}) {
         config: {
             'route shop': null,
             shop: null,
-            'upstream up': { server: [servers].flat().map((one) => one.address ?? one), ...upstream },
+            'upstream up': { check: 'no', server: [servers].flat().map((one) => one.address ?? one), ...upstream },
             'route up': { path: '/up/*', target: 'upstream:up', ...route },
             ...more,
         },
