@@ -1,6 +1,8 @@
 // The walls of /_/: who gets in, from which page, and how often one may try.
 import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
 import http from 'node:http';
+import path from 'node:path';
 import { test } from 'node:test';
 import { brotliDecompressSync, gunzipSync } from 'node:zlib';
 
@@ -83,6 +85,8 @@ test('the password outlives a restart, and so does a session', async () => {
     const headers = { cookie, 'x-csrf-token': csrf };
     await galley.configure({ server: { listen: `127.0.0.1:${galley.port}` } });
     await galley.restart();
+    const [, token] = cookie.split('=');
+    assert.ok(!(await readFile(path.join(galley.dataDir, 'data.mdb'))).includes(token), 'only its hash is stored');
     assert.doesNotMatch(galley.stdout, /setup\?token/);
     assert.equal((await galley.request('POST', '/_/api/logout', { headers })).status, 204);
     await galley.restart();

@@ -38,6 +38,8 @@ test('the link of the first start makes the administrator, once', async () => {
     const galley = await startGalley();
     it.watchHosts(galley);
     const link = setupLink(galley);
+    await it.page.goto(`${galley.url}/_/`);
+    await it.page.getByText('Open the link that it printed when it started to become its administrator').waitFor();
     await it.setUp(galley);
     await it.isLive();
     assert.equal(await it.page.locator('.user').innerText(), `${ADMIN.username}\nadministrator`);
