@@ -96,7 +96,7 @@ static enum err remind_of(struct txn *txn, void *arg)
     if (err)
         return err == ERR_NOT_FOUND ? ERR_OK : err; /* dropped meanwhile */
     if (!json_is_true(json_object_get(entry, "reminded"))) {
-        app_enqueue(reminder->app, txn, "mail", "send-email",
+        app_enqueue(reminder->app, txn, 0, "mail", "send-email",
                     "{'to':%s,'subject':'You wanted to be reminded','text':%s}",
                     json_str(reminder->json, "to", ""), json_str(entry, "text", ""));
         json_object_set(entry, "reminded", json_true());

@@ -107,7 +107,8 @@ struct app_module {
 /* The module's i-th collection, of call.app. */
 struct collection *call_collection(const struct call *call, unsigned i);
 
-/* ---- The request. */
+/* ---- The request. What is not here is in call->request: the body as a tree (json), request_query,
+ * request_header. */
 
 struct slice call_param(const struct call *call, const char *name); /* of the path */
 int64_t call_int(const struct call *call, const char *member);      /* of the validated body */
@@ -191,10 +192,11 @@ enum err call_enqueue_later(struct call *call, int64_t delay_ms, const char *que
 
 /* What a job itself does with the store it does by store_read and store_write (app_store), whose
  * function gets a transaction: with the i-th collection of the module of that name, and with more
- * jobs, which commit with it. Threads: any. */
+ * jobs, which commit with it (delay_ms 0: at once). Threads: any. */
 struct collection *app_collection(struct app *app, const char *module, unsigned i);
-enum err app_enqueue(struct app *app, struct txn *txn, const char *queue, const char *type,
-                     const char *pattern, ...) __attribute__((format(printf, 5, 6)));
+enum err app_enqueue(struct app *app, struct txn *txn, int64_t delay_ms, const char *queue,
+                     const char *type, const char *pattern, ...)
+    __attribute__((format(printf, 6, 7)));
 
 /* ---- Identity. */
 

@@ -38,12 +38,12 @@ enum err call_enqueue_later(struct call *call, int64_t delay_ms, const char *que
     return err;
 }
 
-enum err app_enqueue(struct app *app, struct txn *txn, const char *queue, const char *type,
-                     const char *pattern, ...)
+enum err app_enqueue(struct app *app, struct txn *txn, int64_t delay_ms, const char *queue,
+                     const char *type, const char *pattern, ...)
 {
     va_list args;
     va_start(args, pattern);
-    struct job_spec spec = {.queue = queue, .type = type};
+    struct job_spec spec = {.queue = queue, .type = type, .delay_ms = delay_ms};
     enum err err = enqueue(app, txn, spec, pattern, args);
     va_end(args);
     return err;
