@@ -77,7 +77,7 @@ static const struct job_handler *handler_find(const struct queues *queues, const
     return NULL;
 }
 
-static void leased_job_end(struct leased_job *leased, enum outcome outcome, const char *why)
+static void leased_job_end(struct leased_job *leased, enum job_outcome outcome, const char *why)
 {
     leased->outcome = outcome;
     free(leased->why);

@@ -89,7 +89,7 @@ static void complete(struct change *change, const struct job_lease *lease,
 }
 
 static void end(struct change *change, const struct job_lease *lease, struct job_status *status,
-                enum outcome outcome, struct slice reason)
+                enum job_outcome outcome, struct slice reason)
 {
     struct index_entry from = index_entry_of(status, &lease->job);
     switch (outcome) {
@@ -126,7 +126,7 @@ static enum err held_status(struct change *change, const struct job_lease *lease
     return is_held(lease, out) ? ERR_OK : ERR_STALE;
 }
 
-enum err lease_end(struct change *change, const struct job_lease *lease, enum outcome outcome,
+enum err lease_end(struct change *change, const struct job_lease *lease, enum job_outcome outcome,
                    struct slice reason)
 {
     struct job_status status;
@@ -303,7 +303,7 @@ enum err queue_lease(struct queues *queues, struct txn *txn, const char *name, u
 
 /* A queue that is not configured any more has leased nothing today. */
 static enum err end_by_hand(struct queues *queues, struct txn *txn, const struct job_lease *lease,
-                            enum outcome outcome, struct slice reason)
+                            enum job_outcome outcome, struct slice reason)
 {
     struct job_status status;
     txn_shrinking(txn);

@@ -214,6 +214,11 @@ void queues_on_damage(struct queues *queues, void (*fn)(void *arg), void *arg)
     queues->on_damage_arg = arg;
 }
 
+bool queues_have(const struct queues *queues, const char *name)
+{
+    return queue_find(queues, name);
+}
+
 static enum err check_spec(const struct queue *queue, const struct job_spec *spec)
 {
     if (!queue)

@@ -111,6 +111,9 @@ struct job_spec {
     unsigned attempts_max; /* 0: the queue's */
 };
 
+/* Whether there is a queue of that name. Threads: any, once all were added. */
+bool queues_have(const struct queues *queues, const char *name);
+
 /* Adds a job in the caller's write transaction and wakes a worker once that is durable.
  * ERR_NOT_FOUND: no such queue; ERR_BODY_TOO_LARGE, ERR_VALIDATION: the spec. All of them stick to
  * the transaction: data does not commit without its job. `out` may be NULL. */

@@ -380,7 +380,7 @@ void damage_log(const struct change *change);
 
 /* ---- lease.c */
 
-enum outcome {
+enum job_outcome {
     OUTCOME_DONE,
     OUTCOME_FAILED,   /* again later */
     OUTCOME_HOPELESS, /* never again */
@@ -399,7 +399,7 @@ struct lease_terms {
 unsigned lease_take(struct change *change, const struct lease_terms *terms);
 
 /* Ends a lease with its outcome, if it is still the job's: else ERR_STALE, and nothing changes. */
-enum err lease_end(struct change *change, const struct job_lease *lease, enum outcome outcome,
+enum err lease_end(struct change *change, const struct job_lease *lease, enum job_outcome outcome,
                    struct slice reason);
 enum err lease_renew(struct change *change, const struct job_lease *lease, int64_t lease_ms);
 
@@ -420,7 +420,7 @@ struct leased_job {
     struct job job; /* its type and payload lie in the batch's bytes */
     size_t bytes_at, payload_len;
     const struct job_handler *handler; /* that ran it; NULL if none did */
-    enum outcome outcome;
+    enum job_outcome outcome;
     char *why; /* of a failed one; owned */
 };
 

@@ -1,13 +1,27 @@
 /* What a handler, or a job, may do with jobs: add more of them. */
 #include "server/app/app_private.h"
 
+#include "base/log.h"
+
 #include <assert.h>
 #include <stdarg.h>
 #include <string.h>
 
+/* Not ERR_NOT_FOUND, which would tell a client that what it asks for is not there. */
+static enum err refuse_queue(struct txn *txn, const struct job_spec *spec)
+{
+    log_write(LOG_ERROR, "app",
+              "a job %s is for the queue %s, but there is none: a [queue %s] section makes it, or "
+              ".queue of the module",
+              spec->type, spec->queue, spec->queue);
+    return txn_fail(txn, ERR_INTERNAL);
+}
+
 static enum err enqueue(struct app *app, struct txn *txn, struct job_spec spec, const char *pattern,
                         va_list args)
 {
+    if (!queues_have(app->options.queues, spec.queue))
+        return refuse_queue(txn, &spec);
     struct buf text = BUF_INIT;
     json_vprintf(&text, pattern, args);
     spec.payload = buf_slice(&text);
