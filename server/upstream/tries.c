@@ -67,9 +67,9 @@ bool proxied_enter(struct proxied *p)
     if (p->settings)
         verdict = balancer_enter(balancer, &p->balance, p->started_ns);
     p->entered = verdict == BALANCER_OK;
-    if (!p->entered)
-        answer_verdict(p, verdict);
-    return p->entered;
+    if (verdict != BALANCER_OK)
+        answer_verdict(p, verdict); /* which drops p */
+    return verdict == BALANCER_OK;
 }
 
 bool proxied_pick(struct proxied *p, bool *again)
