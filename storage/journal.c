@@ -152,6 +152,12 @@ static enum err entry_here(struct cursor *cursor, const struct journal *journal,
     return err;
 }
 
+/* A repair has marked the place of one that was damaged or missing. */
+static bool is_lost(const struct journal_entry *entry)
+{
+    return entry->time_ms == JOURNAL_LOST && entry->payload.len == 0;
+}
+
 /* From one entry to the next; by a search where the table was written to meanwhile. */
 static enum err go_to(struct cursor *cursor, const struct journal *journal, uint64_t sequence,
                       unsigned *writes)
@@ -176,7 +182,7 @@ static enum err read_all(struct cursor *cursor, const struct journal *journal, u
         err = entry_here(cursor, journal, sequence, &entry);
         if (err)
             return err;
-        if (!each(&entry, arg))
+        if (!is_lost(&entry) && !each(&entry, arg))
             break;
     }
     return txn_error(cursor->txn);

@@ -39,7 +39,8 @@ struct journal_entry {
 /* Return false to stop. */
 typedef bool (*journal_fn)(const struct journal_entry *entry, void *arg);
 
-/* Reads up to `limit` entries (0: all) from `from` on, in order; it may write meanwhile.
+/* Reads up to `limit` entries (0: all) from `from` on, in order; it may write meanwhile. Those that
+ * were damaged and that a repair has taken away are left out: their numbers are not seen.
  * ERR_NOT_FOUND, and nothing read, if `from` has been dropped: journal_span has the oldest. None
  * behind the last is no error. */
 enum err journal_read(struct txn *txn, const struct journal *journal, uint64_t from, unsigned limit,

@@ -15,4 +15,7 @@ const char *record_fault(struct slice key, struct slice value);
 /* Takes apart what record_decode has checked. */
 struct record record_parts(struct slice value);
 
+/* The version of an entry, without a payload, that stands for one that was lost (journal.c). */
+#define JOURNAL_LOST 0
+
 #endif

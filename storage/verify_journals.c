@@ -1,6 +1,7 @@
 /* What verifying means for journals (docs/format.md): each entry is whole, none is missing between
- * the first and the last that a head names, and each cursor is whole. Nothing of it can be derived:
- * a repair leaves what it finds, and journal_trim drops it in time. */
+ * the first and the last that a head names, and each cursor is whole. A repair hands out what is
+ * damaged; in the place of an entry, and of one that is missing, it leaves a mark, so that readers
+ * go past it; a head is made anew from the entries and the cursors, and a cursor is forgotten. */
 #include "base/mem.h"
 #include "storage/key.h"
 #include "storage/storage_private.h"
@@ -9,7 +10,8 @@
 #include <endian.h>
 #include <stdlib.h>
 
-#define PREFIX_SIZE 4 /* the journal's number; a key of no more is its head's */
+#define PREFIX_SIZE   4    /* the journal's number; a key of no more is its head's */
+#define MARKS_AT_ONCE 2000 /* in a transaction */
 
 struct journal_parts {
     struct table table;
@@ -50,47 +52,159 @@ static bool read_span(struct txn *txn, const struct journal_parts *parts, struct
     return true;
 }
 
-static void found(struct verifier *v, struct slice key, const char *how)
+/* True: mend it. */
+static bool found(struct verifier *v, struct slice key, const char *how)
 {
     char text[VERIFY_SHOWN_SIZE];
-    if (verify_found(v, "a journal's entry, %s: %s", verify_show(text, key), how))
-        verify_not_mended(v);
+    return verify_found(v, "a journal's entry, %s: %s", verify_show(text, key), how);
+}
+
+/* ---- Heads. */
+
+/* Behind the numbers that a journal's readers have come to, which may be all that is left of it. */
+static uint64_t next_by_cursors(struct txn *txn, const struct journal_parts *parts,
+                                const struct key *prefix)
+{
+    uint64_t next = 1, read_to;
+    struct chain_entry entry;
+    struct cursor cursor;
+    if (txn_table_bytes(txn, parts->cursors.table) == 0)
+        return next;
+    cursor_open(&cursor, txn, parts->cursors.table);
+    enum err err = cursor_seek(&cursor, key_slice(prefix));
+    for (; !err && key_has_prefix(cursor.key, prefix); err = cursor_next(&cursor)) {
+        if (!chain_take(&parts->cursors, cursor.key, cursor.value, &entry) ||
+            record_fault(cursor.key, entry.body))
+            continue;
+        struct slice payload = record_parts(entry.body).payload;
+        if (payload.len != sizeof read_to)
+            continue;
+        memcpy(&read_to, payload.ptr, sizeof read_to);
+        next = le64toh(read_to) > next ? le64toh(read_to) : next;
+    }
+    cursor_close(&cursor);
+    return next;
+}
+
+static enum err make_head(struct txn *txn, const struct journal_parts *parts,
+                          const struct key *prefix)
+{
+    uint64_t first = 0, next = next_by_cursors(txn, parts, prefix), bytes = 0;
+    struct cursor cursor;
+    cursor_open(&cursor, txn, parts->table);
+    enum err err = cursor_seek(&cursor, key_slice(prefix));
+    for (; !err && key_has_prefix(cursor.key, prefix); err = cursor_next(&cursor)) {
+        struct place here;
+        if (!read_key(cursor.key, &here) || here.sequence == 0)
+            continue;
+        first = first == 0 ? (uint64_t)here.sequence : first;
+        next = (uint64_t)here.sequence >= next ? (uint64_t)here.sequence + 1 : next;
+        if (!record_fault(cursor.key, cursor.value))
+            bytes += record_parts(cursor.value).payload.len;
+    }
+    cursor_close(&cursor);
+    uint64_t head[] = {htole64(first == 0 ? next : first), htole64(next), htole64(bytes)};
+    return record_put(txn, parts->table, key_slice(prefix), 1, slice_of(head, sizeof head));
+}
+
+static struct key key_of(struct slice prefix)
+{
+    struct key key;
+    key_init(&key);
+    key.len = PREFIX_SIZE;
+    memcpy(key.bytes, prefix.ptr, PREFIX_SIZE);
+    return key;
+}
+
+static enum err check_head(struct verifier *v, struct txn *txn, struct journal_parts *parts,
+                           const struct place *here)
+{
+    struct key prefix = key_of(here->prefix);
+    struct slice value;
+    enum err err = txn_get(txn, parts->table, key_slice(&prefix), &value);
+    if (err != ERR_NOT_FOUND)
+        return err;
+    return found(v, key_slice(&prefix), "its head is missing") ? make_head(txn, parts, &prefix)
+                                                               : ERR_OK;
 }
 
 /* ---- Entries. */
 
+/* Marks for the numbers of [from, to) that are not there. */
+static enum err put_marks(struct txn *txn, const struct journal_parts *parts, struct slice prefix,
+                          int64_t from, int64_t to)
+{
+    for (int64_t sequence = from; sequence < to && !txn_error(txn); sequence++) {
+        struct key key = key_of(prefix);
+        struct slice value;
+        key_add_i64(&key, sequence);
+        if (txn_get(txn, parts->table, key_slice(&key), &value) == ERR_NOT_FOUND)
+            record_put(txn, parts->table, key_slice(&key), JOURNAL_LOST, slice_of(NULL, 0));
+    }
+    return txn_error(txn);
+}
+
 /* Is all there that has to be between the last key and this one, of the same journal or the next?
  * `here` is NULL behind the last key of all. */
-static void check_gap(struct verifier *v, struct txn *txn, struct journal_parts *parts,
-                      const struct place *here)
+static enum err check_gap(struct verifier *v, struct txn *txn, struct journal_parts *parts,
+                          const struct place *here)
 {
     struct slice key = slice_of((const char *)parts->last.bytes, parts->last.len);
     struct place last;
     int64_t first, next;
     if (parts->last.len == 0 || !read_key(key, &last) ||
         !read_span(txn, parts, last.prefix, &first, &next))
-        return;
+        return txn_error(txn);
     bool same = here && slice_eq(here->prefix, last.prefix);
     int64_t expected = last.sequence + 1 > first ? last.sequence + 1 : first;
-    int64_t there = same ? here->sequence : next;
-    if (there > expected)
-        found(v, key, "entries behind it are lost");
+    int64_t there = same && here->sequence < next ? here->sequence : next;
+    if (there <= expected || !found(v, key, "entries behind it are lost"))
+        return txn_error(txn);
+    if (there - expected > MARKS_AT_ONCE)
+        verify_not_mended(v); /* not all of it: once more */
+    int64_t end = there - expected > MARKS_AT_ONCE ? expected + MARKS_AT_ONCE : there;
+    return put_marks(txn, parts, last.prefix, expected, end);
+}
+
+/* Hands out what the cursor stands on; `here` is NULL if it is no journal's. */
+static enum err take_out(struct verifier *v, struct cursor *at, struct journal_parts *parts,
+                         const struct place *here)
+{
+    struct txn *txn = at->txn;
+    int64_t first, next;
+    if (!verify_salvage(v, txn, parts->table, at->key, at->value))
+        return ERR_OK;
+    enum err err = cursor_del(at);
+    if (err || !here)
+        return err;
+    struct key prefix = key_of(here->prefix);
+    if (here->sequence == 0)
+        return make_head(txn, parts, &prefix);
+    bool counted = read_span(txn, parts, here->prefix, &first, &next) && here->sequence >= first &&
+                   here->sequence < next;
+    return counted ? put_marks(txn, parts, here->prefix, here->sequence, here->sequence + 1)
+                   : txn_error(txn);
 }
 
 static enum err check_record(struct verifier *v, struct cursor *at, void *arg)
 {
     struct journal_parts *parts = arg;
+    struct verify_place copy = {.len = (uint16_t)at->key.len}; /* writing makes the borrowed void */
+    memcpy(copy.bytes, at->key.ptr, copy.len);
+    struct slice key = slice_of((const char *)copy.bytes, copy.len);
     struct place here;
-    const char *how = record_fault(at->key, at->value);
-    if (!read_key(at->key, &here))
-        how = "it is no journal's";
-    else
-        check_gap(v, at->txn, parts, &here);
-    if (how)
-        found(v, at->key, how);
-    parts->last.len = (uint16_t)at->key.len;
-    memcpy(parts->last.bytes, at->key.ptr, at->key.len);
-    return txn_error(at->txn);
+    bool known = read_key(key, &here);
+    const char *how = known ? record_fault(at->key, at->value) : "it is no journal's";
+    enum err err = ERR_OK;
+    if (how && found(v, key, how))
+        err = take_out(v, at, parts, known ? &here : NULL);
+    if (!known || err)
+        return err ? err : txn_error(at->txn);
+    err = here.sequence > 0 ? check_head(v, at->txn, parts, &here) : ERR_OK;
+    if (!err)
+        err = check_gap(v, at->txn, parts, &here);
+    parts->last = copy;
+    return err;
 }
 
 static enum err entries_step(struct txn *txn, struct verifier *v, struct verify_place *place,
@@ -99,9 +213,7 @@ static enum err entries_step(struct txn *txn, struct verifier *v, struct verify_
     struct journal_parts *parts = arg;
     parts->last = *place;
     enum err err = verify_walk(txn, v, parts->table, place, end, check_record, parts);
-    if (!err && *end)
-        check_gap(v, txn, parts, NULL);
-    return err;
+    return !err && *end ? check_gap(v, txn, parts, NULL) : err;
 }
 
 /* ---- Cursors. */
@@ -109,11 +221,14 @@ static enum err entries_step(struct txn *txn, struct verifier *v, struct verify_
 static enum err check_cursor(struct verifier *v, struct cursor *at, const struct chain_entry *entry,
                              bool whole, bool *gone, void *arg)
 {
-    (void)whole, (void)gone, (void)arg;
+    const struct journal_parts *parts = arg;
+    (void)whole;
     const char *how = record_fault(at->key, entry->body);
-    if (how)
-        found(v, at->key, how);
-    return ERR_OK;
+    if (!how || !found(v, at->key, how) ||
+        !verify_salvage(v, at->txn, parts->cursors.table, at->key, at->value))
+        return txn_error(at->txn);
+    *gone = true;
+    return cursor_del(at);
 }
 
 static enum err cursors_step(struct txn *txn, struct verifier *v, struct verify_place *place,
