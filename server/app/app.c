@@ -1,6 +1,7 @@
 /* Modules: opening them, and running their handlers in the transaction that they ask for. */
 #include "server/app/app_private.h"
 
+#include "base/log.h"
 #include "base/mem.h"
 #include "base/schema.h"
 #include "server/identity/users.h"
@@ -60,9 +61,24 @@ static void forbid_keeping(const struct call *call)
         response_header(call->response, "Cache-Control", slice_str("no-store"));
 }
 
+/* A client's mistakes the handler says itself: what the store refuses is the handler's own, such as
+ * a document without an id. */
+static enum err as_fault(const struct call *call, enum err err)
+{
+    if (err != ERR_VALIDATION)
+        return err;
+    log_write(LOG_ERROR, "app",
+              "module %s, %s %s: the store refuses what it is given, such as a document without id",
+              call->entry->module->name, method_name(call->entry->route->method),
+              call->entry->route->pattern);
+    return ERR_INTERNAL;
+}
+
 static void end(struct call *call, enum err err)
 {
     if (err && err != call->failed) /* the handler did not say it itself */
+        err = as_fault(call, err);
+    if (err && err != call->failed)
         response_error(call->response, call->request, err, NULL, NULL, NULL);
     assert(call->response->status != 0);
     forbid_keeping(call);
