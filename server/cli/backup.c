@@ -188,7 +188,7 @@ static int backup_run(int argc, char **argv)
     it.data_dir = source.data;
     if (source.data)
         return backup(&it);
-    struct config *config = cli_load_config(&source);
+    struct config *config = cli_load_place(&source);
     if (!config)
         return CLI_USAGE;
     it.data_dir = config_text(config_section(config, "server"), "data");

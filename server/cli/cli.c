@@ -105,7 +105,7 @@ static void tell_no_config(void)
             config_of_system);
 }
 
-struct config *cli_load_config(const struct config_source *source)
+static struct config *load(const struct config_source *source, bool whole)
 {
     if (source->path == config_here && access(config_here, F_OK) != 0 && errno == ENOENT) {
         tell_no_config();
@@ -114,9 +114,19 @@ struct config *cli_load_config(const struct config_source *source)
     struct config *config;
     struct buf errors = BUF_INIT;
     enum err err = config_load(source, &config, &errors);
-    if (!err && !galley_check(config, source->path, &errors))
+    if (!err && whole && !galley_check(config, source->path, &errors))
         config_destroy(&config);
     fprintf(stderr, "%.*s", SLICE_ARG(buf_slice(&errors)));
     buf_release(&errors);
     return config;
+}
+
+struct config *cli_load_config(const struct config_source *source)
+{
+    return load(source, true);
+}
+
+struct config *cli_load_place(const struct config_source *source)
+{
+    return load(source, false);
 }

@@ -54,4 +54,8 @@ const char *cli_config_path(void);
 /* The configuration; NULL, and a line for each error on standard error, if it is not right. */
 struct config *cli_load_config(const struct config_source *source);
 
+/* The same for a command that only wants to know where the data is: what the server alone needs,
+ * such as certificates, need not be right. */
+struct config *cli_load_place(const struct config_source *source);
+
 #endif

@@ -197,7 +197,7 @@ struct people *people_open(const char *command, const char *config_path, const c
     struct config_source source = {.path = config_path, .data = data, .modules = galley_sections()};
     people->command = command;
     if (!data) {
-        people->config = cli_load_config(&source);
+        people->config = cli_load_place(&source);
         *status = CLI_USAGE;
         if (!people->config) {
             people_close(&people);

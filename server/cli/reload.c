@@ -84,7 +84,7 @@ static int find_and_reload(const struct config_source *source, bool as_json)
 {
     if (source->data)
         return reload(source->data, as_json);
-    struct config *config = cli_load_config(source);
+    struct config *config = cli_load_place(source);
     if (!config)
         return CLI_USAGE;
     int status = reload(config_text(config_section(config, "server"), "data"), as_json);

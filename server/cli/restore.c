@@ -212,7 +212,7 @@ static int restore_run(int argc, char **argv)
     it.data_dir = source.data;
     if (source.data)
         return restore_and_tell(&it, "");
-    struct config *config = cli_load_config(&source);
+    struct config *config = cli_load_place(&source);
     if (!config)
         return CLI_USAGE;
     const struct config_section *server = config_section(config, "server");

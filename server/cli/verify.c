@@ -286,7 +286,7 @@ static int verify_run(int argc, char **argv)
         return CLI_USAGE;
     if (source.data)
         return verify_as_owner(source.data, NULL, repair, as_json);
-    struct config *config = cli_load_config(&source);
+    struct config *config = cli_load_place(&source);
     if (!config)
         return CLI_USAGE;
     const char *data_dir = config_text(config_section(config, "server"), "data");

@@ -292,6 +292,18 @@ test('galley check refuses what a start would refuse, with its line', async (t) 
     }
 });
 
+test('what only the server needs keeps nobody from a backup or a user, nor does another working directory', async () => {
+    const galley = await startGalley();
+    await galley.configure({ 'listener web': { address: '127.0.0.1:0', tls_cert: 'gone.crt', tls_key: 'gone.key' } });
+    const config = path.join(galley.dir, 'config.ini');
+    assert.match((await runGalley(['check'], { cwd: galley.dir })).stderr, /gone\.crt: No such file/);
+    assert.deepEqual((await runGalley(['backup', 'now.tar'], { cwd: galley.dir })).stderr, '');
+    assert.equal((await runGalley(['user', 'list'], { cwd: galley.dir })).status, 0);
+    const reload = await runGalley(['reload', '-c', config], { cwd: galley.dir });
+    assert.equal(reload.status, 1);
+    assert.match(reload.stderr, /gone\.crt: No such file/);
+});
+
 test('galley check warns of a user and a folder that this machine has not', async (t) => {
     const dir = await directory(t, '[server]\nuser = nobody-of-that-name\n[log]\nfile = logs/galley.log\n[route shop]\npath = /*\ntarget = app:shop\n');
     assert.deepEqual(await runGalley(['check'], { cwd: dir }), { status: 0, stdout: 'config.ini: ok\n',
