@@ -74,6 +74,10 @@ static void print_error(const struct people *people, const char *message, const 
         fprintf(stderr, "  %s: %s", json_str(one, "field", ""), json_str(one, "reason", ""));
         if (json_is_integer(limit))
             fprintf(stderr, " %" JSON_INTEGER_FORMAT, json_integer_value(limit));
+        const json_t *allowed = json_object_get(one, "allowed");
+        for (size_t at = 0; at < json_array_size(allowed); at++)
+            fprintf(stderr, "%s%s",
+                    at ? ", " : "; allowed: ", json_string_value(json_array_get(allowed, at)));
         fputc('\n', stderr);
     }
 }

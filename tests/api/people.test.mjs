@@ -346,4 +346,6 @@ test('galley user says what is missing', async () => {
     const nowhere = await command(galley, ['user', 'list', '--data', 'nowhere']);
     assert.equal(nowhere.status, 1);
     assert.match(nowhere.stderr, /data directory nowhere: there is none/);
+    const boss = await command(galley, ['admin', 'add', 'ann', '--role', 'boss'], `${SECRET}\n`);
+    assert.match(boss.stderr, /^ {2}role: enum; allowed: viewer, operator, administrator$/m);
 });
