@@ -8,6 +8,7 @@
 // and warming up cost is in none of the requests' counts.
 import { execFileSync, spawn } from 'node:child_process';
 import { copyFileSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import http from 'node:http';
 import os from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -27,8 +28,23 @@ const mailBox = path.join(dir, 'data/mail/outbox.mbox');
 
 const write = (name, text) => (writeFileSync(path.join(dir, name), text), path.join(dir, name));
 
+// Requests below /up/ are passed on to a server of our own, which is not counted.
+const upstream = http.createServer((request, response) => response.end('x'.repeat(100)));
+upstream.keepAliveTimeout = 600_000;
+await new Promise((resolve) => upstream.listen(0, '127.0.0.1', resolve));
+
 // Valgrind has no room for the map as it is by default.
-const config = write('config.ini', readFileSync('bench/bench.ini', 'utf8') + '\n[storage]\nmap_size = 1GiB\n');
+const config = write('config.ini', `${readFileSync('bench/bench.ini', 'utf8')}
+[storage]
+map_size = 1GiB
+
+[upstream up]
+server = 127.0.0.1:${upstream.address().port}
+
+[route up]
+path = /up/*
+target = upstream:up
+`);
 const log = openSync(path.join(dir, 'log'), 'a');
 
 function start(...wrapper) {
@@ -85,6 +101,7 @@ function requests(signedIn) {
         { name: 'healthz', text: text('GET', '/healthz'), status: 200, count: 2000 },
         { name: 'products', text: text('GET', '/products/17', signedIn), status: 200, count: 2000 },
         { name: 'me', text: text('GET', '/users/me', signedIn), status: 200, count: 2000 },
+        { name: 'passed-on', text: text('GET', '/up/17'), status: 200, count: 2000 },
         { name: 'not-found', text: text('GET', '/nowhere/at/all', signedIn), status: 404, count: 2000 },
         { name: 'bad-token', text: text('GET', '/products/17', badToken), status: 401, count: 2000 },
         { name: 'products-page', text: text('GET', '/products?limit=1000', signedIn), status: 200, count: 10 },
@@ -209,5 +226,6 @@ try {
     console.log(readFileSync(path.join(dir, 'log'), 'utf8').slice(-2000));
     throw error;
 } finally {
+    upstream.close();
     rmSync(dir, { recursive: true });
 }

@@ -1,4 +1,4 @@
--- One scenario of the bench for wrk: SCENARIO = products | me | place-order | order | healthz | small, TOKEN = a JWT.
+-- One scenario of the bench for wrk: SCENARIO = products | me | place-order | order | healthz | small | up | own, TOKEN = a JWT.
 -- Requests are formatted once; each is then one random look-up. `order` looks at one of ORDERS of fill_orders, formatted
 -- each time. Prints one line:
 -- RESULT requests/s p50 p99 (milliseconds) errors
@@ -8,6 +8,8 @@ local requests = {}
 local make = {
   healthz = function() return wrk.format("GET", "/healthz") end,
   small = function() return wrk.format("GET", "/small") end,
+  up = function() return wrk.format("GET", "/up/17") end,
+  own = function(headers) return wrk.format("GET", "/own/17", headers) end,
   me = function(headers) return wrk.format("GET", "/users/me", headers) end,
   order = function() return "" end,
   products = function(headers, id) return wrk.format("GET", "/products/" .. id, headers) end,
