@@ -372,12 +372,14 @@ static void stop_workers(struct galley *galley)
 static void add_all_parts(struct verifier *v, void *arg)
 {
     const struct galley *galley = arg;
+    verifier_add_shape(v);
     stored_verify(galley->stored, v);
 }
 
 static void add_queue_parts(struct verifier *v, void *arg)
 {
     const struct galley *galley = arg;
+    verifier_add_shape(v);
     queues_verify(galley->queues, v);
 }
 

@@ -8,6 +8,7 @@
 
 struct opening {
     struct store *store;
+    bool repair; /* of a file that may have been written anew */
     bool is_new;
     bool converting;
     json_int_t format;        /* of the directory; 0: nothing says so */
@@ -75,12 +76,14 @@ static enum err begin_conversion(struct txn *txn, struct opening *opening)
 }
 
 /* A table that was lost would be opened anew, and empty, and nobody the wiser. */
-static enum err find_anchor(struct txn *txn, const struct chain *chain)
+static enum err find_anchor(struct txn *txn, const struct chain *chain, bool repair)
 {
     struct chain_entry anchor;
     enum err err = chain_get(txn, chain, chain_anchor(), &anchor);
     if (!err || txn_error(txn))
         return err;
+    if (repair) /* what it does not lead to any more is found by verifying */
+        return chain_begin(txn, chain);
     return txn_damaged(txn, "the table %s is lost, or its beginning",
                        store_table_name(txn_store(txn), chain->table));
 }
@@ -108,8 +111,8 @@ static enum err open_directory(struct txn *txn, void *arg)
         return begin_conversion(txn, opening);
     if (opening->format != STORE_FORMAT)
         return ERR_CONFLICT;
-    err = find_anchor(txn, &opening->tables.docs);
-    return err ? err : find_anchor(txn, &opening->tables.entries);
+    err = find_anchor(txn, &opening->tables.docs, opening->repair);
+    return err ? err : find_anchor(txn, &opening->tables.entries, opening->repair);
 }
 
 /* ---- Opening. */
@@ -127,10 +130,11 @@ static void explain(const struct opening *opening, enum err err, const char *dir
                  err == ERR_DAMAGED ? "it is damaged" : err_text(err));
 }
 
-static enum err open_format(struct store *store, const char *dir, char *why, size_t why_size)
+static enum err open_format(struct store *store, const char *dir, bool repair, char *why,
+                            size_t why_size)
 {
     static const char *const names[] = {"meta", "docs", "doc_texts", "doc_index"};
-    struct opening opening = {.store = store, .is_new = engine_is_new(store)};
+    struct opening opening = {.store = store, .is_new = engine_is_new(store), .repair = repair};
     enum err err = engine_tables(store, names, 4, opening.opened, open_directory, &opening);
     if (err) {
         explain(&opening, err, dir, why, why_size);
@@ -151,7 +155,7 @@ enum err store_open(const struct store_options *options, struct store **out, cha
     enum err err = engine_open(options, out, why, why_size);
     if (err)
         return err;
-    err = open_format(*out, options->dir, why, why_size);
+    err = open_format(*out, options->dir, options->keep_damaged, why, why_size);
     if (err)
         store_close(out);
     return err;

@@ -34,6 +34,13 @@ struct store_options {
     uint64_t map_size_bytes; /* the most the file can grow to; 0: 64 GiB */
     unsigned batch_max;      /* write transactions in one commit; 0: 512 */
     const struct clock *clock;
+    /* If not NULL, all pages are looked at before, which takes as long as reading the file, and it
+     * is told of each that is damaged: then the store is not opened. With keep_damaged, a path, it
+     * is: the file is written anew of what can be read, also if keys are out of order, and the
+     * damaged one has that name. */
+    void (*damaged)(const char *what, void *arg);
+    void *arg;
+    const char *keep_damaged;
 };
 
 /* Opens or creates. On an error *out is NULL and why[why_size] says what and where.
@@ -162,6 +169,19 @@ enum err txn_reserve(struct txn *txn, struct table table, struct slice key, size
 enum err txn_del(struct txn *txn, struct table table, struct slice key);
 /* Shows each table that lies in the file, be it open or not. */
 enum err store_each_table(struct txn *txn, void (*each)(const char *name, void *arg), void *arg);
+/* How far looking at the pages has come: {0} at the beginning. */
+struct pages_place {
+    unsigned tree;
+    uint16_t len;
+    uint8_t key[STORE_KEY_MAX];
+};
+/* Looks at some more of the pages that the list of free pages, that of tables and those tables
+ * consist of that are wanted: whether they can be read at all without leading astray. found() is
+ * told a clause for each that cannot; the store takes no more writes then. *end: those were the
+ * last. In a read transaction. */
+enum err txn_check_shape(struct txn *txn, struct pages_place *place, bool *end,
+                         bool (*wanted)(const char *table, void *arg),
+                         void (*found)(const char *what, void *arg), void *arg);
 /* Walks all tables and the list of free pages: each page of the file is in one place. found() is
  * told a clause for each that is not. In a read transaction; it takes as long as it takes, so while
  * nobody else uses the store. */

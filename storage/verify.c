@@ -25,6 +25,8 @@ struct verifier {
     struct verify_place place;
     struct verify_figures figures;
     bool ended; /* the next step begins another */
+    bool whole; /* it reads all tables */
+    struct pages_place shape;
     /* Of the step, which may run again from its beginning. */
     struct verify_place next;
     bool end;
@@ -57,6 +59,9 @@ void verifier_add(struct verifier *v, const struct verify_part *part)
 }
 
 /* ---- A step. */
+
+static enum err shape_step(struct txn *txn, struct verifier *v, struct verify_place *place,
+                           bool *end, void *arg);
 
 static enum err run_step(struct txn *txn, void *arg)
 {
@@ -91,7 +96,8 @@ static void move_on(struct verifier *v, bool *end)
     if (!v->end)
         return;
     v->place.len = 0;
-    if (++v->part < v->count)
+    bool stopped = v->parts[v->part].step == shape_step && v->figures.found > 0;
+    if (!stopped && ++v->part < v->count)
         return;
     v->part = 0;
     v->figures.passes++;
@@ -278,6 +284,7 @@ static enum err rest_step(struct txn *txn, struct verifier *v, struct verify_pla
 
 void verifier_add_rest(struct verifier *v)
 {
+    v->whole = true;
     verifier_add(v,
                  &(struct verify_part){.name = "tables", .step = rest_step, .mends = MENDS_NEVER});
 }
@@ -303,4 +310,26 @@ void verifier_add_pages(struct verifier *v)
 {
     verifier_add(v,
                  &(struct verify_part){.name = "pages", .step = pages_step, .mends = MENDS_NEVER});
+}
+
+static bool is_wanted(const char *table, void *arg)
+{
+    const struct verifier *v = arg;
+    return v->whole || is_read(v, table);
+}
+
+static enum err shape_step(struct txn *txn, struct verifier *v, struct verify_place *place,
+                           bool *end, void *arg)
+{
+    (void)place, (void)arg;
+    enum err err = txn_check_shape(txn, &v->shape, end, is_wanted, note_pages, v);
+    if (*end)
+        v->shape = (struct pages_place){0};
+    return err;
+}
+
+void verifier_add_shape(struct verifier *v)
+{
+    verifier_add(v, &(struct verify_part){
+                        .name = "the shape of pages", .step = shape_step, .mends = MENDS_NEVER});
 }

@@ -13,7 +13,7 @@
 
 #include "storage/store.h"
 
-#define VERIFY_PARTS_MAX  16
+#define VERIFY_PARTS_MAX  20
 #define VERIFY_TABLES_MAX 4
 
 struct verifier;
@@ -55,6 +55,9 @@ struct verify_options {
 struct verifier *verifier_create(const struct verify_options *options);
 void verifier_destroy(struct verifier **verifier);
 void verifier_add(struct verifier *v, const struct verify_part *part); /* copied */
+/* As the first part: that the pages which the others read can be read. What it finds ends the pass,
+ * as nothing else can be read without danger. */
+void verifier_add_shape(struct verifier *v);
 /* As the last part, once all others are added: names the tables that none of them reads. */
 void verifier_add_rest(struct verifier *v);
 /* That each page of the file is in one place. On a stopped server's data only. */

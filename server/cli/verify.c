@@ -21,6 +21,7 @@
 #define ASK_NS    200000000
 #define NAME_SIZE 64
 #define KEPT_FORM "damaged-%s.ndjson"
+#define BASE_FORM "damaged-%s.mdb"
 
 #define PASSES_MAX 8
 
@@ -31,6 +32,8 @@ struct verification {
     json_t *findings; /* texts */
     uint64_t looked_at, found, mended, kept;
     char kept_name[NAME_SIZE]; /* the file in the data directory, once there is one */
+    char base_name[NAME_SIZE]; /* likewise what a database with damaged pages is kept as, */
+    bool keeps_base;           /* if it is written anew */
     int kept_fd;
 };
 
@@ -62,6 +65,8 @@ static void print_json(const struct verification *it)
                                "findings", it->findings);
     if (it->kept > 0)
         json_object_set_new(report, "kept", json_string(it->kept_name));
+    if (it->keeps_base)
+        json_object_set_new(report, "keptDatabase", json_string(it->base_name));
     json_dumpf(report, stdout, JSON_INDENT(2));
     puts("");
     json_decref(report);
@@ -78,6 +83,9 @@ static int report(struct verification *it)
                it->looked_at, it->found, it->mended);
     if (it->kept > 0 && !it->as_json)
         printf("what could not be mended was moved to %s/%s\n", it->data_dir, it->kept_name);
+    if (it->keeps_base && !it->as_json)
+        printf("the database was written anew of what can be read; it was %s/%s\n", it->data_dir,
+               it->base_name);
     return it->found == it->mended ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
@@ -133,13 +141,19 @@ static int verify_running(struct verification *it, json_t *begun)
 
 /* ---- On data that nobody serves */
 
-static bool open_kept(struct verification *it)
+static void name_by_time(const char *form, char out[NAME_SIZE])
 {
-    char time[CLOCK_RFC3339_SIZE], path[4096];
+    char time[CLOCK_RFC3339_SIZE];
     clock_rfc3339(clock_wall_ms(&clock_system), time);
     for (char *c = time; *c; c++)
         *c = (char)(*c == ':' ? '-' : *c);
-    snprintf(it->kept_name, sizeof it->kept_name, KEPT_FORM, time);
+    snprintf(out, NAME_SIZE, form, time);
+}
+
+static bool open_kept(struct verification *it)
+{
+    char path[4096];
+    name_by_time(KEPT_FORM, it->kept_name);
     snprintf(path, sizeof path, "%s/%s", it->data_dir, it->kept_name);
     it->kept_fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
     return it->kept_fd >= 0;
@@ -221,21 +235,42 @@ static int verify_store(struct store *store, bool repair, struct verification *i
     return err ? EXIT_FAILURE : status;
 }
 
+/* Of a page that LMDB would be led astray by. With --repair the file is written anew without it. */
+static void note_page(const char *what, void *arg)
+{
+    struct verification *it = arg;
+    it->found++;
+    it->mended += it->keeps_base;
+    print_finding(what, it->keeps_base, it);
+}
+
 static int verify_stopped(const struct config *config, bool repair, struct verification *it)
 {
-    struct store_options options = {.dir = it->data_dir, .clock = &clock_system};
+    struct store_options options = {
+        .dir = it->data_dir, .clock = &clock_system, .damaged = note_page, .arg = it};
     struct store *store;
     char why[400];
+    char base[4200] = "";
+    if (repair) {
+        it->keeps_base = true;
+        name_by_time(BASE_FORM, it->base_name);
+        snprintf(base, sizeof base, "%s/%s", it->data_dir, it->base_name);
+        options.keep_damaged = base;
+    }
     if (config)
         options.map_size_bytes =
             (uint64_t)config_int(config_section(config, "storage"), "map_size");
     if (access(it->data_dir, F_OK) != 0)
         snprintf(why, sizeof why, "%s: %s", it->data_dir, strerror(errno));
     else if (store_open(&options, &store, why, sizeof why) == ERR_OK) {
+        it->keeps_base = it->found > 0;
         int status = verify_store(store, repair, it);
         store_close(&store);
         return status;
     }
+    it->keeps_base = it->keeps_base && access(base, F_OK) == 0;
+    if (it->found > 0)
+        report(it);
     fprintf(stderr, "galley verify: %s\n", why);
     return EXIT_FAILURE;
 }
@@ -303,8 +338,9 @@ const struct command command_verify = {
         "runs on the data does it, at full speed; it also does so slowly all the time ([storage]\n"
         "scrub). --repair, on a stopped server, makes anew what can be derived, and moves the "
         "rest\n"
-        "to a file in the data directory. Root becomes the directory's owner for it. Exit status 0 "
-        "if all is whole or mended, 1 if not, 2\n"
-        "for wrong arguments or configuration.",
+        "to a file in the data directory. If pages are damaged that the database consists of, it\n"
+        "is written anew of all that can be read (it takes as much room again), and the damaged\n"
+        "one is kept. Root becomes the directory's owner for it. Exit status 0 if all is whole or\n"
+        "mended, 1 if not, 2 for wrong arguments or configuration.",
     .run = verify_run,
 };

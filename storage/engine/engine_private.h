@@ -16,6 +16,8 @@
 #define TABLE_SLOTS (STORE_TABLES_MAX + 2)
 #define FREE_LIST   0 /* pages that transactions have freed */
 
+#define TABLE_NAME_MAX 64 /* bytes */
+
 /* Read transactions at once; more readers wait. It bounds LMDB's reader table, which each commit
  * looks through. */
 #define READERS_MAX    128
@@ -187,6 +189,17 @@ bool store_fault_map(const struct store *store, const char **begin, const char *
 
 /* What the calling thread works in, for a fault outside the map; NULL: none. */
 void store_fault_inside(const struct store *store);
+
+/* ---- store_shape.c, store_rebuild.c: of a file that no process has open */
+
+/* Tells of each damaged page that is met, with `order` also of those whose keys are out of order,
+ * and counts them; nothing if the file cannot be read at all, which LMDB tells. */
+uint64_t store_check_file(const char *path, bool order, void (*found)(const char *what, void *arg),
+                          void *arg);
+
+/* Writes the file anew of what can be read; the old one is `kept` then. Returns what LMDB said, or
+ * errno, and then nothing has changed. */
+int store_rebuild(const char *path, size_t map_bytes, const char *kept);
 
 /* ---- store_room.c */
 

@@ -205,6 +205,11 @@ static int restore_length(struct store *store)
     return 0;
 }
 
+static uint64_t map_bytes_of(const struct store_options *options)
+{
+    return options->map_size_bytes != 0 ? options->map_size_bytes : MAP_SIZE_DEFAULT;
+}
+
 int store_env_open(struct store *store, const char *dir, size_t map_bytes, unsigned flags)
 {
     size_t page = (size_t)sysconf(_SC_PAGESIZE);
@@ -223,11 +228,27 @@ int store_env_open(struct store *store, const char *dir, size_t map_bytes, unsig
     return rc;
 }
 
+/* Before LMDB believes the file. */
+static enum err check_shape(const struct store *store, const struct store_options *options,
+                            const struct reason *reason)
+{
+    bool repair = options->keep_damaged;
+    if (!options->damaged ||
+        store_check_file(store->path, repair, options->damaged, options->arg) == 0)
+        return ERR_OK;
+    if (!repair)
+        return refuse(reason, ERR_DAMAGED, "%s has damaged pages; nothing else of it was read",
+                      store->path);
+    int rc = store_rebuild(store->path, map_bytes_of(options), options->keep_damaged);
+    return rc == 0 ? ERR_OK
+                   : refuse(reason, store_is_full(rc) ? ERR_STORE_FULL : ERR_INTERNAL,
+                            "cannot write %s anew: %s", store->path, mdb_strerror(rc));
+}
+
 static enum err open_env(struct store *store, const struct store_options *options,
                          const struct reason *reason)
 {
-    uint64_t map_bytes = options->map_size_bytes != 0 ? options->map_size_bytes : MAP_SIZE_DEFAULT;
-    int dead, rc = store_env_open(store, options->dir, map_bytes, 0);
+    int dead, rc = store_env_open(store, options->dir, map_bytes_of(options), 0);
     if (rc == 0)
         rc = mdb_reader_check(store->env, &dead);
     if (rc == 0)
@@ -388,6 +409,8 @@ enum err engine_open(const struct store_options *options, struct store **out, ch
     store_fault_inside(store);
     if (err == ERR_OK)
         err = lock_directory(store, options->dir, &reason);
+    if (err == ERR_OK)
+        err = check_shape(store, options, &reason);
     if (err == ERR_OK)
         err = open_env(store, options, &reason);
     if (err == ERR_OK && !writer_start(store))

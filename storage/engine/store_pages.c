@@ -10,8 +10,6 @@
 
 #define TABLE_LIST 1 /* the handle of LMDB's list of tables */
 
-#define NAME_MAX_BYTES 64
-
 /* ---- Tables. */
 
 static enum err each_name(struct txn *txn, MDB_cursor *cursor,
@@ -20,8 +18,8 @@ static enum err each_name(struct txn *txn, MDB_cursor *cursor,
     MDB_val key, value;
     int rc;
     while ((rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT)) == MDB_SUCCESS) {
-        char name[NAME_MAX_BYTES + 1] = "";
-        size_t len = key.mv_size < NAME_MAX_BYTES ? key.mv_size : NAME_MAX_BYTES;
+        char name[TABLE_NAME_MAX + 1] = "";
+        size_t len = key.mv_size < TABLE_NAME_MAX ? key.mv_size : TABLE_NAME_MAX;
         memcpy(name, key.mv_data, len);
         each(name, arg);
     }
