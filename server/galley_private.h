@@ -21,6 +21,7 @@
 
 struct admin;
 struct checks;
+struct discovery;
 struct listeners;
 struct scrub;
 struct stored;
@@ -50,6 +51,7 @@ struct galley {
     struct admin *admin;
     struct upstreams *upstreams;
     struct checks *checks;
+    struct discovery *discovery;
     struct timer *upstreams_timer;
     struct gateway *gateway;
     struct timer *gateway_timer, *refused_timer;

@@ -3,7 +3,9 @@
 
 #include "base/mem.h"
 #include "server/upstream/checks.h"
+#include "server/upstream/discovery.h"
 
+#include <arpa/inet.h>
 #include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,6 +17,10 @@ struct read_upstream {
     struct balancer_server_spec *specs;
     struct config_server *servers;
     char (*names)[BALANCER_NAME_SIZE];
+    unsigned spec_count;
+    struct upstream_name *looked_up;
+    unsigned looked_up_count;
+    struct sockaddr_in resolver;
 };
 
 static int64_t ns(const struct config_section *section, const char *key)
@@ -39,26 +45,55 @@ static void write_name(const struct config_address *address, char out[BALANCER_N
         snprintf(out, BALANCER_NAME_SIZE, "%s:%u", address->host, address->port);
 }
 
+static struct balancer_server_spec spec_of(const struct config_server *server)
+{
+    return (struct balancer_server_spec){.name = "",
+                                         .weight = server->weight,
+                                         .zone = server->zone,
+                                         .backup = server->backup,
+                                         .max_conns = server->max_conns,
+                                         .max_fails = server->max_fails,
+                                         .fail_timeout_ns = server->fail_timeout_ms * 1000000};
+}
+
+static void read_server(struct read_upstream *out, const struct config_server *server)
+{
+    if (server->name[0]) {
+        out->looked_up[out->looked_up_count++] =
+            (struct upstream_name){server->name, server->address.port, spec_of(server)};
+        return;
+    }
+    write_name(&server->address, out->names[out->spec_count]);
+    out->specs[out->spec_count] = spec_of(server);
+    out->specs[out->spec_count].name = out->names[out->spec_count];
+    out->spec_count++;
+}
+
 static void read_servers(const struct config_section *section, struct read_upstream *out)
 {
     unsigned count = config_list_count(section, "server");
-    out->specs = mem_zalloc(count * sizeof *out->specs);
-    out->servers = mem_zalloc(count * sizeof *out->servers);
-    out->names = mem_zalloc(count * sizeof *out->names);
+    out->specs = mem_zalloc((count + 1) * sizeof *out->specs);
+    out->servers = mem_zalloc((count + 1) * sizeof *out->servers);
+    out->names = mem_zalloc((count + 1) * sizeof *out->names);
+    out->looked_up = mem_zalloc((count + 1) * sizeof *out->looked_up);
     for (unsigned i = 0; i < count; i++) {
-        struct config_server *server = &out->servers[i];
-        bool parsed = config_parse_server(config_list_at(section, "server", i), server);
+        bool parsed = config_parse_server(config_list_at(section, "server", i), &out->servers[i]);
         assert(parsed); /* the configuration checked it */
-        write_name(&server->address, out->names[i]);
-        out->specs[i] =
-            (struct balancer_server_spec){.name = out->names[i],
-                                          .weight = server->weight,
-                                          .zone = server->zone,
-                                          .backup = server->backup,
-                                          .max_conns = server->max_conns,
-                                          .max_fails = server->max_fails,
-                                          .fail_timeout_ns = server->fail_timeout_ms * 1000000};
+        read_server(out, &out->servers[i]);
     }
+}
+
+/* NULL: the system's. */
+static const struct sockaddr_in *read_resolver(const struct config_section *section,
+                                               struct read_upstream *out)
+{
+    struct config_address address;
+    if (!config_parse_address(config_text(section, "resolver"), &address))
+        return NULL;
+    out->resolver.sin_family = AF_INET;
+    out->resolver.sin_port = htons(address.port);
+    inet_pton(AF_INET, address.host, &out->resolver.sin_addr);
+    return &out->resolver;
 }
 
 /* ---- The rest */
@@ -72,7 +107,7 @@ static struct balancer_settings balance_of(const struct config_section *section,
         .algorithm = (enum balancer_algorithm)config_choice(section, "balance"),
         .zone = config_text(section, "zone"),
         .servers = read->specs,
-        .server_count = config_list_count(section, "server"),
+        .server_count = read->spec_count,
         .check_rise = number(section, "check_rise"),
         .check_fall = number(section, "check_fall"),
         .outlier_errors = number(section, "outlier_errors"),
@@ -120,6 +155,11 @@ static struct upstream_options options_of(const struct config_section *section,
         .retry_body_max = (size_t)config_int(section, "retry_body_max"),
         .hash_key = config_text(section, "hash_key"),
         .check = check_of(section),
+        .names = read->looked_up,
+        .name_count = read->looked_up_count,
+        .resolver = read_resolver(section, read),
+        .resolve_local = config_bool(section, "resolve_local"),
+        .servers_file = config_text(section, "servers_file"),
         .tls = config_bool(section, "tls"),
         .client_tls = {.verify = config_bool(section, "tls_verify"),
                        .ca = config_text(section, "tls_ca"),
@@ -148,6 +188,7 @@ void proxying_forget(struct upstreams_read **read)
         free(r->read[i].specs);
         free(r->read[i].servers);
         free(r->read[i].names);
+        free(r->read[i].looked_up);
     }
     free(r->read);
     free(r->options);
@@ -174,6 +215,8 @@ enum err proxying_read(struct galley *galley, const struct config *config,
 void proxying_take_over(struct galley *galley, struct upstreams_read **read)
 {
     upstreams_swap(galley->upstreams, &(*read)->set);
+    if (galley->discovery)
+        discovery_look_again(galley->discovery);
     if (galley->checks)
         checks_look_again(galley->checks);
     proxying_forget(read);
@@ -198,9 +241,12 @@ enum err proxying_open(struct galley *galley, char *why, size_t why_size)
         return err;
     }
     proxying_take_over(galley, &read);
+    galley->discovery = discovery_create(galley->upstreams);
     galley->checks = checks_create(galley->upstreams);
-    if (!galley->checks) {
-        snprintf(why, why_size, "the thread for checks cannot be started");
+    if (!galley->discovery || !galley->checks) {
+        snprintf(why, why_size, "the threads that look after upstreams cannot be started");
+        discovery_destroy(&galley->discovery);
+        checks_destroy(&galley->checks);
         upstreams_destroy(&galley->upstreams);
         return ERR_INTERNAL;
     }
@@ -212,6 +258,7 @@ void proxying_close(struct galley *galley)
 {
     if (galley->upstreams_timer)
         timer_cancel(galley->upstreams_timer);
+    discovery_destroy(&galley->discovery);
     checks_destroy(&galley->checks);
     upstreams_destroy(&galley->upstreams);
 }

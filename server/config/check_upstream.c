@@ -10,6 +10,12 @@ static const struct config_values *values_of(const struct config_section *sectio
     return config_find_values(section, key, &row);
 }
 
+static bool is_set(const struct config_section *upstream, const char *key)
+{
+    const struct config_values *values = values_of(upstream, key);
+    return values->count > 0 && values->at->text[0];
+}
+
 /* The address of a line of `server`. */
 static struct slice address_of(const struct config_value *server)
 {
@@ -46,6 +52,9 @@ static void check_servers(struct config_errors *errors, const struct config_sect
                         "server: there are %u, at most %d are "
                         "allowed",
                         servers->count, SERVERS_MAX);
+    else if (servers->line == 0 && !is_set(upstream, "servers_file"))
+        config_complain(errors, upstream->line, upstream,
+                        "has no servers: server = ADDRESS:PORT, or servers_file");
     else if (servers->count > 0 && !first_line)
         config_complain(errors, servers->line, upstream,
                         "server: all are backups; allowed: one at least that is none");
@@ -71,12 +80,6 @@ static void check_statuses(struct config_errors *errors, const struct config_sec
                         values->at->text);
 }
 
-static bool is_set(const struct config_section *upstream, const char *key)
-{
-    const struct config_values *values = values_of(upstream, key);
-    return values->count > 0 && values->at->text[0];
-}
-
 static void check_tls(struct config_errors *errors, const struct config_section *upstream)
 {
     static const char *const keys[] = {"tls_verify", "tls_ca", "tls_server_name", "tls_cert",
@@ -90,6 +93,18 @@ static void check_tls(struct config_errors *errors, const struct config_section 
     if (is_set(upstream, "tls_cert") != is_set(upstream, "tls_key"))
         config_complain(errors, upstream->line, upstream,
                         "tls_cert and tls_key: one is there without the other");
+}
+
+static void check_resolver(struct config_errors *errors, const struct config_section *upstream)
+{
+    const struct config_values *values = values_of(upstream, "resolver");
+    struct config_address address;
+    if (is_set(upstream, "resolver") && config_parse_address(values->at->text, &address) &&
+        (!strchr(address.host, '.') || address.port == 0))
+        config_complain(errors, values->line, upstream,
+                        "resolver: read \"%s\"; allowed: an IPv4 address with a port, such as "
+                        "127.0.0.53:53",
+                        values->at->text);
 }
 
 /* A default gives way. */
@@ -107,6 +122,7 @@ void config_check_upstream(const struct config_section *upstream, struct config_
     check_servers(errors, upstream);
     check_statuses(errors, upstream);
     check_tls(errors, upstream);
+    check_resolver(errors, upstream);
     check_order(errors, upstream, "retry_delay", "retry_delay_max");
     check_order(errors, upstream, "outlier_time", "outlier_time_max");
     check_order(errors, upstream, "connect_timeout", "timeout");

@@ -119,8 +119,9 @@ bool config_parse_address(const char *text, struct config_address *out);
 /* A server of an upstream: "10.0.0.1:80 weight=2 zone=a backup". */
 struct config_server {
     struct config_address address; /* with a port, or a path */
-    unsigned weight;               /* from 1 */
-    char zone[33];                 /* or "" */
+    char name[256];  /* or "": to be looked up, and its host is ""; no port: for SRV */
+    unsigned weight; /* from 1 */
+    char zone[33];   /* or "" */
     bool backup;
     unsigned max_conns; /* 0: any number */
     unsigned max_fails; /* 0: it is never taken out for them */

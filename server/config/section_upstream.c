@@ -6,10 +6,22 @@
 
 /* clang-format off: a table, a row a key */
 static const struct config_key upstream_keys[] = {
-    {"server", CONFIG_SERVER, "", 0, 0, CONFIG_RELOADS | CONFIG_LIST | CONFIG_REQUIRED, NULL,
-     "One of its servers; a line for each. weight: its share; zone: where it is; backup: asked "
+    {"server", CONFIG_SERVER, "", 0, 0, CONFIG_RELOADS | CONFIG_LIST, NULL,
+     "One of its servers; a line for each. A name is looked up as often as DNS says, and each of "
+     "its "
+     "addresses is a server; one that begins with _ stands for a service (SRV). weight: its share; "
+     "zone: where it is; backup: asked "
      "when no other can be; max_conns: requests at once, 0 for any number; max_fails within "
      "fail_timeout take it out for fail_timeout, 0 never."},
+
+    {"servers_file", CONFIG_TEXT, "", 1, 4000, CONFIG_RELOADS, NULL,
+     "A JSON file with more servers, which is looked at every second: {\"servers\": [{\"address\": "
+     "\"10.0.0.1:80\", \"weight\": 2, \"zone\": \"a\", \"backup\": false}]}; empty: none."},
+    {"resolver", CONFIG_ADDRESS, "", 0, 0, CONFIG_RELOADS, NULL,
+     "The name server that names are looked up at, ADDRESS:PORT of IPv4; empty: those of the "
+     "system."},
+    {"resolve_local", CONFIG_BOOL, "no", 0, 0, CONFIG_RELOADS, NULL,
+     "Whether a name may lead to loopback and link-local addresses; if not they are left out."},
 
     {"balance", CONFIG_CHOICE, "round_robin", 0, 0, CONFIG_RELOADS,
      "round_robin least_conn random hash ewma",

@@ -68,17 +68,54 @@ static bool read_word(char *word, struct config_server *server, struct buf *why)
     return false;
 }
 
+/* Of DNS: labels of letters, digits, - and _, the last one no number, which would be an address. */
+static bool is_name(struct slice text)
+{
+    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_";
+    struct slice label = {0};
+    if (text.len == 0 || text.len > 253)
+        return false;
+    while (text.ptr) {
+        label = slice_cut(&text, '.');
+        for (size_t i = 0; i < label.len; i++) {
+            if (!memchr(plain, label.ptr[i], sizeof plain - 1))
+                return false;
+        }
+        if (label.len == 0 || label.len > 63)
+            return false;
+    }
+    return label.ptr[0] < '0' || label.ptr[0] > '9';
+}
+
+/* "api.internal:80", or "_http._tcp.internal", whose ports DNS knows. */
+static bool read_name(const char *text, struct config_server *server)
+{
+    const char *colon = strrchr(text, ':');
+    struct slice name = colon ? slice_of(text, (size_t)(colon - text)) : slice_str(text);
+    int64_t port = 0;
+    bool service = text[0] == '_';
+    bool good = service ? !colon : colon && slice_to_i64(slice_str(colon + 1), &port) && port > 0;
+    if (!good || port > UINT16_MAX || !is_name(name))
+        return false;
+    server->address = (struct config_address){.port = (uint16_t)port};
+    memcpy(server->name, name.ptr, name.len);
+    server->name[name.len] = '\0';
+    return true;
+}
+
 static bool read_address(const char *text, struct config_server *server, struct buf *why)
 {
-    bool ok = config_parse_address(text, &server->address) &&
-              (server->address.path[0] || server->address.port > 0);
-    if (!ok)
-        buf_printf(why,
-                   strstr(text, "://") ? " (an address has no scheme: tls = yes says that its "
-                                         "servers speak TLS)"
-                                       : " (\"%.60s\" is no address)",
-                   text);
-    return ok;
+    if (config_parse_address(text, &server->address) &&
+        (server->address.path[0] || server->address.port > 0))
+        return true;
+    if (read_name(text, server))
+        return true;
+    buf_printf(why,
+               strstr(text, "://") ? " (an address has no scheme: tls = yes says that its "
+                                     "servers speak TLS)"
+                                   : " (\"%.60s\" is no address)",
+               text);
+    return false;
 }
 
 static bool read_server(const char *text, struct config_server *out, struct buf *why)
@@ -118,7 +155,8 @@ bool config_server_value(const struct config_field *field, const char *text,
 void config_server_describe(const struct config_field *field, struct buf *out)
 {
     (void)field;
-    buf_append_str(out, "ADDRESS:PORT or unix:PATH, and behind it any of weight=1 zone=NAME backup "
+    buf_append_str(out, "ADDRESS:PORT, NAME:PORT, _SERVICE._tcp.NAME or unix:PATH, and behind it "
+                        "any of weight=1 zone=NAME backup "
                         "max_conns=0 max_fails=1 fail_timeout=10s");
 }
 

@@ -8,6 +8,7 @@
 
 struct upstreams {
     const struct clock *clock;
+    struct lock configuring;
     struct lock lock; /* of the list; reading it takes none */
     _Atomic(struct upstream *) first;
 };
@@ -17,7 +18,6 @@ struct upstream_set {
     struct {
         struct upstream *upstream;
         struct upstream_settings *settings;
-        struct balancer_settings balance; /* points to what the caller gave */
     } list[];
 };
 
@@ -59,6 +59,7 @@ void upstream_settings_let_go(struct upstream_settings *settings)
     if (!settings || atomic_fetch_sub(&settings->holders, 1) != 1)
         return;
     client_tls_destroy(&settings->tls);
+    sources_destroy(&settings->sources);
     free(settings->check_path);
     free(settings->check_body);
     free(settings->check_host);
@@ -88,9 +89,12 @@ static bool make_tls(struct upstream_settings *settings, const struct upstream_o
 {
     struct client_tls_options tls = options->client_tls;
     char host[256];
-    host_of(options->balance.servers[0].name, host);
-    if (tls.server_name[0] == '\0')
+    if (tls.server_name[0] == '\0' && options->name_count > 0) {
+        tls.server_name = options->names[0].name;
+    } else if (tls.server_name[0] == '\0' && options->balance.server_count > 0) {
+        host_of(options->balance.servers[0].name, host);
         tls.server_name = host;
+    }
     settings->tls = client_tls_create(&tls, why, why_size);
     return settings->tls;
 }
@@ -136,6 +140,7 @@ static struct upstream_settings *settings_create(const struct upstream_options *
     settings->hashes = options->balance.algorithm == BALANCER_HASH;
     snprintf(settings->hash_key, sizeof settings->hash_key, "%s", options->hash_key);
     set_check(settings, options);
+    settings->sources = sources_create(options);
     if (check_addresses(&options->balance, why, why_size) &&
         (!options->tls || make_tls(settings, options, why, why_size)))
         return settings;
@@ -149,6 +154,7 @@ struct upstreams *upstreams_create(const struct clock *clock)
 {
     struct upstreams *upstreams = mem_zalloc(sizeof *upstreams);
     upstreams->clock = clock;
+    lock_init(&upstreams->configuring, LOCK_RANK_DISCOVERY);
     lock_init(&upstreams->lock, LOCK_RANK_UPSTREAM);
     return upstreams;
 }
@@ -167,6 +173,7 @@ void upstreams_destroy(struct upstreams **upstreams)
         free(upstream);
     }
     lock_release(&(*upstreams)->lock);
+    lock_release(&(*upstreams)->configuring);
     free(*upstreams);
     *upstreams = NULL;
 }
@@ -228,7 +235,6 @@ enum err upstreams_prepare(struct upstreams *upstreams, const struct upstream_op
         char reason[300] = "";
         set->list[set->count].settings = settings_create(one, reason, sizeof reason);
         set->list[set->count].upstream = upstreams_find(upstreams, one->balance.name);
-        set->list[set->count].balance = one->balance;
         if (set->list[set->count].settings)
             continue;
         snprintf(why, why_size, "[upstream %s]: %s", one->balance.name, reason);
@@ -248,25 +254,35 @@ static void set_settings(struct upstream *upstream, struct upstream_settings *se
     upstream_settings_let_go(before);
 }
 
-static void configure(struct upstream *upstream, struct balancer_settings *balance)
+struct lock *upstreams_configuring(struct upstreams *upstreams)
+{
+    return &upstreams->configuring;
+}
+
+void upstream_apply(struct upstream *upstream, const struct upstream_settings *settings)
 {
     int64_t now_ns = clock_mono_ns(upstream->clock);
-    balance->open = server_open;
-    balance->close = server_close;
-    balance->arg = upstream;
+    struct balancer_server_spec *specs = mem_alloc(BALANCER_SERVERS_MAX * sizeof *specs);
+    struct balancer_settings balance = sources_settings(settings->sources, specs);
+    balance.open = server_open;
+    balance.close = server_close;
+    balance.arg = upstream;
     if (upstream->balancer)
-        balancer_configure(upstream->balancer, balance, now_ns);
+        balancer_configure(upstream->balancer, &balance, now_ns);
     else
-        atomic_store(&upstream->balancer, balancer_create(balance, now_ns));
+        atomic_store(&upstream->balancer, balancer_create(&balance, now_ns));
+    free(specs);
 }
 
 static void configure_from(struct upstream *upstream, struct upstream_set *set)
 {
     for (unsigned i = 0; i < set->count; i++) {
-        if (set->list[i].upstream != upstream)
+        struct upstream_settings *settings = set->list[i].settings;
+        if (set->list[i].upstream != upstream || !settings)
             continue;
-        configure(upstream, &set->list[i].balance);
-        set_settings(upstream, set->list[i].settings);
+        sources_inherit(settings->sources, upstream->settings ? upstream->settings->sources : NULL);
+        upstream_apply(upstream, settings);
+        set_settings(upstream, settings);
         set->list[i].settings = NULL;
         return;
     }
@@ -276,8 +292,10 @@ static void configure_from(struct upstream *upstream, struct upstream_set *set)
 void upstreams_swap(struct upstreams *upstreams, struct upstream_set **set)
 {
     struct upstream *upstream = atomic_load(&upstreams->first);
+    lock_acquire(&upstreams->configuring);
     for (; upstream; upstream = upstream->next)
         configure_from(upstream, *set);
+    lock_leave(&upstreams->configuring);
     upstream_set_destroy(set);
 }
 

@@ -13,6 +13,8 @@
 #include "server/http/message.h"
 #include "server/upstream/client_tls.h"
 
+#include <netinet/in.h>
+
 struct upstreams;
 struct upstream;
 
@@ -23,6 +25,13 @@ struct upstream_check {
     unsigned least, most; /* the status of one that is well */
     const char *body;     /* text of its answer, or "" */
     int64_t interval_ms, timeout_ms;
+};
+
+/* Servers behind a name. */
+struct upstream_name {
+    const char *name;
+    uint16_t port;                    /* 0: the name is that of a service (SRV) */
+    struct balancer_server_spec like; /* what they are but for their names */
 };
 
 struct upstream_options {
@@ -38,6 +47,11 @@ struct upstream_options {
     const char *hash_key; /* "address", "path", "header:NAME", "cookie:NAME" */
     bool tls;
     struct upstream_check check;
+    const struct upstream_name *names; /* beside the servers of `balance` */
+    unsigned name_count;
+    const struct sockaddr_in *resolver;   /* that they are looked up at; NULL: the system's */
+    bool resolve_local;                   /* they may lead to loopback */
+    const char *servers_file;             /* sources.h; "": none */
     struct client_tls_options client_tls; /* server_name "": the address of the first server */
 };
 

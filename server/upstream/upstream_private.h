@@ -4,6 +4,7 @@
 
 #include "base/metrics.h"
 #include "server/upstream/pool.h"
+#include "server/upstream/sources.h"
 #include "server/upstream/upstream.h"
 
 /* What became of a request at a server. */
@@ -40,7 +41,9 @@ struct upstream_settings {
     size_t retry_body_max;
     bool hashes;
     struct client_tls *tls; /* or NULL */
-    int check;              /* the kind of struct upstream_check, and the rest of it */
+    struct sources
+        *sources; /* of its servers; what they find is guarded by upstreams_configuring() */
+    int check;    /* the kind of struct upstream_check, and the rest of it */
     unsigned check_least, check_most;
     int64_t check_interval_ns, check_timeout_ns;
     char *check_path, *check_body; /* owned */
@@ -66,5 +69,10 @@ void upstream_settings_let_go(struct upstream_settings *settings);
 
 /* The list of all, or NULL. Threads: any. */
 struct upstream *upstreams_first(struct upstreams *upstreams);
+
+/* Held by whoever gives an upstream other servers or settings. */
+struct lock *upstreams_configuring(struct upstreams *upstreams);
+/* Gives it the servers that the settings' sources know. Threads: holds that lock. */
+void upstream_apply(struct upstream *upstream, const struct upstream_settings *settings);
 
 #endif

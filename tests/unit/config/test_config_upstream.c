@@ -77,6 +77,12 @@ static void test_config_server_is_an_address_and_words(void **state)
     assert_int_equal(full.max_conns, 9);
     assert_int_equal(full.max_fails, 0);
     assert_int_equal(full.fail_timeout_ms, 120000);
+    struct config_server named = server_of("api-1.internal:8080 weight=2");
+    assert_string_equal(named.name, "api-1.internal");
+    assert_string_equal(named.address.host, "");
+    assert_int_equal(named.address.port, 8080);
+    assert_string_equal(server_of("_http._tcp.internal").name, "_http._tcp.internal");
+    assert_string_equal(full.name, "");
     assert_string_equal(server_of("unix:/run/app.sock weight=2").address.path, "/run/app.sock");
 }
 
@@ -84,6 +90,12 @@ static void test_config_upstream_says_what_is_wrong_with_a_server(void **state)
 {
     static const char *const bad[][2] = {
         {"10.0.0.1", "(\"10.0.0.1\" is no address)"},
+        {"10.0.0.300:80", "(\"10.0.0.300:80\" is no address)"},
+        {"api.internal", "(\"api.internal\" is no address)"},
+        {"api.internal:0", "(\"api.internal:0\" is no address)"},
+        {"api.internal:70000", "(\"api.internal:70000\" is no address)"},
+        {"api..internal:80", "(\"api..internal:80\" is no address)"},
+        {"_http._tcp.internal:80", "(\"_http._tcp.internal:80\" is no address)"},
         {"10.0.0.1:0", "(\"10.0.0.1:0\" is no address)"},
         {"http://10.0.0.1:80", "(an address has no scheme: tls = yes says that"},
         {"10.0.0.1:80 weight=0", "(weight is a whole number from 1 to 1000)"},
@@ -105,7 +117,10 @@ static void test_config_upstream_says_what_is_wrong_with_a_server(void **state)
 
 static void test_config_upstream_wants_servers_that_differ_and_one_that_is_no_backup(void **state)
 {
-    assert_errors(*state, "[upstream u]\n", "config.ini:1: [upstream u] server: is missing\n");
+    assert_errors(*state, "[upstream u]\n",
+                  "config.ini:1: [upstream u] has no servers: server = ADDRESS:PORT, or "
+                  "servers_file\n");
+    assert_loads(*state, "[upstream u]\nservers_file = servers.json\n");
     assert_errors(*state, ONE "server = 10.0.0.1:80 weight=2\n",
                   "config.ini:3: [upstream u] server: 10.0.0.1:80 is there already, in line 2\n");
     assert_errors(*state, "[upstream u]\nserver = 10.0.0.1:80 backup\n",
@@ -145,6 +160,22 @@ static void test_config_statuses_are_one_or_a_range(void **state)
         "200, or the least and the greatest, 200-399\n");
 }
 
+static void test_config_resolver_is_an_ipv4_address_with_a_port(void **state)
+{
+    assert_loads(*state, ONE "resolver = 127.0.0.53:53\n");
+    static const char *const bad[] = {"[::1]:53", "127.0.0.1:0", "unix:/run/dns"};
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        char text[200], expected[200];
+        snprintf(text, sizeof text, ONE "resolver = %s\n", bad[i]);
+        snprintf(
+            expected, sizeof expected,
+            "config.ini:3: [upstream u] resolver: read \"%s\"; allowed: an IPv4 address with a "
+            "port, such as 127.0.0.53:53\n",
+            bad[i]);
+        assert_errors(*state, text, expected);
+    }
+}
+
 static void test_config_hash_key_is_a_word_or_names_a_header_or_cookie(void **state)
 {
     static const char *const good[] = {"address", "path", "header:X-Tenant", "cookie:sid"};
@@ -174,6 +205,7 @@ int main(void)
         TEST(test_config_upstream_wants_servers_that_differ_and_one_that_is_no_backup),
         TEST(test_config_upstream_keys_have_to_fit_together),
         TEST(test_config_statuses_are_one_or_a_range),
+        TEST(test_config_resolver_is_an_ipv4_address_with_a_port),
         TEST(test_config_hash_key_is_a_word_or_names_a_header_or_cookie),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
