@@ -117,8 +117,8 @@ enum balancer_outcome {
 void balancer_ended(struct balancer *balancer, struct balancer_server *server,
                     enum balancer_outcome outcome, int64_t latency_ns, int64_t now_ns);
 
-/* True if the request, which may be repeated, may be sent once more, or to a second server at the
- * same time: it has retries left, and so has the budget, which it takes from. */
+/* True if the request, which may be repeated, may be sent once more: it has retries left, and so
+ * has the budget, which it takes from. */
 bool balancer_retry(struct balancer *balancer, struct balancer_request *request, int64_t now_ns);
 
 /* Ends a request with what became of the last try. */

@@ -81,9 +81,6 @@ static const struct config_key upstream_keys[] = {
      "Retries of the last ten seconds, at most in percent of their requests; three always may."},
     {"retry_body_max", CONFIG_SIZE, "64KiB", 0, 16 * CONFIG_MIB, CONFIG_RELOADS, NULL,
      "The largest body that is kept to be sent again."},
-    {"hedge_after", CONFIG_DURATION, "", 1, CONFIG_MINUTE, CONFIG_RELOADS, NULL,
-     "After this a GET without answer is sent to a second server too, within the budget of "
-     "retries; empty: never."},
 
     {"breaker_share", CONFIG_INT, "50", 0, 100, CONFIG_RELOADS, NULL,
      "Percent of failures that open the breaker: then all is answered with 503 at once; 0: never."},

@@ -40,7 +40,7 @@ static void test_config_upstream_has_the_defaults_of_the_manual(void **state)
         {"retry_delay", 25},
         {"retry_delay_max", 250},
         {"retry_budget", 20},
-        {"hedge_after", 0},
+
         {"breaker_share", 50},
         {"breaker_requests", 20},
         {"breaker_window", 10000},
