@@ -17,6 +17,7 @@ ERR_ROW(BODY_TOO_LARGE, 413, "BODY_TOO_LARGE", "The body is too large.")
 ERR_ROW(TXN_TOO_LARGE, 413, "TRANSACTION_TOO_LARGE", "The change is too large to be made at once.")
 ERR_ROW(URI_TOO_LONG, 414, "URI_TOO_LONG", "The request target is too long.")
 ERR_ROW(MEDIA_TYPE, 415, "UNSUPPORTED_MEDIA_TYPE", "The content type is not supported.")
+ERR_ROW(RANGE, 416, "RANGE_NOT_SATISFIABLE", "Nothing lies in the range that is asked for.")
 ERR_ROW(EXPECTATION, 417, "EXPECTATION_FAILED", "The expectation cannot be met.")
 ERR_ROW(MISDIRECTED, 421, "MISDIRECTED_REQUEST",
         "The host of the request is none that this is known by ([server] hosts).")

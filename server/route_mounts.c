@@ -8,6 +8,7 @@
 
 #include "base/mem.h"
 #include "server/gateway/route_pattern.h"
+#include "server/gateway/site.h"
 
 #include <stdlib.h>
 #include <strings.h>
@@ -150,6 +151,8 @@ static void mount_route(struct mounts *mounts, const struct app_route_info *info
 static void mount_section(struct mounts *mounts, const struct config_section *section)
 {
     const char *methods = config_text(section, "method");
+    if (!methods[0] && target_is(section, "static"))
+        methods = "GET"; /* and HEAD: what else is sent there may be another route's */
     struct mounted one = {
         .section = section, .pattern = config_text(section, "path"), .any_method = !methods[0]};
     for (enum method method = 0; method < METHOD_COUNT; method++) {
@@ -323,6 +326,27 @@ static bool check_referred(const struct config *config, const char *kind, const 
     return good;
 }
 
+static bool check_folders(const struct config *config, const char *path, struct buf *errors)
+{
+    bool good = true;
+    const struct config_section *section;
+    for (unsigned i = 0; (section = config_named(config, "route", i)); i++) {
+        char why[300];
+        struct site *site;
+        if (!target_is(section, "static"))
+            continue;
+        if (site_open(&(struct site_options){target_rest(section), "", "", 0, false}, &site, why,
+                      sizeof why)) {
+            buf_printf(errors, "%s:%u: [route %s] target: %s\n", path, config_line(section),
+                       config_name(section), why);
+            good = false;
+        } else {
+            site_drop(site);
+        }
+    }
+    return good;
+}
+
 bool routes_check(const struct config *config, const struct app_module *const *modules,
                   const char *path, struct buf *errors)
 {
@@ -332,6 +356,7 @@ bool routes_check(const struct config *config, const struct app_module *const *m
     good = check_referred(config, "upstream", path, errors) && good;
     good = check_referred(config, "compose", path, errors) && good;
     good = route_compose_check(config, path, errors) && good;
+    good = check_folders(config, path, errors) && good;
     mounts_release(&mounts);
     return good;
 }

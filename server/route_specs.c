@@ -5,6 +5,7 @@
 
 #include "base/mem.h"
 #include "server/gateway/respond.h"
+#include "server/gateway/site.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -221,6 +222,23 @@ static bool respond_lead(const struct config_section *section, struct route_spec
     return true;
 }
 
+static bool site_lead(const struct config_section *section, struct route_spec *spec, char *why,
+                      size_t why_size)
+{
+    struct site *site;
+    const struct site_options options = {.dir = target_rest(section),
+                                         .index = config_text(section, "static_index"),
+                                         .fallback = config_text(section, "static_fallback"),
+                                         .max_age_s = config_int(section, "static_max_age") / 1000,
+                                         .shared = !spec->signed_in};
+    if (site_open(&options, &site, why, why_size))
+        return false;
+    spec->target = site_target;
+    spec->arg = site;
+    spec->drop = site_drop;
+    return true;
+}
+
 static void upstream_lead(struct galley *galley, const struct config *config,
                           const struct config_section *section, struct route_spec *spec)
 {
@@ -254,6 +272,8 @@ static bool lead(struct galley *galley, const struct mounts *mounts, const struc
         upstream_lead(galley, mounts->config, mounted->section, spec);
     else if (galley && target_is(mounted->section, "compose"))
         return compose_lead(galley, mounts->config, mounted->section, spec, why, why_size);
+    else if (galley && target_is(mounted->section, "static"))
+        return site_lead(mounted->section, spec, why, why_size);
     return true;
 }
 

@@ -28,7 +28,7 @@ enum config_type {
     CONFIG_TIER,     /* a role, a blank and a CONFIG_RATE */
     CONFIG_PATTERN,  /* of a path: "/orders/{id}", or all below with a final star */
     CONFIG_METHODS,  /* one or several methods, "GET, POST" */
-    CONFIG_TARGET,   /* "app:MODULE", "respond:STATUS" */
+    CONFIG_TARGET,   /* "app:MODULE", "static:DIR", "respond:STATUS" */
     CONFIG_HOSTS,    /* the name of a host, or "*.example.org" for all below */
     CONFIG_FIELD,    /* the value of a header: no control characters; min and max as of text */
     CONFIG_IF,       /* what condition_parse reads, of the kind `of`: "header", "query", "device",

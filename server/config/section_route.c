@@ -23,7 +23,15 @@ static const struct config_key route_keys[] = {
      "Where it must come from."},
     {"target", CONFIG_TARGET, "", 0, 0, CONFIG_RELOADS | CONFIG_REQUIRED, NULL,
      "Where requests go: to a module's routes (app:MODULE), to the servers of an upstream "
-     "(upstream:NAME), or nowhere but to an answer that stands here (respond:STATUS)."},
+     "(upstream:NAME), to the files of a folder (static:DIR), or nowhere but to an answer that "
+     "stands here (respond:STATUS)."},
+    {"static_index", CONFIG_TEXT, "index.html", 1, 200, CONFIG_RELOADS, NULL,
+     "The file of static:DIR that a folder is served as."},
+    {"static_fallback", CONFIG_TEXT, "", 1, 1000, CONFIG_RELOADS, NULL,
+     "The file that is served for pages that are not there, such as index.html of an application "
+     "that routes by itself; empty: 404."},
+    {"static_max_age", CONFIG_DURATION, "0s", 0, 3650 * CONFIG_DAY, CONFIG_RELOADS, NULL,
+     "How long browsers and caches need not ask whether a file is still the same."},
     {"respond_body", CONFIG_TEXT, "", 1, CONFIG_MIB, CONFIG_RELOADS, NULL,
      "The body of respond:STATUS; empty: none, and our own of an error."},
     {"respond_type", CONFIG_FIELD, "", 3, 200, CONFIG_RELOADS, NULL,

@@ -329,6 +329,8 @@ static bool parse_target(const struct config_field *field, const char *text,
         return text[8] != '\0';
     if (strncmp(text, "respond:", 8) == 0)
         return status_ok(text + 8);
+    if (strncmp(text, "static:", 7) == 0)
+        return text[7] != '\0';
     bool app = strncmp(text, "app:", 4) == 0;
     const struct config_kind *module = app ? config_kind_find(field->modules, text + 4) : NULL;
     return module && (module->flags & CONFIG_MODULE);
@@ -337,9 +339,9 @@ static bool parse_target(const struct config_field *field, const char *text,
 static void describe_target(const struct config_field *field, struct buf *out)
 {
     if (!field->modules) {
-        buf_append_str(
-            out, "app:auth, app:MODULE for each module of the build, upstream:NAME, compose:NAME, "
-                 "respond:STATUS");
+        buf_append_str(out, "app:auth, app:MODULE for each module of the build, upstream:NAME, "
+                            "compose:NAME, static:DIR, "
+                            "respond:STATUS");
         return;
     }
     buf_append_str(out, "one of:");
@@ -348,7 +350,7 @@ static void describe_target(const struct config_field *field, struct buf *out)
         if (kind->flags & CONFIG_MODULE)
             buf_printf(out, " app:%s", kind->name);
     }
-    buf_append_str(out, " upstream:NAME compose:NAME respond:STATUS");
+    buf_append_str(out, " upstream:NAME compose:NAME static:DIR respond:STATUS");
 }
 
 static bool parse_hosts(const struct config_field *field, const char *text,

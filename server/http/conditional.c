@@ -30,6 +30,18 @@ bool request_has_current(const struct request *request, const struct validators 
     return since.ptr && unmodified_since(since, validators, now_ms);
 }
 
+bool request_precondition_holds(const struct request *request, const struct validators *validators,
+                                int64_t now_ms)
+{
+    struct slice match = request_header(request, "If-Match");
+    if (match.ptr)
+        return etag_list_has_strongly(match, validators->etag);
+    struct slice since = request_header(request, "If-Unmodified-Since");
+    int64_t since_ms;
+    return !http_date_parse(since, now_ms, &since_ms) ||
+           unmodified_since(since, validators, now_ms);
+}
+
 bool request_asks_origin(const struct request *request)
 {
     return request_header(request, "If-Match").ptr ||
@@ -94,19 +106,50 @@ static enum range_result take_spec(struct slice spec, uint64_t size, struct byte
     return RANGE_PART;
 }
 
+/* What stands behind "bytes="; a NULL slice: nothing that is served. */
+static struct slice range_set(const struct request *request, const struct validators *validators,
+                              int64_t now_ms)
+{
+    struct slice range = request_header(request, "Range");
+    if (request->method != METHOD_GET || !range.ptr ||
+        !is_of_this(request_header(request, "If-Range"), validators, now_ms))
+        return slice_of(NULL, 0);
+    struct slice unit = slice_cut(&range, '=');
+    return slice_eq_nocase(slice_trim(unit), slice_str("bytes")) ? range : slice_of(NULL, 0);
+}
+
 enum range_result request_range(const struct request *request, const struct validators *validators,
                                 uint64_t size, int64_t now_ms, struct byte_range *out)
 {
-    struct slice range = request_header(request, "Range");
+    struct slice range = range_set(request, validators, now_ms);
     *out = (struct byte_range){0};
-    if (request->method != METHOD_GET || !range.ptr ||
-        !is_of_this(request_header(request, "If-Range"), validators, now_ms))
-        return RANGE_NONE;
-    struct slice unit = slice_cut(&range, '=');
-    if (!slice_eq_nocase(slice_trim(unit), slice_str("bytes")) || !range.ptr ||
-        memchr(range.ptr, ',', range.len))
+    if (!range.ptr || memchr(range.ptr, ',', range.len))
         return RANGE_NONE;
     return take_spec(slice_trim(range), size, out);
+}
+
+enum range_result request_ranges(const struct request *request, const struct validators *validators,
+                                 uint64_t size, int64_t now_ms, struct byte_range out[RANGES_MAX],
+                                 unsigned *count)
+{
+    struct slice rest = range_set(request, validators, now_ms);
+    enum range_result result = rest.ptr ? RANGE_WRONG : RANGE_NONE;
+    uint64_t bytes = 0;
+    unsigned found = 0;
+    *count = 0;
+    while (rest.ptr) {
+        struct byte_range one = {0};
+        enum range_result taken = take_spec(slice_trim(slice_cut(&rest, ',')), size, &one);
+        if (taken == RANGE_WRONG)
+            continue;
+        bytes += one.length;
+        if (taken == RANGE_NONE || found == RANGES_MAX || bytes > size)
+            return RANGE_NONE;
+        out[found++] = one;
+        result = RANGE_PART;
+    }
+    *count = found;
+    return result;
 }
 
 size_t content_range_format(const struct byte_range *range, uint64_t size,

@@ -19,6 +19,10 @@ bool request_has_current(const struct request *request, const struct validators 
  * If-Unmodified-Since. */
 bool request_asks_origin(const struct request *request);
 
+/* False if If-Match or, without it, If-Unmodified-Since forbids to go on: 412. */
+bool request_precondition_holds(const struct request *request, const struct validators *validators,
+                                int64_t now_ms);
+
 enum range_result {
     RANGE_NONE,  /* the whole: no range, none that we serve, or If-Range is of another answer */
     RANGE_PART,  /* 206 with these bytes */
@@ -33,6 +37,14 @@ struct byte_range {
  * which RFC 9110 section 14.2 leaves open. */
 enum range_result request_range(const struct request *request, const struct validators *validators,
                                 uint64_t size, int64_t now_ms, struct byte_range *out);
+
+#define RANGES_MAX 16
+
+/* The same with several ranges, in the order in which they are asked for. More than RANGES_MAX, and
+ * more bytes than there are, are answered with the whole. *count is 0 unless RANGE_PART. */
+enum range_result request_ranges(const struct request *request, const struct validators *validators,
+                                 uint64_t size, int64_t now_ms, struct byte_range out[RANGES_MAX],
+                                 unsigned *count);
 
 #define CONTENT_RANGE_SIZE 72
 

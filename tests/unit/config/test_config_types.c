@@ -137,7 +137,7 @@ static void test_config_a_target_is_a_module_of_those_given(void **state)
     assert_thing_fails(
         f, "[route x]\npath = /\ntarget = app:shop\n",
         "config.ini:3: [route x] target: read \"app:shop\"; allowed: one of: app:auth "
-        "app:thing upstream:NAME compose:NAME respond:STATUS\n");
+        "app:thing upstream:NAME compose:NAME static:DIR respond:STATUS\n");
 }
 
 /* ---- Networks and hosts */

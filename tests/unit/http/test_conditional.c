@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #define NOW_MS  INT64_C(1767225600000) /* 2026-01-01 */
@@ -133,6 +134,64 @@ static void test_content_range_is_written(void **state)
     assert_true(slice_is(slice_of(text, content_range_format(NULL, 10, text)), "bytes */10"));
 }
 
+static bool holds(const char *name, const char *value)
+{
+    struct header header = {slice_str(name), slice_str(value)};
+    struct request request = {.headers = &header, .header_count = 1};
+    struct validators both = all_of("\"a\"", CHANGED, NULL);
+    return request_precondition_holds(&request, &both, NOW_MS);
+}
+
+static void test_if_match_and_if_unmodified_since_forbid_to_go_on(void **state)
+{
+    (void)state;
+    assert_true(holds("Accept", "x"));
+    assert_true(holds("If-Match", "\"b\", \"a\""));
+    assert_true(holds("If-Match", "*"));
+    assert_false(holds("If-Match", "\"b\""));
+    assert_false(holds("If-Match", "W/\"a\""));
+    assert_true(holds("If-Unmodified-Since", CHANGED));
+    assert_true(holds("If-Unmodified-Since", LATER));
+    assert_true(holds("If-Unmodified-Since", "yesterday"));
+    assert_false(holds("If-Unmodified-Since", EARLIER));
+}
+
+/* "begin+length" of each range, or what became of them. */
+static const char *several(const char *range)
+{
+    static char text[200];
+    struct header header = {slice_str("Range"), slice_str(range)};
+    struct request request = {.headers = &header, .header_count = 1};
+    struct validators none = all_of(NULL, NULL, NULL);
+    struct byte_range ranges[RANGES_MAX];
+    unsigned count;
+    enum range_result result = request_ranges(&request, &none, 100, NOW_MS, ranges, &count);
+    if (result != RANGE_PART) {
+        assert_int_equal(count, 0);
+        return result == RANGE_NONE ? "whole" : "wrong";
+    }
+    size_t len = 0;
+    for (unsigned i = 0; i < count; i++)
+        len += (size_t)snprintf(text + len, sizeof text - len, "%s%d+%d", i ? " " : "",
+                                (int)ranges[i].begin, (int)ranges[i].length);
+    return text;
+}
+
+static void test_several_ranges_are_those_that_there_are(void **state)
+{
+    (void)state;
+    assert_string_equal(several("bytes=0-9, 20-29 ,-5"), "0+10 20+10 95+5");
+    assert_string_equal(several("bytes=50-"), "50+50");
+    assert_string_equal(several("bytes=200-, 0-0"), "0+1");
+    assert_string_equal(several("bytes=200-, -0"), "wrong");
+    assert_string_equal(several("bytes=0-60, 30-99"), "whole"); /* more than there is */
+    assert_string_equal(several("bytes=0-0,x"), "whole");
+    assert_string_equal(several("bytes=0-0,1-1,2-2,3-3,4-4,5-5,6-6,7-7,8-8,9-9,10-10,11-11,12-12,"
+                                "13-13,14-14,15-15,16-16"),
+                        "whole");
+    assert_string_equal(several("bytes=0-0,,1-1"), "whole");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -144,6 +203,8 @@ int main(void)
         cmocka_unit_test(test_what_is_no_range_that_we_serve_gets_the_whole),
         cmocka_unit_test(test_if_range_compares_strongly),
         cmocka_unit_test(test_content_range_is_written),
+        cmocka_unit_test(test_if_match_and_if_unmodified_since_forbid_to_go_on),
+        cmocka_unit_test(test_several_ranges_are_those_that_there_are),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
