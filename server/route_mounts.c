@@ -8,22 +8,43 @@
 
 #include "base/mem.h"
 #include "server/gateway/route_pattern.h"
-#include "server/gateway/site.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <strings.h>
 
-bool target_is(const struct config_section *section, const char *kind)
+unsigned target_count(const struct config_section *section)
 {
-    const char *target = config_text(section, "target");
-    size_t len = strlen(kind);
-    return strncmp(target, kind, len) == 0 && target[len] == ':';
+    return config_list_count(section, "target");
 }
 
-const char *target_rest(const struct config_section *section)
+/* The configuration checked it. */
+void target_read(const struct config_section *section, unsigned i, struct section_target *out)
 {
-    const char *colon = strchr(config_text(section, "target"), ':');
-    return colon ? colon + 1 : "";
+    int64_t weight = 1;
+    struct slice rest = slice_str(config_list_at(section, "target", i));
+    const char *mark = memmem(rest.ptr, rest.len, " weight=", 8);
+    if (mark) {
+        slice_to_i64(slice_str(mark + 8), &weight);
+        rest.len = (size_t)(mark - rest.ptr);
+    }
+    struct slice kind = slice_cut(&rest, ':');
+    rest = slice_trim(rest);
+    snprintf(out->kind, sizeof out->kind, "%.*s", SLICE_ARG(kind));
+    snprintf(out->rest, sizeof out->rest, "%.*s", SLICE_ARG(rest));
+    out->weight = (unsigned)weight;
+}
+
+bool target_is(const struct config_section *section, const char *kind)
+{
+    struct slice target = slice_str(config_list_at(section, "target", 0));
+    return slice_is(slice_cut(&target, ':'), kind);
+}
+
+static bool is_app(const struct config_section *section, const char *module)
+{
+    const char *target = config_list_at(section, "target", 0);
+    return strncmp(target, "app:", 4) == 0 && strcmp(target + 4, module) == 0;
 }
 
 /* ---- What a section covers */
@@ -55,7 +76,7 @@ static bool method_covers(const char *methods, enum method method)
 
 static bool covers(const struct config_section *section, const struct app_route_info *info)
 {
-    return target_is(section, "app") && strcmp(target_rest(section), info->module->name) == 0 &&
+    return is_app(section, info->module->name) &&
            path_covers(config_text(section, "path"), info->route->pattern) &&
            method_covers(config_text(section, "method"), info->route->method);
 }
@@ -162,7 +183,7 @@ static void mount_section(struct mounts *mounts, const struct config_section *se
     }
 }
 
-static bool is_same(const struct mounted *a, const struct mounted *b)
+bool mounted_is_same(const struct mounted *a, const struct mounted *b)
 {
     return a->any_method == b->any_method && a->method == b->method &&
            pattern_same_shape(a->pattern, b->pattern) && same_place(a->section, b->section);
@@ -175,7 +196,7 @@ static void find_outdone(struct mounts *mounts)
         for (unsigned j = i + 1; j < mounts->count; j++) {
             struct mounted *b = &mounts->list[j];
             size_t of_a = closeness(a->section), of_b = closeness(b->section);
-            if (of_a != of_b && is_same(a, b))
+            if (of_a != of_b && mounted_is_same(a, b))
                 (of_a < of_b ? a : b)->outdone = true;
         }
     }
@@ -225,204 +246,4 @@ void mounts_release(struct mounts *mounts)
     free(mounts->list);
     free(mounts->infos);
     *mounts = (struct mounts){0};
-}
-
-/* ---- Checking */
-
-static void name_server(const struct mounted *one, struct buf *out)
-{
-    if (one->info)
-        buf_printf(out, "module %s", one->info->module->name);
-    else
-        buf_printf(out, "[route %s]", config_name(one->section));
-}
-
-/* "line 12 ([route a])", or "module tea" where no line says it. */
-static void name_place(const struct mounted *one, struct buf *out)
-{
-    if (one->section)
-        buf_printf(out, "line %u [route %s]", config_line(one->section), config_name(one->section));
-    else
-        buf_append_str(out, "the module by itself");
-}
-
-static const char *method_words(const struct mounted *one)
-{
-    return one->any_method ? "any method" : method_name(one->method);
-}
-
-static void complain_equal(const struct mounted *a, const struct mounted *b, const char *path,
-                           struct buf *errors)
-{
-    buf_printf(errors, "%s: ", path);
-    name_server(a, errors);
-    buf_append_str(errors, " and ");
-    name_server(b, errors);
-    buf_printf(errors, " both have the route %s %s", method_words(a), a->pattern);
-    if (strcmp(a->pattern, b->pattern) != 0)
-        buf_printf(errors, " (%s)", b->pattern);
-    buf_append_str(errors, ": ");
-    name_place(a, errors);
-    buf_append_str(errors, ", ");
-    name_place(b, errors);
-    buf_append_str(errors, "; one of them needs another path, host or condition\n");
-}
-
-static bool check_equal(const struct mounts *mounts, const char *path, struct buf *errors)
-{
-    bool good = true;
-    for (unsigned i = 0; i < mounts->count; i++) {
-        const struct mounted *a = &mounts->list[i];
-        for (unsigned j = i + 1; j < mounts->count; j++) {
-            const struct mounted *b = &mounts->list[j];
-            if (a->outdone || b->outdone || !is_same(a, b))
-                continue;
-            complain_equal(a, b, path, errors);
-            good = false;
-        }
-    }
-    return good;
-}
-
-static bool is_used(const struct mounts *mounts, const struct config_section *section)
-{
-    for (unsigned i = 0; i < mounts->count; i++) {
-        if (mounts->list[i].section == section && !mounts->list[i].outdone)
-            return true;
-    }
-    return false;
-}
-
-static bool check_used(const struct mounts *mounts, const char *path, struct buf *errors)
-{
-    bool good = true;
-    const struct config_section *section;
-    for (unsigned i = 0; (section = config_named(mounts->config, "route", i)); i++) {
-        if (is_used(mounts, section))
-            continue;
-        buf_printf(errors,
-                   "%s:%u: [route %s] mounts nothing: %s has no such route, or a closer section "
-                   "has it\n",
-                   path, config_line(section), config_name(section),
-                   config_text(section, "target"));
-        good = false;
-    }
-    return good;
-}
-
-/* Of targets that are sections: "upstream", "compose". */
-static bool check_referred(const struct config *config, const char *kind, const char *path,
-                           struct buf *errors)
-{
-    bool good = true;
-    const struct config_section *section;
-    for (unsigned i = 0; (section = config_named(config, "route", i)); i++) {
-        if (!target_is(section, kind) || config_referred(config, kind, target_rest(section)))
-            continue;
-        buf_printf(errors, "%s:%u: [route %s] target: there is no [%s %s]\n", path,
-                   config_line(section), config_name(section), kind, target_rest(section));
-        good = false;
-    }
-    return good;
-}
-
-static bool check_folders(const struct config *config, const char *path, struct buf *errors)
-{
-    bool good = true;
-    const struct config_section *section;
-    for (unsigned i = 0; (section = config_named(config, "route", i)); i++) {
-        char why[300];
-        struct site *site;
-        if (!target_is(section, "static"))
-            continue;
-        if (site_open(&(struct site_options){target_rest(section), "", "", 0, false}, &site, why,
-                      sizeof why)) {
-            buf_printf(errors, "%s:%u: [route %s] target: %s\n", path, config_line(section),
-                       config_name(section), why);
-            good = false;
-        } else {
-            site_drop(site);
-        }
-    }
-    return good;
-}
-
-bool routes_check(const struct config *config, const struct app_module *const *modules,
-                  const char *path, struct buf *errors)
-{
-    struct mounts mounts = mounts_of_modules(config, modules);
-    bool good = check_equal(&mounts, path, errors);
-    good = check_used(&mounts, path, errors) && good;
-    good = check_referred(config, "upstream", path, errors) && good;
-    good = check_referred(config, "compose", path, errors) && good;
-    good = route_compose_check(config, path, errors) && good;
-    good = check_folders(config, path, errors) && good;
-    mounts_release(&mounts);
-    return good;
-}
-
-/* ---- Warning of routes that nobody reaches */
-
-static bool is_mounted(const struct mounts *mounts, const struct app_route *route)
-{
-    for (unsigned i = 0; i < mounts->count; i++) {
-        if (mounts->list[i].info && mounts->list[i].info->route == route)
-            return true;
-    }
-    return false;
-}
-
-/* How long the beginning of the first route's pattern is below which all of them are: "/notes" of
- * "/notes" and "/notes/{id}", nothing of "/products" and "/orders". */
-static int common_place(const struct app_module *module)
-{
-    const char *first = module->routes[0].pattern;
-    size_t place = strcspn(first + 1, "/") + 1;
-    for (unsigned i = 1; i < module->route_count; i++) {
-        const char *other = module->routes[i].pattern;
-        if (strcspn(other + 1, "/") + 1 != place || strncmp(first, other, place) != 0)
-            return 0;
-    }
-    return (int)place;
-}
-
-static void warn_of_module(const struct app_module *module, unsigned missing, const char *path,
-                           struct buf *out)
-{
-    int place = common_place(module);
-    buf_printf(out,
-               "%s: warning: no [route] mounts module %s, so none of its %u routes is served; "
-               "allowed: [route %s], path = %.*s/*, target = app:%s\n",
-               path, module->name, missing, module->name, place, module->routes[0].pattern,
-               module->name);
-}
-
-static void warn_of_routes(const struct mounts *mounts, const struct app_module *module,
-                           const char *path, struct buf *out)
-{
-    unsigned missing = 0;
-    size_t before = out->len;
-    for (unsigned i = 0; i < module->route_count; i++) {
-        const struct app_route *route = &module->routes[i];
-        if (is_mounted(mounts, route))
-            continue;
-        missing++;
-        buf_printf(out, "%s: warning: no [route] mounts %s %s of module %s\n", path,
-                   method_name(route->method), route->pattern, module->name);
-    }
-    if (missing == 0 || missing < module->route_count)
-        return;
-    out->len = before;
-    warn_of_module(module, missing, path, out);
-}
-
-void routes_warn(const struct config *config, const struct app_module *const *modules,
-                 const char *path, struct buf *out)
-{
-    struct mounts mounts = mounts_of_modules(config, modules);
-    for (; *modules; modules++) {
-        if (!(*modules)->always)
-            warn_of_routes(&mounts, *modules, path, out);
-    }
-    mounts_release(&mounts);
 }

@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "server/gateway/respond.h"
 #include "server/gateway/site.h"
+#include "server/gateway/split.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -180,10 +181,14 @@ static void section_read(const struct config_section *section, struct route_spec
     spec->limit_name = spec->section = config_name(section);
     spec->line = config_line(section);
     spec->priority = (enum priority)config_choice(section, "priority");
-    spec->leads_to = config_text(section, "target");
     if (config_text(section, "host")[0])
         spec->host = config_text(section, "host");
     route_cache_read(section, &spec->cache);
+    const char *prefix = config_text(section, "strip_prefix");
+    if (config_text(section, "rewrite")[0])
+        spec->rewrite = config_text(section, "rewrite");
+    else if (prefix[0]) /* path begins with it: routes_check */
+        spec->rewrite = spec->pattern[strlen(prefix)] ? spec->pattern + strlen(prefix) : "/";
     conditions_read(section, spec, parts);
     label_write(section, spec, &parts->label);
 }
@@ -206,75 +211,127 @@ static void app_lead(const struct config *config, const struct mounted *mounted,
         spec->body_max = (size_t)body_max(config, mounted->section);
 }
 
-static bool respond_lead(const struct config_section *section, struct route_spec *spec)
+/* What a target of a section becomes; `spec` is that of its route. */
+struct lead {
+    target_fn target;
+    void *arg;
+    void (*drop)(void *arg);
+};
+
+static void respond_lead(const struct config_section *section, const char *status_text,
+                         struct lead *out)
 {
     int64_t status;
-    bool read = slice_to_i64(slice_str(target_rest(section)), &status);
+    bool read = slice_to_i64(slice_str(status_text), &status);
     assert(read); /* the configuration checked it */
-    spec->target = respond_target;
-    spec->arg = respond_create(&(struct respond_options){
+    struct respond *respond = respond_create(&(struct respond_options){
         .status = (int)status,
         .body = slice_str(config_text(section, "respond_body")),
         .content_type = config_text(section, "respond_type"),
         .location = config_text(section, "respond_location"),
     });
-    spec->drop = respond_drop;
-    return true;
+    *out = (struct lead){respond_target, respond, respond_drop};
 }
 
-static bool site_lead(const struct config_section *section, struct route_spec *spec, char *why,
-                      size_t why_size)
+static bool site_lead(const struct config_section *section, const char *dir, bool shared,
+                      struct lead *out, char *why, size_t why_size)
 {
     struct site *site;
-    const struct site_options options = {.dir = target_rest(section),
+    const struct site_options options = {.dir = dir,
                                          .index = config_text(section, "static_index"),
                                          .fallback = config_text(section, "static_fallback"),
                                          .max_age_s = config_int(section, "static_max_age") / 1000,
-                                         .shared = !spec->signed_in};
+                                         .shared = shared};
     if (site_open(&options, &site, why, why_size))
         return false;
-    spec->target = site_target;
-    spec->arg = site;
-    spec->drop = site_drop;
+    *out = (struct lead){site_target, site, site_drop};
     return true;
 }
 
-static void upstream_lead(struct galley *galley, const struct config *config,
-                          const struct config_section *section, struct route_spec *spec)
-{
-    spec->passed_body_max = (uint64_t)body_max(config, section);
-    spec->target = upstream_target;
-    spec->arg = upstreams_find(galley->upstreams, target_rest(section));
-}
-
-static bool compose_lead(struct galley *galley, const struct config *config,
-                         const struct config_section *section, struct route_spec *spec, char *why,
-                         size_t why_size)
+static bool compose_lead(struct galley *galley, const struct config *config, const char *name,
+                         struct lead *out, char *why, size_t why_size)
 {
     struct compose *compose;
-    const struct config_section *parts = config_referred(config, "compose", target_rest(section));
-    if (route_compose(galley, parts, &compose, why, why_size) != ERR_OK)
+    if (route_compose(galley, config_referred(config, "compose", name), &compose, why, why_size))
         return false;
-    spec->target = compose_target;
-    spec->arg = compose;
-    spec->drop = route_compose_drop;
+    *out = (struct lead){compose_target, compose, route_compose_drop};
     return true;
+}
+
+static bool section_lead(struct galley *galley, const struct config *config,
+                         const struct config_section *section, unsigned at, bool shared,
+                         struct lead *out, char *why, size_t why_size)
+{
+    struct section_target target;
+    target_read(section, at, &target);
+    if (strcmp(target.kind, "compose") == 0)
+        return compose_lead(galley, config, target.rest, out, why, why_size);
+    if (strcmp(target.kind, "static") == 0)
+        return site_lead(section, target.rest, shared, out, why, why_size);
+    if (strcmp(target.kind, "upstream") == 0)
+        *out = (struct lead){upstream_target, upstreams_find(galley->upstreams, target.rest), NULL};
+    else
+        respond_lead(section, target.rest, out);
+    return true;
+}
+
+/* Several with a share each. */
+static bool split_lead(struct galley *galley, const struct config *config,
+                       const struct config_section *section, struct route_spec *spec, char *why,
+                       size_t why_size)
+{
+    struct split *split =
+        split_create((enum split_by)config_choice(section, "sticky"), config_name(section));
+    spec->target = split_target;
+    spec->arg = split;
+    spec->drop = split_drop;
+    for (unsigned i = 0; i < target_count(section); i++) {
+        struct section_target target;
+        struct lead lead;
+        target_read(section, i, &target);
+        if (!section_lead(galley, config, section, i, !spec->signed_in, &lead, why, why_size))
+            return false;
+        split_add(split, lead.target, lead.arg, lead.drop, target.weight);
+    }
+    return true;
+}
+
+static bool one_lead(struct galley *galley, const struct config *config,
+                     const struct config_section *section, struct route_spec *spec, char *why,
+                     size_t why_size)
+{
+    struct lead lead;
+    if (!section_lead(galley, config, section, 0, !spec->signed_in, &lead, why, why_size))
+        return false;
+    spec->target = lead.target;
+    spec->arg = lead.arg;
+    spec->drop = lead.drop;
+    return true;
+}
+
+static void name_targets(const struct config_section *section, struct buf *out)
+{
+    for (unsigned i = 0; i < target_count(section); i++)
+        buf_printf(out, "%s%s", i ? ", " : "", config_list_at(section, "target", i));
+    buf_append_char(out, '\0');
 }
 
 static bool lead(struct galley *galley, const struct mounts *mounts, const struct mounted *mounted,
                  struct route_spec *spec, struct spec_parts *parts, char *why, size_t why_size)
 {
-    if (mounted->info)
+    const struct config_section *section = mounted->section;
+    if (mounted->info) {
         app_lead(mounts->config, mounted, spec, parts);
-    else if (galley && target_is(mounted->section, "respond"))
-        return respond_lead(mounted->section, spec);
-    else if (galley && target_is(mounted->section, "upstream"))
-        upstream_lead(galley, mounts->config, mounted->section, spec);
-    else if (galley && target_is(mounted->section, "compose"))
-        return compose_lead(galley, mounts->config, mounted->section, spec, why, why_size);
-    else if (galley && target_is(mounted->section, "static"))
-        return site_lead(mounted->section, spec, why, why_size);
-    return true;
+        return true;
+    }
+    name_targets(section, &parts->leads_to);
+    spec->leads_to = parts->leads_to.data;
+    spec->passed_body_max = (uint64_t)body_max(mounts->config, section);
+    if (!galley)
+        return true;
+    return target_count(section) > 1
+               ? split_lead(galley, mounts->config, section, spec, why, why_size)
+               : one_lead(galley, mounts->config, section, spec, why, why_size);
 }
 
 bool route_list_add_mounts(struct route_list *list, struct galley *galley,

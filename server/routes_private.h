@@ -1,5 +1,6 @@
 /* What the files about routes share: route_mounts.c says which section of the configuration serves
- * which routes, route_specs.c makes of that what the gateway takes, routes.c adds the server's own.
+ * which routes, route_check.c what is wrong with that, route_specs.c makes of that what the gateway
+ * takes, routes.c adds the server's own.
  */
 #ifndef GALLEY_SERVER_ROUTES_PRIVATE_H
 #define GALLEY_SERVER_ROUTES_PRIVATE_H
@@ -34,10 +35,19 @@ struct mounts mounts_of_modules(const struct config *config,
                                 const struct app_module *const *modules);
 void mounts_release(struct mounts *mounts);
 
-/* What a target is, in front of its colon: "app", "respond", "upstream", "compose". */
+/* Whether they are of one place, method and shape. */
+bool mounted_is_same(const struct mounted *a, const struct mounted *b);
+
+/* One of a section's targets, "upstream:shop weight=9" taken apart. */
+struct section_target {
+    char kind[16];   /* "upstream" */
+    char rest[4096]; /* "shop" */
+    unsigned weight; /* 1 if it does not say */
+};
+unsigned target_count(const struct config_section *section);
+void target_read(const struct config_section *section, unsigned i, struct section_target *out);
+/* Whether the first one is of that kind. */
 bool target_is(const struct config_section *section, const char *kind);
-/* What stands behind the colon. */
-const char *target_rest(const struct config_section *section);
 
 /* ---- route_specs.c */
 

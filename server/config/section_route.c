@@ -21,10 +21,17 @@ static const struct config_key route_keys[] = {
      "application/vnd.NAME.v2+json or application/json;version=2, or ?api-version=2."},
     {"client", CONFIG_IF, "", 0, 0, CONFIG_RELOADS | CONFIG_LIST, "client",
      "Where it must come from."},
-    {"target", CONFIG_TARGET, "", 0, 0, CONFIG_RELOADS | CONFIG_REQUIRED, NULL,
+    {"target", CONFIG_TARGET, "", 0, 0, CONFIG_RELOADS | CONFIG_LIST | CONFIG_REQUIRED, NULL,
      "Where requests go: to a module's routes (app:MODULE), to the servers of an upstream "
      "(upstream:NAME), to the files of a folder (static:DIR), or nowhere but to an answer that "
-     "stands here (respond:STATUS)."},
+     "stands here (respond:STATUS). Several lines with a weight each share the requests."},
+    {"sticky", CONFIG_CHOICE, "no", 0, 0, CONFIG_RELOADS, "no user address cookie",
+     "What of several targets stays the same: for each user (without one, address), each address, "
+     "or each browser, which gets a cookie galley-ROUTE; no: they take turns."},
+    {"strip_prefix", CONFIG_PATTERN, "", 0, 0, CONFIG_RELOADS, NULL,
+     "The beginning of path that the target does not see (not with app:)."},
+    {"rewrite", CONFIG_PATTERN, "", 0, 0, CONFIG_RELOADS, NULL,
+     "The path that the target sees instead, of the parameters of path and its * (not with app:)."},
     {"static_index", CONFIG_TEXT, "index.html", 1, 200, CONFIG_RELOADS, NULL,
      "The file of static:DIR that a folder is served as."},
     {"static_fallback", CONFIG_TEXT, "", 1, 1000, CONFIG_RELOADS, NULL,

@@ -2,6 +2,7 @@
 #include "server/config/config_private.h"
 
 #include "base/cidr.h"
+#include "base/mem.h"
 #include "base/rate_limit.h"
 #include "base/text.h"
 #include "server/http/condition.h"
@@ -10,6 +11,7 @@
 
 #include <arpa/inet.h>
 #include <assert.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* ---- Addresses */
@@ -318,11 +320,20 @@ static bool status_ok(const char *text)
            status != 304;
 }
 
-static bool parse_target(const struct config_field *field, const char *text,
-                         struct config_value *out, struct buf *why)
+/* Cuts " weight=N" off. False: N is none. */
+static bool cut_weight(char *text)
 {
-    (void)out;
-    (void)why;
+    int64_t weight;
+    char *mark = strstr(text, " weight=");
+    if (!mark)
+        return true;
+    bool read = slice_to_i64(slice_str(mark + 8), &weight) && weight >= 0 && weight <= 1000;
+    *mark = '\0';
+    return read;
+}
+
+static bool target_ok(const struct config_field *field, const char *text)
+{
     if (strncmp(text, "upstream:", 9) == 0)
         return text[9] != '\0';
     if (strncmp(text, "compose:", 8) == 0)
@@ -334,6 +345,19 @@ static bool parse_target(const struct config_field *field, const char *text,
     bool app = strncmp(text, "app:", 4) == 0;
     const struct config_kind *module = app ? config_kind_find(field->modules, text + 4) : NULL;
     return module && (module->flags & CONFIG_MODULE);
+}
+
+static bool parse_target(const struct config_field *field, const char *text,
+                         struct config_value *out, struct buf *why)
+{
+    (void)out;
+    char *copy = mem_strdup(text);
+    bool weighed = cut_weight(copy);
+    bool ok = weighed && target_ok(field, copy);
+    if (!weighed)
+        buf_append_str(why, " (weight=0 to weight=1000)");
+    free(copy);
+    return ok;
 }
 
 static void describe_target(const struct config_field *field, struct buf *out)

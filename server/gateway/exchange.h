@@ -30,6 +30,7 @@ struct exchange {
     } rate;
     struct keyed_request keyed; /* idempotency.c */
     const struct cors *cors;    /* of a preflight; or NULL */
+    struct buf inner;           /* request->inner; target.c */
     struct cache_visit *visit;  /* cache_stage.c; or NULL */
     unsigned stage;             /* the present one, of gateway.c's table */
 };

@@ -92,6 +92,8 @@ static void clear_findings(struct request *request)
     request->json = NULL;
     request->before_commit = (struct commit_hook){0};
     request->route = NULL;
+    request->inner = slice_of(NULL, 0);
+    request->choice = 0;
     request->preflight = false;
 }
 
@@ -109,8 +111,11 @@ void exchange_forget(struct request *request)
 {
     json_decref(request->json);
     request->json = NULL;
-    if (request->exchange)
+    if (request->exchange) {
         cache_visit_forget(request->exchange);
+        buf_release(&request->exchange->inner);
+        request->inner = slice_of(NULL, 0);
+    }
     free(request->exchange);
     request->exchange = NULL;
 }

@@ -120,7 +120,7 @@ struct route_spec {
     unsigned role_count;
     bool idempotent_key; /* Idempotency-Key is honoured: the route writes in a transaction */
     const struct schema *schema; /* of the JSON body; NULL: none is expected */
-    size_t body_max; /* the body is gathered, up to so many bytes; 0: left to the target */
+    size_t body_max;          /* the body is gathered, up to so many bytes; 0: left to the target */
     uint64_t passed_body_max; /* of a body that is left to the target: request->body_max */
     enum priority priority;
     struct rate_limit limit; /* .count 0: none */
@@ -133,6 +133,8 @@ struct route_spec {
     bool own;        /* of the server itself (health, metrics, /_/): counted apart in the figures */
     const struct cors_options *cors; /* copied; NULL: nobody */
     struct route_cache cache;
+    /* The path that the target sees: a pattern of the parameters of `pattern`; NULL: the path. */
+    const char *rewrite;
     bool passes_path; /* the target goes by the path itself, and may read it in its own way */
     target_fn target;
     void *arg;

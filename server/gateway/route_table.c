@@ -336,8 +336,8 @@ static enum err take_over(struct route *route, char *why, size_t why_size)
 {
     struct route_spec *spec = &route->spec;
     assert(spec->limit.count == 0 || spec->limit.burst > 0);
-    const char **const texts[] = {&spec->pattern, &spec->host, &spec->section, &spec->leads_to,
-                                  &spec->label};
+    const char **const texts[] = {&spec->pattern,  &spec->host,  &spec->section,
+                                  &spec->leads_to, &spec->label, &spec->rewrite};
     for (unsigned i = 0; i < sizeof texts / sizeof *texts; i++)
         *texts[i] = keep_text(*texts[i]);
     if (!spec->label)

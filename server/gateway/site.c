@@ -57,8 +57,9 @@ void site_drop(void *arg)
 /* What the request names below the folder, without a slash in front. */
 static struct slice path_below(const struct request *request)
 {
-    struct slice rest = request_param(request, "*");
-    return rest.ptr ? rest : slice_of(request->path.ptr + 1, request->path.len - 1);
+    struct slice rest = request_param(request, "*"), path = request_inner_path(request);
+    bool own = request->inner.ptr || !rest.ptr;
+    return own ? slice_of(path.ptr + 1, path.len - 1) : rest;
 }
 
 static bool is_slashed(const struct request *request)

@@ -24,7 +24,8 @@ enum err site_open(const struct site_options *options, struct site **out, char *
                    size_t why_size);
 void site_drop(void *site);
 
-/* Serves what the parameter "*" of the path names, or without one the path. */
+/* Serves what the parameter "*" of the path names; without one, and where the route rewrites it,
+ * the path. */
 void site_target(struct request *request, struct response *response, void *site);
 
 #endif

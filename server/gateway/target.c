@@ -1,9 +1,36 @@
 #include "server/gateway/exchange.h"
+#include "server/gateway/route_pattern.h"
 #include "server/gateway/route_table.h"
+
+#include <assert.h>
+#include <stdio.h>
+
+/* Values of parameters are segments that were decoded: who hands the path on encodes them again, so
+ * that none becomes a query, a dot segment or two. */
+static void rewrite(struct exchange *exchange, const char *pattern)
+{
+    struct slice rest = slice_str(pattern + 1);
+    struct buf *out = &exchange->inner;
+    while (rest.ptr) {
+        struct slice segment = slice_cut(&rest, '/'), value = segment;
+        char name[64];
+        enum segment_kind kind = segment_kind(segment, !rest.ptr);
+        if (kind != SEGMENT_LITERAL) {
+            value = kind == SEGMENT_REST ? segment : segment_param(segment);
+            snprintf(name, sizeof name, "%.*s", SLICE_ARG(value));
+            value = request_param(exchange->request, name);
+        }
+        buf_append_char(out, '/');
+        buf_append_slice(out, value);
+    }
+    exchange->request->inner = buf_slice(out);
+}
 
 enum stage_result stage_target(struct exchange *exchange)
 {
     const struct route_spec *spec = &exchange->request->route->spec;
+    if (spec->rewrite && !exchange->request->inner.ptr)
+        rewrite(exchange, spec->rewrite);
     spec->target(exchange->request, exchange->response, spec->arg);
     if (exchange->request->awaiting)
         return STAGE_WAIT; /* all else is another thread's now */

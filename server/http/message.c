@@ -62,6 +62,18 @@ unsigned request_header_count(const struct request *request, const char *name)
     return count;
 }
 
+struct slice request_cookie(const struct request *request, const char *name)
+{
+    struct slice rest = request_header(request, "Cookie");
+    while (rest.len > 0) {
+        struct slice value = slice_trim(slice_cut(&rest, ';'));
+        struct slice key = slice_cut(&value, '=');
+        if (slice_is(key, name))
+            return value;
+    }
+    return slice_of(NULL, 0);
+}
+
 struct slice request_param(const struct request *request, const char *name)
 {
     for (unsigned i = 0; i < request->param_count; i++) {

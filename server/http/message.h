@@ -126,8 +126,10 @@ struct request {
     json_t *json; /* the parsed and validated body, owned by the exchange, or NULL */
     struct commit_hook before_commit;
     const struct route *route; /* NULL until one is found */
-    bool preflight;            /* a browser asks for a page whether it may send something (CORS) */
-    struct plan *plan;         /* held until the answer was sent; or NULL */
+    struct slice inner;        /* the path that its target is to see, if not `path`; else NULL */
+    unsigned choice;   /* of several targets, one more than its place; 0: none is chosen yet */
+    bool preflight;    /* a browser asks for a page whether it may send something (CORS) */
+    struct plan *plan; /* held until the answer was sent; or NULL */
     struct exchange *exchange; /* until it is answered; or NULL */
 
     /* An answer that comes later: request_await. */
@@ -178,12 +180,20 @@ void request_await_set(struct request *request, int fd, int bell, int64_t until_
  * descriptor can be read. The client has the time that bodies have. */
 void request_await_body_or_fd(struct request *request, int fd);
 
+/* The path as a target is to see it: without what the route strips off, or rewritten. */
+static inline struct slice request_inner_path(const struct request *request)
+{
+    return request->inner.ptr ? request->inner : request->path;
+}
+
 /* The value of the first header of that name (any case), or a NULL slice. */
 struct slice request_header(const struct request *request, const char *name);
 /* Whom the client has asked for: "host[:port]", by a trusted proxy's word if there is one. */
 struct slice request_host(const struct request *request);
 /* The number of headers of that name. */
 unsigned request_header_count(const struct request *request, const char *name);
+/* The value of a cookie, or a NULL slice. */
+struct slice request_cookie(const struct request *request, const char *name);
 /* A parameter of the path pattern, or a NULL slice. */
 struct slice request_param(const struct request *request, const char *name);
 /* A parameter of the query, percent-decoded into `scratch`; a NULL slice if it is missing, an empty

@@ -182,7 +182,7 @@ static void append_request_line(const struct request *request, struct buf *out)
 {
     buf_append_str(out, method_name(request->method));
     buf_append_char(out, ' ');
-    path_encode(request->path, out);
+    path_encode(request_inner_path(request), out);
     if (request->query.ptr && request->query.len > 0) {
         buf_append_char(out, '?');
         buf_append_slice(out, request->query);

@@ -30,19 +30,6 @@ static void answer_verdict(struct proxied *p, enum balancer_verdict verdict)
 
 /* ---- Choosing */
 
-/* "cookie:NAME" */
-static struct slice cookie(const struct request *request, const char *name)
-{
-    struct slice rest = request_header(request, "Cookie");
-    while (rest.len > 0) {
-        struct slice value = slice_trim(slice_cut(&rest, ';'));
-        struct slice key = slice_cut(&value, '=');
-        if (slice_is(key, name))
-            return value;
-    }
-    return slice_of(NULL, 0);
-}
-
 /* Of what is the same for requests that belong together; without it, of who asks. */
 static uint64_t hash_of(const struct proxied *p)
 {
@@ -53,7 +40,7 @@ static uint64_t hash_of(const struct proxied *p)
     else if (strncmp(key, "header:", 7) == 0)
         text = request_header(p->request, key + 7);
     else if (strncmp(key, "cookie:", 7) == 0)
-        text = cookie(p->request, key + 7);
+        text = request_cookie(p->request, key + 7);
     return hash_bytes(text.len > 0 ? text : p->request->address);
 }
 
