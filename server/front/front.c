@@ -100,12 +100,13 @@ static enum err check_listeners(const struct front *front, char *why, size_t why
     return ERR_OK;
 }
 
+/* The hub last: it starts workers too, and that is for one at a time. */
 static enum err start_threads(struct front *front, char *why, size_t why_size)
 {
-    bool good = hub_start(front->hub);
+    bool good = true;
     for (unsigned i = 0; good && i < front->reserved_workers; i++)
         good = transport_start_worker(front);
-    if (good && ready_begin(front))
+    if (good && ready_begin(front) && hub_start(front->hub))
         return ERR_OK;
     snprintf(why, why_size, "there are no threads to be had");
     return ERR_INTERNAL;
