@@ -250,7 +250,8 @@ static void work(struct worker *worker)
     struct queue *queue = worker->queue;
     bool go_on = true;
     while (go_on && (worker->running->count > 0 || wait_for_work(queue))) {
-        enum err err = store_write(queue->queues->store, turn, worker);
+        /* What is enqueued with the same commit is leased by it. */
+        enum err err = store_write_last(queue->queues->store, turn, worker);
         if (err != ERR_OK) {
             go_on = turn_failed(worker, err);
             continue;

@@ -86,6 +86,10 @@ enum err store_read(struct store *store, store_fn fn, void *arg);
  * ERR_READ_ONLY (latched), ERR_DRAINING (closing). Threads: any but the writer. */
 enum err store_write(struct store *store, store_fn fn, void *arg);
 
+/* As store_write, but behind all that wait when the writer takes this one: for what goes on with
+ * what others write. */
+enum err store_write_last(struct store *store, store_fn fn, void *arg);
+
 /* A write that nobody waits for: the caller's memory, not touched from store_submit until done(),
  * which the writer thread calls once the result stands, durable if it is ERR_OK. done() must not
  * block and not write. */
@@ -95,6 +99,7 @@ struct pending_write {
     void (*done)(struct pending_write *write);
     enum err result;
     /* The store's own. */
+    bool last;
     STAILQ_ENTRY(pending_write) link;
 };
 

@@ -104,8 +104,8 @@ struct writer {
     struct lock lock;
     struct lock_cond arrived;
     /* Under the lock. */
-    struct write_list waiting;
-    unsigned futex; /* of those in `waiting` */
+    struct write_list waiting, waiting_last; /* the latter behind the former */
+    unsigned futex;                          /* of those in `waiting` */
     bool asleep;
     bool closing;
     /* The writer thread's own. */

@@ -105,7 +105,7 @@ static enum err enqueue(struct store *store, struct pending_write *write, unsign
     enum err err = writer->closing ? ERR_DRAINING : ERR_OK;
     *futex = writer->futex;
     if (err == ERR_OK)
-        STAILQ_INSERT_TAIL(&writer->waiting, write, link);
+        STAILQ_INSERT_TAIL(write->last ? &writer->waiting_last : &writer->waiting, write, link);
     if (err == ERR_OK && writer->asleep) {
         writer->asleep = false;
         lock_cond_signal(&writer->arrived);
@@ -117,12 +117,13 @@ static enum err enqueue(struct store *store, struct pending_write *write, unsign
 enum err store_submit(struct store *store, struct pending_write *write)
 {
     unsigned futex;
+    write->last = false;
     return enqueue(store, write, &futex);
 }
 
-enum err store_write(struct store *store, store_fn fn, void *arg)
+static enum err write_and_wait(struct store *store, store_fn fn, void *arg, bool last)
 {
-    struct waiter waiter = {.write = {.fn = fn, .arg = arg, .done = end_wait}};
+    struct waiter waiter = {.write = {.fn = fn, .arg = arg, .done = end_wait, .last = last}};
     enum err err = enqueue(store, &waiter.write, &waiter.futex);
     if (err != ERR_OK)
         return err;
@@ -130,6 +131,16 @@ enum err store_write(struct store *store, store_fn fn, void *arg)
     waiter_sleep(&waiter);
     blocking_end();
     return waiter.write.result;
+}
+
+enum err store_write(struct store *store, store_fn fn, void *arg)
+{
+    return write_and_wait(store, fn, arg, false);
+}
+
+enum err store_write_last(struct store *store, store_fn fn, void *arg)
+{
+    return write_and_wait(store, fn, arg, true);
 }
 
 /* ---- Commits. */
@@ -448,12 +459,14 @@ static bool collect(struct writer *writer)
     if (!STAILQ_EMPTY(&writer->backlog))
         return true;
     lock_acquire(&writer->lock);
-    while (STAILQ_EMPTY(&writer->waiting) && !writer->closing) {
+    while (STAILQ_EMPTY(&writer->waiting) && STAILQ_EMPTY(&writer->waiting_last) &&
+           !writer->closing) {
         writer->asleep = true;
         lock_cond_wait(&writer->arrived, &writer->lock);
     }
     writer->asleep = false;
     STAILQ_CONCAT(&writer->backlog, &writer->waiting);
+    STAILQ_CONCAT(&writer->backlog, &writer->waiting_last);
     writer->futex ^= 1;
     lock_leave(&writer->lock);
     return !STAILQ_EMPTY(&writer->backlog);
@@ -492,6 +505,7 @@ void writer_init(struct writer *writer, unsigned batch_max)
     lock_init(&writer->lock, LOCK_RANK_STORE_WRITER);
     lock_cond_init(&writer->arrived);
     STAILQ_INIT(&writer->waiting);
+    STAILQ_INIT(&writer->waiting_last);
     STAILQ_INIT(&writer->backlog);
     writer->commit_ns = histogram_create();
     writer->batch_sizes = histogram_create();
@@ -499,7 +513,8 @@ void writer_init(struct writer *writer, unsigned batch_max)
 
 void writer_release(struct writer *writer)
 {
-    assert(STAILQ_EMPTY(&writer->waiting) && STAILQ_EMPTY(&writer->backlog));
+    assert(STAILQ_EMPTY(&writer->waiting) && STAILQ_EMPTY(&writer->waiting_last) &&
+           STAILQ_EMPTY(&writer->backlog));
     lock_cond_release(&writer->arrived);
     lock_release(&writer->lock);
     arena_release(&writer->arena);

@@ -152,6 +152,7 @@ struct call {
     struct store *store;
     store_fn fn;
     void *arg;
+    bool last; /* store_write_last */
     enum err result;
     pthread_t thread;
 };
@@ -159,7 +160,8 @@ struct call {
 static inline void *call_main(void *arg)
 {
     struct call *call = arg;
-    call->result = store_write(call->store, call->fn, call->arg);
+    call->result = call->last ? store_write_last(call->store, call->fn, call->arg)
+                              : store_write(call->store, call->fn, call->arg);
     return NULL;
 }
 
@@ -213,17 +215,25 @@ static inline unsigned waiting(struct store *store)
     const struct pending_write *w;
     STAILQ_FOREACH(w, &store->writer.waiting, link)
         count++;
+    STAILQ_FOREACH(w, &store->writer.waiting_last, link)
+        count++;
     lock_leave(&store->writer.lock);
     return count;
 }
 
 /* Starts the call and returns once it waits behind the closed gate. */
+static inline void call_queue_as(struct call *call, struct call as)
+{
+    unsigned before = waiting(as.store);
+    *call = as;
+    assert_int_equal(pthread_create(&call->thread, NULL, call_main, call), 0);
+    while (waiting(as.store) == before)
+        sched_yield();
+}
+
 static inline void call_queue(struct call *call, struct store *store, store_fn fn, void *arg)
 {
-    unsigned before = waiting(store);
-    call_start(call, store, fn, arg);
-    while (waiting(store) == before)
-        sched_yield();
+    call_queue_as(call, (struct call){.store = store, .fn = fn, .arg = arg});
 }
 
 /* Writes the pairs in one batch, in their order; results[i] is what each writer got. */

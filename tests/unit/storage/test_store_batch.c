@@ -32,6 +32,40 @@ static void test_store_failing_closure_leaves_no_trace_while_batch_mates_commit(
     assert_value(f, "c", "3");
 }
 
+static enum err note_turn(struct txn *txn, void *arg)
+{
+    (void)txn;
+    *(*(char **)arg)++ = 'a';
+    return ERR_OK;
+}
+
+static enum err note_last(struct txn *txn, void *arg)
+{
+    (void)txn;
+    *(*(char **)arg)++ = 'z';
+    return ERR_OK;
+}
+
+static void test_store_last_write_runs_behind_those_that_come_after_it(void **state)
+{
+    struct fixture *f = *state;
+    char turns[8] = "", *at = turns;
+    struct gate gate;
+    gate_close(&gate, f->store);
+    struct call calls[4];
+    for (int i = 0; i < 4; i++) {
+        bool last = i % 2 == 0;
+        call_queue_as(&calls[i], (struct call){.store = f->store,
+                                               .fn = last ? note_last : note_turn,
+                                               .arg = &at,
+                                               .last = last});
+    }
+    gate_open(&gate);
+    for (int i = 0; i < 4; i++)
+        assert_int_equal(call_finish(&calls[i]), ERR_OK);
+    assert_string_equal(turns, "aazz");
+}
+
 struct tally {
     struct pair pair;
     bool write;
@@ -252,6 +286,7 @@ int main(void)
     silence_log();
     const struct CMUnitTest tests[] = {
         TEST(test_store_waiting_writes_share_one_commit),
+        TEST(test_store_last_write_runs_behind_those_that_come_after_it),
         TEST(test_store_failing_closure_leaves_no_trace_while_batch_mates_commit),
         TEST(test_store_closure_that_fails_before_it_writes_costs_its_mates_nothing),
         TEST(test_store_closure_that_fails_behind_a_write_makes_one_batch_run_again),
