@@ -144,6 +144,7 @@ static enum err entry_here(struct cursor *cursor, const struct journal *journal,
                            struct journal_entry *out)
 {
     struct key key = entry_key_of(journal, sequence);
+    *out = (struct journal_entry){.sequence = sequence};
     if (!slice_eq(cursor->key, key_slice(&key)))
         return damaged(cursor->txn, journal, "an entry is lost");
     struct record record;
