@@ -44,6 +44,13 @@ server = 127.0.0.1:${upstream.address().port}
 [route up]
 path = /up/*
 target = upstream:up
+
+[route cached]
+path = /cached
+target = respond:410
+respond_body = an answer that was stored
+cache = yes
+cache_ttl = 1h
 `);
 const log = openSync(path.join(dir, 'log'), 'a');
 
@@ -104,6 +111,7 @@ function requests(signedIn) {
         { name: 'passed-on', text: text('GET', '/up/17'), status: 200, count: 2000 },
         { name: 'not-found', text: text('GET', '/nowhere/at/all', signedIn), status: 404, count: 2000 },
         { name: 'bad-token', text: text('GET', '/products/17', badToken), status: 401, count: 2000 },
+        { name: 'cached', text: text('GET', '/cached'), status: 410, count: 2000 },
         { name: 'products-page', text: text('GET', '/products?limit=1000', signedIn), status: 200, count: 10 },
         { name: 'place-order', text: post('/place-order', { productId: 17, qty: 1 }, signedIn), status: 201, count: 600,
             connections: 6, run: placeOrders },

@@ -64,7 +64,8 @@ start_tls_galley() { # with a second listener: sets tls_port too
 start_nginx() { # sets nginx_pid, nginx_port, nginx_tls_port; its certificate is in $work/cert.pem, key.pem
     nginx_port=$(free_port) nginx_tls_port=$(free_port)
     make_certificate
-    sed "s/PLAIN_PORT/$nginx_port/; s/TLS_PORT/$nginx_tls_port/" bench/nginx.conf >"$work/nginx.conf"
+    sed "s/PLAIN_PORT/$nginx_port/g; s/TLS_PORT/$nginx_tls_port/; s/1KIB/$(printf %01024d 0)/" bench/nginx.conf >"$work/nginx.conf"
+    chmod 711 "$work" # its workers are another user's, if this is root's
     "$NGINX_BINARY" -p "$work" -c "$work/nginx.conf" -e "$work/nginx.log" &
     nginx_pid=$!
     pids+=("$nginx_pid")

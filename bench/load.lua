@@ -1,4 +1,4 @@
--- One scenario of the bench for wrk: SCENARIO = products | me | place-order | order | healthz | small | up | own, TOKEN = a JWT.
+-- One scenario of the bench for wrk: SCENARIO = products | me | place-order | order | healthz | small | cached | up | own, TOKEN = a JWT.
 -- Requests are formatted once; each is then one random look-up. `order` looks at one of ORDERS of fill_orders, formatted
 -- each time. Prints one line:
 -- RESULT requests/s p50 p99 (milliseconds) errors
@@ -7,6 +7,7 @@ local requests = {}
 
 local make = {
   healthz = function() return wrk.format("GET", "/healthz") end,
+  cached = function(_, id) return wrk.format("GET", "/pages/" .. id) end,
   small = function() return wrk.format("GET", "/small") end,
   up = function() return wrk.format("GET", "/up/17") end,
   own = function(headers) return wrk.format("GET", "/own/17", headers) end,

@@ -10,7 +10,7 @@ cd "$(dirname "$0")/.."
 
 export CONNECTIONS=${CONNECTIONS:-64} DURATION=${DURATION:-8} WARMUP=${WARMUP:-2} ROUNDS=${ROUNDS:-5}
 export CLIENTS=${CLIENTS:-10000} PEER=${PEER:-} GALLEY TOOLS NGINX_BINARY
-all=(front proxy tls shop parked feed crowds reload stream starts large queue)
+all=(front proxy cache tls shop parked feed crowds reload stream starts large queue)
 ROWS=$(mktemp)
 export ROWS
 trap 'rm -f "$ROWS"' EXIT

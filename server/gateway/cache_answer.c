@@ -6,8 +6,6 @@
 #include "server/http/path.h"
 #include "server/http/vary.h"
 
-#include <stdio.h>
-
 #define PASS_MS 10000 /* so long nobody waits for what was not stored */
 
 /* ---- Cache-Status (RFC 9211), and counting */
@@ -19,26 +17,29 @@ static const char *const forwarded_names[] = {
 };
 
 /* `status` of the origin, where it is not that of the answer; 0: it is, or none has come. `caching`
- * of what is stored, or NULL. */
+ * of what is stored, or NULL. Written by hand: hits have to be cheap. */
 static void tell(struct exchange *exchange, enum forwarded forwarded, enum cache_served served,
                  int status, const struct caching *caching)
 {
-    char text[96];
-    int len = snprintf(text, sizeof text, "galley");
-    if (forwarded == FORWARDED_NOT)
-        len += snprintf(text + len, sizeof text - (size_t)len,
-                        served == SERVED_COLLAPSED ? "; fwd=uri-miss; collapsed" : "; hit");
-    else
-        len +=
-            snprintf(text + len, sizeof text - (size_t)len, "; fwd=%s", forwarded_names[forwarded]);
-    if (status != 0)
-        len += snprintf(text + len, sizeof text - (size_t)len, "; fwd-status=%d", status);
+    struct buf *out = &exchange->response->headers;
+    buf_append_str(out, "Cache-Status: galley");
+    if (forwarded == FORWARDED_NOT) {
+        buf_append_str(out, served == SERVED_COLLAPSED ? "; fwd=uri-miss; collapsed" : "; hit");
+    } else {
+        buf_append_str(out, "; fwd=");
+        buf_append_str(out, forwarded_names[forwarded]);
+    }
+    if (status != 0) {
+        buf_append_str(out, "; fwd-status=");
+        buf_append_i64(out, status);
+    }
     if (served == SERVED_STORED || served == SERVED_REVALIDATED)
-        len += snprintf(text + len, sizeof text - (size_t)len, "; stored");
-    if (caching)
-        len += snprintf(text + len, sizeof text - (size_t)len, "; ttl=%lld",
-                        (long long)caching_ttl_s(caching, visit_now_ms(exchange)));
-    response_header(exchange->response, "Cache-Status", slice_of(text, (size_t)len));
+        buf_append_str(out, "; stored");
+    if (caching) {
+        buf_append_str(out, "; ttl=");
+        buf_append_i64(out, caching_ttl_s(caching, visit_now_ms(exchange)));
+    }
+    buf_append(out, "\r\n", 2);
     struct route_traffic *traffic = traffic_for(exchange->gateway->traffic, exchange->request);
     counter_add(&traffic->served[served], 1);
 }
@@ -64,6 +65,12 @@ static void answer_part(struct response *response, enum range_result result,
         response->borrowed = slice_of(response->borrowed.ptr + range->begin, range->length);
     else
         response_drop_bytes(response);
+}
+
+static bool has_conditions(const struct request *request)
+{
+    return request_header(request, "If-None-Match").ptr ||
+           request_header(request, "If-Modified-Since").ptr || request_header(request, "Range").ptr;
 }
 
 static void apply_conditions(struct exchange *exchange, const struct fields *fields)
@@ -100,20 +107,21 @@ static void answer_with(struct exchange *exchange, struct stored *stored, struct
                         const struct caching *caching)
 {
     struct response *response = exchange->response;
-    struct fields fields;
-    char age[24];
     response->status = stored->status;
     response->passed_on = stored->passed_on;
     buf_append_slice(&response->headers, lines);
     response->borrowed = stored->body;
     response->release = release_value;
     response->release_arg = stored->value;
-    int len = snprintf(age, sizeof age, "%lld",
-                       (long long)caching_age_s(caching, visit_now_ms(exchange)));
-    response_header(response, "Age", slice_of(age, (size_t)len));
-    fields_read(&fields, lines);
+    buf_append_str(&response->headers, "Age: ");
+    buf_append_i64(&response->headers, caching_age_s(caching, visit_now_ms(exchange)));
+    buf_append(&response->headers, "\r\n", 2);
     stored->value = NULL;
-    apply_conditions(exchange, &fields);
+    if (has_conditions(exchange->request)) {
+        struct fields fields;
+        fields_read(&fields, lines);
+        apply_conditions(exchange, &fields);
+    }
 }
 
 void visit_answer(struct exchange *exchange, struct stored *stored, enum cache_served served)
