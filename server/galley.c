@@ -22,7 +22,7 @@
 #define TRIM_MS          2000
 #define CACHE_SWEEP_MS   1000
 #define GATEWAY_SWEEP_MS 1000
-#define TELL_REFUSED_MS  1000
+#define EACH_SECOND_MS   1000
 #define USERS_SWEEP_MS   3600000
 #define STEP_STOP_MIN_MS 1000
 
@@ -255,11 +255,12 @@ static int64_t sweep_gateway(void *arg, int64_t mono_ns)
     return gateway_sweep(arg, clock_wall_ms(&clock_system)) ? 1 : GATEWAY_SWEEP_MS;
 }
 
-static int64_t tell_refused(void *arg, int64_t mono_ns)
+static int64_t each_second(void *arg, int64_t mono_ns)
 {
     (void)mono_ns;
     gateway_tell_refused(arg);
-    return TELL_REFUSED_MS;
+    gateway_wake_waiting(arg);
+    return EACH_SECOND_MS;
 }
 
 static int connect_inside(void *arg)
@@ -285,8 +286,8 @@ static enum err open_gateway(struct galley *galley, char *why, size_t why_size)
         return err;
     galley->gateway_timer =
         ticker_add(galley->maintenance, sweep_gateway, galley->gateway, GATEWAY_SWEEP_MS);
-    galley->refused_timer =
-        ticker_add(galley->ticker, tell_refused, galley->gateway, TELL_REFUSED_MS);
+    galley->gateway_second_timer =
+        ticker_add(galley->ticker, each_second, galley->gateway, EACH_SECOND_MS);
     return ERR_OK;
 }
 
@@ -304,8 +305,8 @@ static void close_gateway(struct galley *galley)
 {
     if (galley->gateway_timer)
         timer_cancel(galley->gateway_timer);
-    if (galley->refused_timer) {
-        timer_cancel(galley->refused_timer);
+    if (galley->gateway_second_timer) {
+        timer_cancel(galley->gateway_second_timer);
         gateway_tell_refused(galley->gateway);
     }
     gateway_destroy(&galley->gateway);

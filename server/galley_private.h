@@ -54,7 +54,7 @@ struct galley {
     struct discovery *discovery;
     struct timer *upstreams_timer;
     struct gateway *gateway;
-    struct timer *gateway_timer, *refused_timer;
+    struct timer *gateway_timer, *gateway_second_timer;
     struct listeners *listeners;
     struct front *front;
     struct watchdog watchdog;

@@ -234,7 +234,8 @@ static bool land(struct exchange *exchange, const struct landing_plan *plan)
     struct landing *landing = &exchange->visit->landing;
     size_t body_max = exchange->request->plan->cached_body_max;
     if (response->feed.fill)
-        return exchange->visit->collects = landing_collect(landing, plan, response);
+        return exchange->visit->collects =
+                   landing_collect(landing, plan, response, visit_now_ms(exchange));
     if (response_bytes(response).len > body_max) {
         landing_drop(landing);
         return false;

@@ -14,6 +14,7 @@
 struct flight {
     struct flight *next; /* these are guarded by the lock */
     struct flight_wait *waiting;
+    int64_t until_ms; /* nobody waits from then on */
     uint64_t hash;
     size_t key_len;
     char key[];
@@ -44,7 +45,7 @@ void flights_destroy(struct flights **flights)
 static struct flight *create(struct slice key, uint64_t hash)
 {
     struct flight *flight = mem_alloc(sizeof *flight + key.len);
-    *flight = (struct flight){.hash = hash, .key_len = key.len};
+    *flight = (struct flight){.until_ms = INT64_MAX, .hash = hash, .key_len = key.len};
     memcpy(flight->key, key.ptr, key.len);
     return flight;
 }
@@ -72,13 +73,13 @@ static struct flight *add(struct flights *flights, struct slice key, uint64_t ha
 }
 
 struct flight *flights_join(struct flights *flights, struct slice key, struct flight_wait *wait,
-                            struct request *request)
+                            struct request *request, int64_t now_ms)
 {
     uint64_t hash = hash_keyed(key);
     struct flight *begun = NULL;
     lock_acquire(&flights->lock);
     struct flight *flight = find(flights, key, hash);
-    if (flight && !flights->over) {
+    if (flight && !flights->over && now_ms < flight->until_ms) {
         request_await(request); /* from here on it may be resumed */
         *wait = (struct flight_wait){.next = flight->waiting, .request = request};
         flight->waiting = wait;
@@ -122,21 +123,53 @@ void flight_end(struct flights *flights, struct flight **flight, bool stored)
     *flight = NULL;
 }
 
-void flights_end_all(struct flights *flights)
+/* Moves those who wait for a flight over to a list. */
+static void collect(struct flight *flight, struct flight_wait **list)
+{
+    struct flight_wait **end = &flight->waiting;
+    while (*end)
+        end = &(*end)->next;
+    *end = *list;
+    *list = flight->waiting;
+    flight->waiting = NULL;
+}
+
+/* All flights that nobody waits for from now on. */
+static struct flight_wait *collect_until(struct flights *flights, int64_t now_ms)
 {
     struct flight_wait *waiting = NULL;
-    lock_acquire(&flights->lock);
-    flights->over = true;
+    lock_assert_held(&flights->lock);
     for (unsigned i = 0; i < LISTS; i++) {
         for (struct flight *flight = flights->lists[i]; flight; flight = flight->next) {
-            struct flight_wait **end = &flight->waiting;
-            while (*end)
-                end = &(*end)->next;
-            *end = waiting;
-            waiting = flight->waiting;
-            flight->waiting = NULL;
+            if (now_ms >= flight->until_ms)
+                collect(flight, &waiting);
         }
     }
+    return waiting;
+}
+
+void flight_streams(struct flights *flights, struct flight *flight, int64_t until_ms)
+{
+    if (!flight)
+        return;
+    lock_acquire(&flights->lock);
+    flight->until_ms = until_ms;
+    lock_leave(&flights->lock);
+}
+
+void flights_sweep(struct flights *flights, int64_t now_ms)
+{
+    lock_acquire(&flights->lock);
+    struct flight_wait *waiting = collect_until(flights, now_ms);
+    lock_leave(&flights->lock);
+    wake(waiting, false);
+}
+
+void flights_end_all(struct flights *flights)
+{
+    lock_acquire(&flights->lock);
+    flights->over = true;
+    struct flight_wait *waiting = collect_until(flights, INT64_MAX);
     lock_leave(&flights->lock);
     wake(waiting, false);
 }

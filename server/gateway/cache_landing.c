@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #define VALIDATED_KEEP_S 86400   /* past its end, what can be confirmed */
+#define STREAM_WAIT_MS   2000    /* for one that streams, perhaps to a slow client */
 #define KEEP_MAX_S       2592000 /* of anything; a signpost too */
 
 void landing_drop(struct landing *landing)
@@ -204,15 +205,22 @@ static void keep_texts(struct collector *collector, const struct landing_plan *p
     collector->plan.names = keep(texts, plan->names);
 }
 
+/* A stream without an end of its own is for whoever has asked for it alone. */
+static bool ends(const struct feed *feed)
+{
+    return feed->sized || feed->finite;
+}
+
 bool landing_collect(struct landing *landing, const struct landing_plan *plan,
-                     struct response *response)
+                     struct response *response, int64_t now_ms)
 {
     size_t body_max = plan->request->plan->cached_body_max;
     struct feed *feed = &response->feed;
-    if (!landing->lease || (feed->sized && feed->length > body_max)) {
+    if (!landing->lease || !ends(feed) || (feed->sized && feed->length > body_max)) {
         landing_drop(landing);
         return false;
     }
+    flight_streams(landing->gateway->flights, landing->flight, now_ms + STREAM_WAIT_MS);
     struct collector *collector = mem_zalloc(sizeof *collector);
     collector->landing = *landing;
     collector->body_max = body_max;

@@ -222,8 +222,8 @@ static enum stage_result decide(struct exchange *exchange, struct cache_visit *v
         return pass(visit, visit->forwarded);
     if (!waits_for_others(visit))
         return go(exchange, visit);
-    landing->flight =
-        flights_join(exchange->gateway->flights, buf_slice(&landing->key), &visit->wait, request);
+    landing->flight = flights_join(exchange->gateway->flights, buf_slice(&landing->key),
+                                   &visit->wait, request, visit_now_ms(exchange));
     if (!landing->flight)
         return STAGE_WAIT; /* all else is another thread's now */
     /* Another flight may have landed since we looked. */

@@ -77,7 +77,7 @@ bool landing_store(struct landing *landing, const struct landing_plan *plan, str
 /* Stores what the response's feed will feed, if it ends well and is not too large. Takes the
  * landing over. False: it is not going to be. */
 bool landing_collect(struct landing *landing, const struct landing_plan *plan,
-                     struct response *response);
+                     struct response *response, int64_t now_ms);
 
 /* Nothing is stored: who waits goes alone. */
 void landing_drop(struct landing *landing);

@@ -158,6 +158,12 @@ bool gateway_sweep(struct gateway *gateway, int64_t now_ms)
     return more;
 }
 
+void gateway_wake_waiting(struct gateway *gateway)
+{
+    if (gateway->flights)
+        flights_sweep(gateway->flights, clock_mono_ns(gateway->clock) / 1000000);
+}
+
 void gateway_stop_waiting(struct gateway *gateway)
 {
     if (gateway->flights)

@@ -208,6 +208,9 @@ void gateway_stop_waiting(struct gateway *gateway);
  * Threads: one at a time, not the store's writer. */
 bool gateway_sweep(struct gateway *gateway, int64_t now_ms);
 
+/* Wakes who has waited too long for the answer to another request, which streams: once a second. */
+void gateway_wake_waiting(struct gateway *gateway);
+
 /* Logs how many refused requests got no access line since it was called last, if any: once a
  * second.
  */

@@ -7,7 +7,7 @@ static struct origin {
     int status;
     const char *headers; /* lines */
     const char *body;
-    bool streams, fails;
+    bool streams, endless, fails;
     unsigned asked;
     char if_none_match[64], if_modified_since[64], range[64];
 } origin;
@@ -48,7 +48,7 @@ static void answer(struct request *request, struct response *response, void *arg
     buf_append_str(&response->headers, origin.headers);
     pieces = 0;
     if (origin.streams)
-        response->feed = (struct feed){.fill = fill, .arg = &pieces};
+        response->feed = (struct feed){.fill = fill, .arg = &pieces, .finite = !origin.endless};
     else
         buf_append_str(&response->body, origin.body);
 }
@@ -370,6 +370,14 @@ static void test_a_stream_that_is_dropped_is_not_stored(void **state)
     assert_get(f, "/a", NULL, NULL, 200, "body", "galley; fwd=uri-miss; stored");
 }
 
+static void test_a_stream_without_an_end_is_not_stored(void **state)
+{
+    struct fixture *f = *state;
+    origin.streams = origin.endless = true;
+    assert_get(f, "/a", NULL, NULL, 200, NULL, "galley; fwd=uri-miss");
+    assert_get(f, "/a", NULL, NULL, 200, NULL, "galley; fwd=uri-miss");
+}
+
 /* ---- Purging */
 
 static void assert_purged(struct fixture *f, enum purge_kind kind, const char *text, bool gone)
@@ -665,6 +673,32 @@ static void test_who_has_waited_for_nothing_goes_alone(void **state)
     call_release(&third);
 }
 
+static void test_nobody_waits_long_for_one_that_streams(void **state)
+{
+    struct fixture *f = *state;
+    struct call first, second, third;
+    use_slow_origin(f);
+    origin.streams = true;
+    begin_call(f, &first, NULL, NULL);
+    begin_call(f, &second, NULL, NULL);
+    end_call(f, &first); /* it begins to stream, and its client takes nothing */
+    gateway_wake_waiting(f->gateway);
+    assert_int_equal(resumed_count, 0);
+    clock_fake_advance(&f->time, 2000);
+    gateway_wake_waiting(f->gateway);
+    assert_int_equal(resumed_count, 1);
+    second.request.awaiting = false;
+    gateway_handle(f->gateway, &second.request, &second.response);
+    begin_call(f, &third, NULL, NULL); /* nor does who comes later */
+    assert_int_equal(resumed_count, 1);
+    end_call(f, &second);
+    end_call(f, &third);
+    assert_int_equal(origin.asked, 3);
+    call_release(&first);
+    call_release(&second);
+    call_release(&third);
+}
+
 static void test_who_leads_and_goes_lets_another_lead(void **state)
 {
     struct fixture *f = *state;
@@ -733,6 +767,8 @@ int main(void)
         CLAIM(test_simultaneous_misses_are_one_request),
         CLAIM(test_those_who_wait_for_another_variant_send_one_request_more),
         CLAIM(test_who_has_waited_for_nothing_goes_alone),
+        CLAIM(test_nobody_waits_long_for_one_that_streams),
+        CLAIM(test_a_stream_without_an_end_is_not_stored),
         CLAIM(test_who_leads_and_goes_lets_another_lead),
         CLAIM(test_an_answer_that_was_asked_for_before_a_change_is_not_stored),
     };
