@@ -4,12 +4,16 @@
 
 #include "base/log.h"
 
-static const char *const outcomes[] = {
-    [SENT_WHOLE] = "",
-    [SENT_GONE] = "client gone",
-    [SENT_TIMEOUT] = "timeout",
-    [SENT_CUT] = "cut",
-};
+const char *outcome_name(enum outcome outcome)
+{
+    static const char *const names[OUTCOMES] = {
+        [SENT_WHOLE] = "",
+        [SENT_GONE] = "client gone",
+        [SENT_TIMEOUT] = "timeout",
+        [SENT_CUT] = "cut",
+    };
+    return names[outcome];
+}
 
 struct asked {
     struct slice method, path;
@@ -47,7 +51,7 @@ void access_line_write(struct gateway *gateway, const struct request *request,
         .user = slice_str(request->user.id),
         .address = request->address,
         .status = response->status,
-        .outcome = outcomes[sent->outcome],
+        .outcome = outcome_name(sent->outcome),
         .duration_ns = (uint64_t)sent->duration_ns,
         .bytes_out = sent->body_bytes,
     });

@@ -47,6 +47,7 @@ enum err gateway_create(const struct gateway_options *options, struct gateway **
         if (options->connect_inside)
             gateway->refreshes = refreshes_create(options->connect_inside, options->connect_arg);
     }
+    gateway->unsent = counters_create(OUTCOMES);
     struct plan *plan = NULL;
     struct answer_limits limits = {
         .keep_ms = options->answers_keep_ms ? options->answers_keep_ms : ANSWERS_KEEP_MS,
@@ -74,6 +75,7 @@ void gateway_destroy(struct gateway **gateway)
     flights_destroy(&(*gateway)->flights);
     response_cache_destroy(&(*gateway)->responses);
     notables_destroy(&(*gateway)->notables);
+    counters_destroy(&(*gateway)->unsent, OUTCOMES);
     log_sampling_destroy(&(*gateway)->sampling);
     traffic_destroy(&(*gateway)->traffic);
     keys_in_flight_destroy(&(*gateway)->in_flight);

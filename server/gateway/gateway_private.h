@@ -18,6 +18,7 @@ struct gateway {
     struct keys_in_flight *in_flight;
     struct answer_records answers;
     struct traffic *traffic;
+    struct counter *unsent; /* OUTCOMES of them: answers that did not arrive */
     struct log_sampling *sampling;
     struct notables *notables;
     struct response_cache *responses; /* or NULL; and these two with it */
@@ -85,6 +86,9 @@ void cors_destroy(struct cors **cors);
 void rate_limit_write_head(const char *name, const struct rate_limit *limit, struct buf *out);
 
 /* ---- access_line.c */
+
+/* As the log and the metrics call it; "" for an answer that was sent. */
+const char *outcome_name(enum outcome outcome);
 
 /* Writes the line, unless there are too many of the kind. */
 void access_line_write(struct gateway *gateway, const struct request *request,

@@ -7,6 +7,7 @@
 
 #include <assert.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 /* Of a route for any method those are kept that were asked for. */
@@ -46,6 +47,8 @@ void gateway_sent(struct gateway *gateway, struct request *request, const struct
 {
     assert(sent->duration_ns >= 0);
     count(gateway->traffic, request, response->status, (uint64_t)sent->duration_ns);
+    if (sent->outcome != SENT_WHOLE)
+        counter_add(&gateway->unsent[sent->outcome], 1);
     notables_look(gateway->notables, request, response->status, (uint64_t)sent->duration_ns);
     access_line_write(gateway, request, response, sent);
     exchange_forget(request);
@@ -140,6 +143,17 @@ static void write_labels(const struct route_traffic *one, struct buf *out)
                known ? method_name(one->method) : "");
 }
 
+static void write_unsent(const struct counter *unsent, struct buf *out)
+{
+    static const char name[] = "galley_http_unsent_total";
+    metrics_write_help(out, name, "counter", "Answers that did not arrive, or not whole.");
+    for (enum outcome outcome = SENT_WHOLE + 1; outcome < OUTCOMES; outcome++) {
+        char label[64];
+        snprintf(label, sizeof label, "outcome=\"%s\"", outcome_name(outcome));
+        metrics_write_u64(out, name, label, counter_sum(&unsent[outcome]));
+    }
+}
+
 static void write_totals(struct route_traffic *one, struct buf *labels, struct buf *out)
 {
     static const char name[] = "galley_http_requests_total";
@@ -215,6 +229,7 @@ void gateway_metrics(struct gateway *gateway, struct buf *out)
 {
     struct buf labels = BUF_INIT;
     write_totals(traffic_first(gateway->traffic), &labels, out);
+    write_unsent(gateway->unsent, out);
     write_durations(traffic_first(gateway->traffic), &labels, out);
     write_served(traffic_first(gateway->traffic), &labels, out);
     metrics_write_help(out, "galley_response_cache_purges_total", "counter",

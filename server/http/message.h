@@ -229,6 +229,7 @@ enum outcome {
     SENT_GONE,    /* the client has closed or broken the connection */
     SENT_TIMEOUT, /* the client did not take it in time */
     SENT_CUT,     /* by us: evicted, or stopping */
+    OUTCOMES
 };
 
 struct sent {

@@ -251,6 +251,7 @@ class Galley {
         const cookie = answer.headers['set-cookie'][0].split(';')[0];
         const headers = { cookie, 'x-csrf-token': answer.body.csrf };
         const post = (target, json = {}) => this.request('POST', `/_/api/${target}`, { json, headers });
+        post.headers = headers;
         post.get = (target) => this.request('GET', `/_/api/${target}`, { headers });
         return post;
     }
