@@ -265,6 +265,15 @@ static void write_front(const struct galley *galley, struct buf *out)
               stats.busy);
     write_one(out, "galley_requests_awaiting_commit", "gauge",
               "Requests whose answer waits for a commit; no thread does.", stats.awaited);
+    write_one(out, "galley_requests_waiting", "gauge", "Requests that wait for a worker.",
+              stats.queued);
+    write_one(out, "galley_requests_shed_total", "counter",
+              "Requests answered with 503 for want of a worker or a place.", stats.shed);
+    write_one(out, "galley_request_body_bytes", "gauge", "Memory that bodies take now.",
+              stats.body_bytes);
+    write_one(out, "galley_streams", "gauge", "Streams of events.", stats.feeds);
+    write_one(out, "galley_received_bytes_total", "counter", "From clients.", stats.bytes_in);
+    write_one(out, "galley_sent_bytes_total", "counter", "To clients.", stats.bytes_out);
     write_one(out, "galley_connections", "gauge", "Open connections.", stats.connections);
     write_one(out, "galley_connections_evicted_total", "counter",
               "Connections closed to make room for others.", stats.evicted);
