@@ -68,7 +68,9 @@ enum line {
     LINE_RESUMED,    /* any worker: its answer stands */
     LINE_READY,      /* a worker, who reads its head */
     LINE_CLASSIFIED, /* an ordinary worker: its head has been read */
+    LINE_LOW,        /* likewise; it matters little */
     LINE_HELD_BACK,  /* that fewer handlers of its client run */
+    LINE_HELD_BACK_LOW,
     LINES
 };
 

@@ -200,10 +200,19 @@ static void put(struct run_queue *queue, enum line line, struct peer *peer, stru
     if (TAILQ_EMPTY(&peer->waiting[line]))
         TAILQ_INSERT_TAIL(&queue->turns[line], peer, turn[line]);
     TAILQ_INSERT_TAIL(&peer->waiting[line], c, in_queue);
-    if (line == LINE_HELD_BACK)
+    if (line >= LINE_HELD_BACK)
         queue->held_back++;
     else
         queue->waiting++;
+}
+
+/* What matters little waits behind the rest, in a line of its own: those who have waited too long
+ * stand in front there too. */
+static void put_classified(struct run_queue *queue, enum line line, struct peer *peer,
+                           struct connection *c)
+{
+    assert(line == LINE_CLASSIFIED || line == LINE_HELD_BACK);
+    put(queue, line + (c->service->priority == PRIORITY_LOW), peer, c);
 }
 
 /* The first of this peer, which has one. */
@@ -214,7 +223,7 @@ static struct connection *take_of(struct run_queue *queue, enum line line, struc
     TAILQ_REMOVE(&peer->waiting[line], c, in_queue);
     if (TAILQ_EMPTY(&peer->waiting[line]))
         TAILQ_REMOVE(&queue->turns[line], peer, turn[line]);
-    if (line == LINE_HELD_BACK)
+    if (line >= LINE_HELD_BACK)
         queue->held_back--;
     else
         queue->waiting--;
@@ -283,7 +292,7 @@ void ready_push_classified(struct connection *c)
     struct front *front = c->front;
     connection_enter(c, PHASE_QUEUED, front_now_ns(front));
     lock_acquire(&front->queue.lock);
-    put(&front->queue, LINE_CLASSIFIED, c->peer, c);
+    put_classified(&front->queue, LINE_CLASSIFIED, c->peer, c);
     rouse_and_leave(front, false);
 }
 
@@ -321,7 +330,9 @@ static struct connection *take_for(struct run_queue *queue, const struct worker 
     struct connection *c = take(queue, LINE_RESUMED);
     if (!c && !worker->reserved)
         c = take(queue, LINE_CLASSIFIED);
-    return c ? c : take(queue, LINE_READY);
+    if (!c)
+        c = take(queue, LINE_READY);
+    return c || worker->reserved ? c : take(queue, LINE_LOW);
 }
 
 /* While enough run it brings in only, and they take what waits when they are done. */
@@ -472,7 +483,7 @@ bool ready_enter_handler(struct connection *c)
         atomic_fetch_sub(&peer->held_back, 1);
     } else {
         connection_enter(c, PHASE_QUEUED, front_now_ns(front));
-        put(&front->queue, LINE_HELD_BACK, peer, c);
+        put_classified(&front->queue, LINE_HELD_BACK, peer, c);
     }
     lock_leave(&front->queue.lock);
     if (!room)
@@ -480,10 +491,10 @@ bool ready_enter_handler(struct connection *c)
     return room;
 }
 
-static struct connection *let_go(struct run_queue *queue, struct peer *peer)
+static struct connection *let_go(struct run_queue *queue, enum line line, struct peer *peer)
 {
     atomic_fetch_sub(&peer->held_back, 1);
-    return take_of(queue, LINE_HELD_BACK, peer);
+    return take_of(queue, line, peer);
 }
 
 static void let_next_go(struct front *front, struct peer *peer)
@@ -491,9 +502,11 @@ static void let_next_go(struct front *front, struct peer *peer)
     if (atomic_load(&peer->held_back) == 0)
         return;
     lock_acquire(&front->queue.lock);
-    if (!TAILQ_EMPTY(&peer->waiting[LINE_HELD_BACK]) && has_room(front, peer->load)) {
-        struct connection *next = let_go(&front->queue, peer);
-        put(&front->queue, LINE_CLASSIFIED, next->peer, next);
+    bool low = TAILQ_EMPTY(&peer->waiting[LINE_HELD_BACK]);
+    enum line line = low ? LINE_HELD_BACK_LOW : LINE_HELD_BACK;
+    if (!TAILQ_EMPTY(&peer->waiting[line]) && has_room(front, peer->load)) {
+        struct connection *next = let_go(&front->queue, line, peer);
+        put_classified(&front->queue, LINE_CLASSIFIED, next->peer, next);
     }
     rouse_and_leave(front, false);
 }
@@ -556,7 +569,7 @@ static int64_t take_overdue(struct run_queue *queue, enum line line, int64_t now
         next = TAILQ_NEXT(peer, turn[line]);
         while (is_overdue(TAILQ_FIRST(&peer->waiting[line]), now_ns)) {
             struct connection *c =
-                line == LINE_HELD_BACK ? let_go(queue, peer) : take_of(queue, line, peer);
+                line < LINE_HELD_BACK ? take_of(queue, line, peer) : let_go(queue, line, peer);
             TAILQ_INSERT_TAIL(out, c, in_queue);
         }
         const struct connection *first = TAILQ_FIRST(&peer->waiting[line]);
@@ -577,6 +590,7 @@ int64_t ready_take_overdue(struct front *front, int64_t now_ns, struct connectio
         first_ns = since_ns < first_ns ? since_ns : first_ns;
     }
     take_overdue(queue, LINE_HELD_BACK, now_ns, out);
+    take_overdue(queue, LINE_HELD_BACK_LOW, now_ns, out);
     lock_leave(&queue->lock);
     return first_ns;
 }

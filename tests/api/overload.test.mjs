@@ -137,8 +137,9 @@ for (const held of [0, 1, 3]) {
 test('of low priority is refused earlier than the others', async (t) => {
     const server = await FrontServer.start(t, { workers: 1, queue_ms: 10_000 });
     await holdAll(server, 1);
-    const low = ask(server, '/low'), normal = ask(server, '/small');
-    assert.equal((await low).status, 503); // while the worker is still held
+    const normal = ask(server, '/small');
+    await server.waitsFor(1);
+    assert.equal((await ask(server, '/low')).status, 503); // while the worker is still held
     server.release(1);
     assert.equal((await normal).status, 200);
 });

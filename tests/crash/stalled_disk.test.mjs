@@ -62,3 +62,35 @@ test('orders that wait for a disk that stalls do not hold up reads of their addr
     await galley.kill9();
     await Promise.all(orders);
 });
+
+test('beyond the requests of an address what is critical is served, and what matters little refused first', async () => {
+    const galley = await startGalley({
+        config: {
+            server: { workers: 8, requests_per_address: 1, queue_timeout: '8s' },
+            'route list': { path: '/products', target: 'app:shop', priority: 'low' },
+            'route product': { path: '/products/{id}', target: 'app:shop', priority: 'critical' },
+        },
+    });
+    const token = await galley.login();
+    const ask = (target) => galley.request('GET', target, { token, agent: false });
+    const mend = await inject(galley, 'fdatasync', 'delay_enter=50000000'); // microseconds
+    const orders = Array.from({ length: 4 }, () => galley.request('POST', '/place-order',
+        { token, agent: false, json: { productId: 1, qty: 1 } }).catch((error) => error));
+    await eventually('they wait', () => galley.metric('galley_requests_awaiting_commit').then((n) => n === 4));
+
+    let refused = false;
+    const normal = ask('/orders').finally(() => (refused = true));
+    const low = await ask('/products?limit=1');
+    assert.equal(low.status, 503);
+    assert.ok(low.headers['retry-after']);
+    assert.equal(refused, false);
+    for (const target of ['/products/1', '/healthz', '/metrics', '/_/login', '/_/api/session'])
+        assert.equal((await ask(target)).status, 200, target);
+    assert.equal(refused, false);
+    assert.equal((await normal).status, 503);
+    assert.equal(await galley.metric('galley_requests_shed_total'), 2);
+    assert.ok(await isHeld(galley, 'store'), 'the disk stalls still');
+    await mend('SIGKILL');
+    await galley.kill9();
+    await Promise.all(orders);
+});
