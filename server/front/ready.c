@@ -409,7 +409,8 @@ static void post_watcher(struct front *front)
     struct run_queue *queue = &front->queue;
     bool start = false;
     lock_acquire(&queue->lock);
-    if (!queue->watcher && !queue->closed && queue->waiting == 0 && !is_exhausted(queue))
+    bool begun = queue->started > 0 && !queue->closed;
+    if (begun && !queue->watcher && queue->waiting == 0 && !is_exhausted(queue))
         call_one(front, &start);
     lock_leave(&queue->lock);
     if (start)
