@@ -24,18 +24,42 @@ static size_t least(uint64_t a, size_t b)
 /* ---- The client */
 
 /* It waits to hear that its body is wanted. */
+static bool awaits_continue(const struct connection *c)
+{
+    const struct service *service = c->service;
+    return service->head.expect_continue && !service->head.http10 && service->taken == c->in.len &&
+           !body_is_done(&service->decoder);
+}
+
+/* IO_AGAIN: the client has to take of its last answer first. */
+static enum io send_continue(struct connection *c)
+{
+    static const char line[] = "HTTP/1.1 100 Continue\r\n\r\n";
+    struct service *service = c->service;
+    for (;;) {
+        struct slice rest = slice_of(line + service->said, sizeof line - 1 - service->said);
+        size_t sent;
+        enum io io = link_send(c, rest, &sent);
+        service->said += sent;
+        if (io != IO_AGAIN || !service->patient)
+            return io;
+        connection_enter(c, PHASE_SENDING, front_now_ns(c->front));
+        link_wait(c, true);
+        connection_enter(c, PHASE_SERVING, front_now_ns(c->front));
+    }
+}
+
+/* The first pull. */
 static enum err say_continue(struct connection *c)
 {
     struct service *service = c->service;
-    static const char line[] = "HTTP/1.1 100 Continue\r\n\r\n";
-    bool wanted = service->head.expect_continue && !service->head.http10 && !service->pulled &&
-                  service->taken == c->in.len && !body_is_done(&service->decoder);
-    service->pulled = true;
+    enum io io = awaits_continue(c) ? send_continue(c) : IO_DONE;
+    if (io == IO_ENDED)
+        return link_why_ended(c);
+    service->dry = io == IO_AGAIN;
+    service->pulled = !service->dry;
     service->body_since_ns = service->body_came_ns = service->body_left_ns = front_now_ns(c->front);
-    if (!wanted)
-        return ERR_OK;
-    size_t sent;
-    return link_send(c, slice_of(line, sizeof line - 1), &sent) == IO_DONE ? ERR_OK : ERR_MALFORMED;
+    return ERR_OK;
 }
 
 /* Handlers that compute between two pieces, and a queue, are not the client's doing. */
@@ -121,8 +145,9 @@ static enum err read_some(struct connection *c, void *out, size_t room, size_t *
     struct service *service = c->service;
     enum err err = service->pulled ? ERR_OK : say_continue(c);
     *got = 0;
-    if (!err)
-        err = take_received(c, out, room, got);
+    if (err || !service->pulled)
+        return err;
+    err = take_received(c, out, room, got);
     if (!err && *got == 0 && !body_is_done(&service->decoder))
         err = receive_more(c, out, room, got);
     return err;
@@ -252,6 +277,7 @@ void body_begin(struct connection *c)
     struct service *service = c->service;
     const struct head *head = &service->head;
     service->pulled = service->gathering = false;
+    service->said = 0;
     service->body_read = 0;
     service->body_left_ns = 0;
     service->source = (struct body_source){.length = head->chunked ? -1 : head->content_length,

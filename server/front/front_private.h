@@ -103,6 +103,7 @@ struct service {
     struct body_source source;         /* body.c */
     struct body_decoder decoder;
     bool pulled;           /* somebody has begun to read the body */
+    size_t said;           /* of "100 Continue" */
     bool gathering;        /* `body` holds the beginning of it */
     bool patient;          /* the present reader waits for what has not come */
     bool dry;              /* the present reader does not, and nothing more is there */
@@ -271,6 +272,9 @@ enum io { IO_DONE, IO_AGAIN, IO_ENDED };
  * none have come; with `wait` it waits until some have, or the connection is cut. */
 enum io link_receive_into(struct connection *c, void *out, size_t room, bool wait, size_t *got);
 enum io link_receive(struct connection *c, size_t room);
+
+/* Until there is something to receive, or room to send, or the connection is cut. */
+void link_wait(struct connection *c, bool to_send);
 
 /* Sends what the client takes at once; *sent bytes are gone. */
 enum io link_send(struct connection *c, struct slice bytes, size_t *sent);

@@ -26,11 +26,11 @@ static bool would_block(int error)
     return error == EAGAIN || error == EWOULDBLOCK;
 }
 
-static void wait_readable(int fd)
+void link_wait(struct connection *c, bool to_send)
 {
-    struct pollfd readable = {.fd = fd, .events = POLLIN};
+    struct pollfd ready = {.fd = c->fd, .events = to_send ? POLLOUT : POLLIN};
     blocking_begin();
-    poll(&readable, 1, -1); /* a cut makes it readable too */
+    poll(&ready, 1, -1); /* a cut makes it ready too */
     blocking_end();
 }
 
@@ -145,7 +145,7 @@ enum io link_receive_into(struct connection *c, void *out, size_t room, bool wai
         count_in(c, *got);
         if (io != IO_AGAIN || !wait)
             return io;
-        wait_readable(c->fd);
+        link_wait(c, false);
     }
 }
 

@@ -510,7 +510,10 @@ void serve_next(struct connection *c, enum next next)
     case NEXT_BODY:
         if (connection_phase(c) != PHASE_BODY)
             connection_enter(c, PHASE_BODY, front_now_ns(c->front));
-        hub_wait(hub, c, ERRAND_READ);
+        if (c->service->pulled)
+            hub_wait(hub, c, ERRAND_READ);
+        else /* it has not heard yet that its body is wanted */
+            hub_send(hub, c, ERRAND_READ);
         break;
     case NEXT_SHAKE:
         hub_send(hub, c, ERRAND_READ);

@@ -349,6 +349,34 @@ test('a client that waits for 100-continue gets none where nobody wants its body
     assert.deepEqual(more, []);
 });
 
+// As many bytes of an answer as the system takes for a client that reads none of it.
+async function mostUnread(server) {
+    const connection = await server.connect();
+    connection.socket.pause();
+    connection.send(get('/big?size=50000000'));
+    const [, bytes] = /^outcome 2 after (\d+) bytes/.exec(await server.line(/^outcome /));
+    connection.destroy();
+    return Number(bytes);
+}
+
+test('100-continue is said also to a client that has not read its last answer yet', async (t) => {
+    const most = await mostUnread(await FrontServer.start(t, { body_ms: 500 }));
+    const server = await FrontServer.start(t);
+    for (const size of [most - 1, most, most + 1]) { // so that there is no room for a line more
+        const connection = await server.connect();
+        connection.socket.pause();
+        connection.send(get(`/big?size=${size}`) + post('Content-Length: 2\r\nExpect: 100-continue\r\n'));
+        await server.line(/^sending/);
+        await new Promise((resolve) => setTimeout(resolve, 300)); // while it might give up
+        connection.socket.resume();
+        assert.equal((await connection.response()).body.length, size);
+        assert.equal((await connection.response()).status, 100);
+        connection.send('ab');
+        assert.equal(echo(await connection.response()).body, 'ab');
+        connection.destroy();
+    }
+});
+
 test('a connection goes on behind a stream with its length or in chunks', async (t) => {
     const server = await FrontServer.start(t);
     const connection = await server.connect();
