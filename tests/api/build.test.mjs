@@ -51,6 +51,16 @@ test('what was fetched is not fetched again', (t) => {
     assert.doesNotMatch(run('tools/civetweb.sh', dest).stderr, /apt-get was called/);
 });
 
+test('the check fails when one of its tools is missing, and names it', (t) => {
+    const tools = ['git', 'awk', 'clang-format', 'cppcheck', 'gcc', 'clang-tidy'];
+    for (const missing of tools) {
+        const others = Object.fromEntries(tools.filter((tool) => tool !== missing).map((tool) => [tool, 'exit 0']));
+        const { status, stderr } = bare(t, ['bash'], others).run('tools/check.sh');
+        assert.equal(status, 1);
+        assert.equal(stderr, `check.sh: ${missing} is missing: make deps\n`);
+    }
+});
+
 test('make clean keeps downloads, make distclean nothing', () => {
     const env = { PATH: process.env.PATH }; // not the flags of a make that runs the tests
     const says = (target) => execFileSync('make', ['-n', '--no-print-directory', target], { encoding: 'utf8', env });

@@ -70,14 +70,35 @@ test('https requests are answered, over one connection', async (t) => {
     }
 });
 
-test('orders and streams work as without TLS', async () => {
+test('orders, long lists and streams work as without TLS', async (t) => {
     const certificates = await makeCertificates();
     const galley = await start(certificates);
-    const headers = { authorization: `Bearer ${await galley.login()}` };
+    const token = await galley.login();
+    const headers = { authorization: `Bearer ${token}` };
     const { status, body } = await get(galley, certificates, '/products?limit=1000', { headers });
     assert.equal(status, 200);
     assert.ok(body.length > 16_384 * 3); // several records
     JSON.parse(body);
+
+    const order = JSON.stringify({ productId: 5, qty: 3, note: 'x'.repeat(20_000) }); // likewise
+    const connection = await RawConnection.open(portOf(galley), '127.0.0.1', undefined, { ca: certificates.ca, servername: 'localhost' });
+    const fields = `Host: localhost\r\nAuthorization: Bearer ${token}\r\n`;
+    for (const [text, answer] of [[order, 422], ['{"productId":5,"qty":3}', 201]]) {
+        connection.send(`POST /place-order HTTP/1.1\r\n${fields}Content-Type: application/json\r\nContent-Length: ${text.length}\r\n\r\n${text}`);
+        assert.equal((await connection.response()).status, answer);
+    }
+    connection.destroy();
+    assert.equal((await galley.request('GET', '/products/5', { token })).body.stock, 1000000 - 3);
+
+    const { headers: { cookie } } = await galley.administrator();
+    const session = { cookie: `__Host-galley_admin_${portOf(galley)}=${cookie.split('=')[1]}` }; // as it is called there
+    const live = https.get({ port: portOf(galley), host: 'localhost', path: '/_/api/live', ca: certificates.ca, headers: session, agent: false });
+    t.after(() => live.destroy());
+    const [events] = await withDeadline('the stream', once(live, 'response'));
+    assert.equal(events.statusCode, 200);
+    let text = '';
+    events.setEncoding('utf8').on('data', (piece) => (text += piece)).on('error', () => {});
+    await eventually('samples come', () => text.match(/^event: sample$/gm)?.length >= 2);
 });
 
 test('browsers are told to come back with TLS only, for as long as is set', async () => {
