@@ -281,7 +281,7 @@ function drip(connection, bytes, everyMs = 20) {
 }
 
 test('a head that takes too long is answered with 408', async (t) => {
-    const server = await FrontServer.start(t, { head_ms: 300 });
+    const server = await FrontServer.start(t, { head_ms: 2000 });
     const connection = await server.connect();
     drip(connection, get('/', `A: ${'a'.repeat(5000)}\r\n`));
     const [response, ...rest] = parseAll(await connection.untilClosed());
