@@ -436,6 +436,17 @@ void hub_wake(struct hub *hub);
 void hub_attend(struct hub *hub);
 unsigned hub_feeds(const struct hub *hub);
 
+/* ---- lending.c: the memory of requests. Threads: who has the connection. */
+
+/* Lends the connection its service, if it has none. */
+struct service *service_borrow(struct connection *c);
+/* Gives it back to the worker, or frees it. */
+void service_return(struct connection *c);
+/* Likewise a buffer to receive into; what holds bytes stays. */
+void lending_give_in(struct connection *c);
+void lending_take_in(struct connection *c);
+void lending_release(struct lending *lending);
+
 /* ---- serve.c, body.c, send.c, feed.c: serving. */
 
 /* What becomes of a connection. */
@@ -480,11 +491,6 @@ void serve_abandon(struct connection *c);
 
 /* Answers 503 to a connection that nobody has read, without waiting. Then it is somebody else's. */
 void serve_turned_away(struct connection *c);
-
-struct service *service_create(void);
-void service_destroy(struct service **service);
-/* Gives memory back to the worker, or frees it. */
-void service_return(struct connection *c);
 
 /* After the head: sets up the body's source. */
 void body_begin(struct connection *c);

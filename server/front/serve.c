@@ -3,101 +3,13 @@
 #include "server/front/front_private.h"
 
 #include "base/log.h"
-#include "base/mem.h"
 
 #include <assert.h>
-#include <stdlib.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 
-#define KEEP_MAX  65536 /* what a buffer holds on to between requests */
-#define BODY_ROOM 2048  /* free bytes behind a head, for reading a body through */
-
-#define FIRST_LINE_MAX 256 /* bytes of it that are logged */
-
-/* ---- Lending */
-
-struct service *service_create(void)
-{
-    struct service *service = mem_alloc(sizeof *service);
-    memset(service, 0, offsetof(struct service, head.fields));
-    return service;
-}
-
-void service_destroy(struct service **service)
-{
-    if (!*service)
-        return;
-    buf_release(&(*service)->body);
-    buf_release(&(*service)->out);
-    buf_release(&(*service)->response.headers);
-    buf_release(&(*service)->response.body);
-    free(*service);
-    *service = NULL;
-}
-
-static void shrink(struct service *service)
-{
-    struct buf *bufs[] = {&service->body, &service->out, &service->response.headers,
-                          &service->response.body};
-    for (size_t i = 0; i < sizeof bufs / sizeof bufs[0]; i++)
-        buf_shrink(bufs[i], KEEP_MAX);
-}
-
-void service_return(struct connection *c)
-{
-    struct service *service = c->service;
-    struct lending *lending = c->worker ? &c->worker->lending : NULL;
-    if (!service)
-        return;
-    c->service = NULL;
-    service->head_parsed = service->classified = false;
-    shrink(service);
-    if (lending && lending->service_count < LENT_MAX)
-        lending->services[lending->service_count++] = service;
-    else
-        service_destroy(&service);
-}
-
-/* The hub lends nothing: what it answers is rare. */
-static struct service *borrow(struct connection *c)
-{
-    struct lending *lending = c->worker ? &c->worker->lending : NULL;
-    if (!c->service)
-        c->service = lending && lending->service_count > 0
-                         ? lending->services[--lending->service_count]
-                         : service_create();
-    c->service->c = c;
-    return c->service;
-}
-
-/* A connection that holds no bytes needs no memory for them. */
-static void borrow_in(struct connection *c)
-{
-    struct lending *lending = &c->worker->lending;
-    if (!c->in.data && lending->in_count > 0)
-        c->in = lending->ins[--lending->in_count];
-}
-
-static void return_in(struct connection *c)
-{
-    struct lending *lending = &c->worker->lending;
-    if (!c->in.data || c->in.len > 0)
-        return;
-    if (lending->in_count < LENT_MAX && c->in.cap <= KEEP_MAX)
-        lending->ins[lending->in_count++] = c->in;
-    else
-        buf_release(&c->in);
-    c->in = (struct buf)BUF_INIT;
-}
-
-static void lending_release(struct lending *lending)
-{
-    while (lending->service_count > 0)
-        service_destroy(&lending->services[--lending->service_count]);
-    while (lending->in_count > 0)
-        buf_release(&lending->ins[--lending->in_count]);
-}
+#define BODY_ROOM      2048 /* free bytes behind a head, for reading a body through */
+#define FIRST_LINE_MAX 256  /* bytes of it that are logged */
 
 /* ---- Reading the head */
 
@@ -166,7 +78,7 @@ static enum next read_head(struct connection *c)
 
 static void begin_request(struct connection *c)
 {
-    struct service *service = borrow(c);
+    struct service *service = service_borrow(c);
     int64_t now_ms = clock_wall_ms(c->front->options.clock);
     struct id id = id_make(now_ms);
     service->request = (struct request){
@@ -546,7 +458,7 @@ static void leave(struct connection *c, enum next next)
     if (next == NEXT_WAIT || next == NEXT_CLOSE)
         service_return(c);
     if (next != NEXT_SEND && next != NEXT_FEED && next != NEXT_BODY && next != NEXT_AWAIT)
-        return_in(c);
+        lending_take_in(c);
     c->worker = NULL;
     serve_next(c, next);
 }
@@ -563,7 +475,7 @@ void serve_connection(struct worker *worker, struct connection *c)
     c->worker = worker;
     c->waited_ns = front_now_ns(c->front) - c->queued_ns;
     atomic_store(&worker->at, c);
-    borrow_in(c);
+    lending_give_in(c);
     enum next next = serve_one(c);
     while (next == NEXT_REQUEST && link_has_input(c) && !ready_is_crowded(c->front)) {
         c->waited_ns = 0;
