@@ -182,7 +182,7 @@ void front_close(struct front **front)
     hub_stop(f->hub);
     transport_close(f);
     ready_wait_for_awaited(f);
-    ready_empty(f);
+    lines_empty(f);
     destroy(f);
     *front = NULL;
 }

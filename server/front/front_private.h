@@ -14,6 +14,7 @@
 #include "base/blocking.h"
 #include "base/lock.h"
 #include "server/front/front.h"
+#include "server/front/ready_private.h"
 #include "server/front/tls_private.h"
 #include "server/http/body.h"
 #include "server/http/head.h"
@@ -32,7 +33,7 @@
 #define UNREAD_MAX   65536              /* of a body that nobody wanted is read to keep alive */
 #define RECEIVE_ROOM 4096               /* received at first; most heads are far smaller */
 
-/* ---- connection.c, table.c: who is connected. */
+/* ---- table.c: who is connected. */
 
 enum phase {
     PHASE_FREE,
@@ -61,26 +62,13 @@ enum errand {
     ERRAND_TURN_AWAY,  /* answer 503 */
 };
 
-TAILQ_HEAD(connections, connection);
-
-/* What a connection that is ready waits for. */
-enum line {
-    LINE_RESUMED,    /* any worker: its answer stands */
-    LINE_READY,      /* a worker, who reads its head */
-    LINE_CLASSIFIED, /* an ordinary worker: its head has been read */
-    LINE_LOW,        /* likewise; it matters little */
-    LINE_HELD_BACK,  /* that fewer handlers of its client run */
-    LINE_HELD_BACK_LOW,
-    LINES
-};
-
 /* One client: an IPv4 address or an IPv6 /64, with all its connections. */
 struct peer {
     struct in6_addr network;
     struct peer *next;                 /* in its list of the table */
     unsigned count;                    /* connections; guarded by the table's lock */
     struct connections connections;    /* likewise */
-    atomic_uint load;                  /* of its handlers: ready.c */
+    atomic_uint load;                  /* of its handlers: lines.c */
     atomic_uint held_back;             /* of `waiting`; written under the queue's lock */
     _Atomic uint64_t body_bytes;       /* of its gathered bodies */
     struct connections waiting[LINES]; /* guarded by the queue's lock */
@@ -299,89 +287,6 @@ void link_end(struct connection *c);
  * client has ended). */
 enum err link_why_ended(const struct connection *c);
 
-/* ---- ready.c: connections that are ready for a worker. */
-
-struct run_queue {
-    struct lock lock;
-    _Atomic(struct worker *) watcher; /* who waits in the poller, or NULL; written under the lock */
-    bool watcher_called;              /* to come out */
-    TAILQ_HEAD(, peer) turns[LINES];  /* who has any waiting, in turn */
-    bool closed;
-    bool starting, start_failed;         /* a worker */
-    struct worker *idle, *idle_reserved; /* stacks of sleepers */
-    unsigned most;                       /* ordinary workers that there may be */
-    unsigned running_max;                /* that may run at once */
-    atomic_uint running;                 /* ordinary ones that neither sleep nor wait */
-
-    /* Written under the lock, read anywhere. */
-    atomic_uint started;    /* ordinary workers */
-    atomic_uint waiting;    /* ready and classified */
-    _Atomic uint64_t taken; /* so far */
-    uint64_t looked_at;     /* that, when the hub looked last */
-    atomic_uint held_back;
-    atomic_uint awaited;   /* with no worker until they are resumed */
-    struct lock_cond left; /* once the queue is closed: by who resumes, or starts a worker */
-};
-
-void ready_init(struct front *front);
-/* Starts the first worker. */
-bool ready_begin(struct front *front);
-void ready_release(struct front *front);
-
-/* Hands a connection over, starting a worker if need be. Threads: any. */
-void ready_push(struct connection *c);
-
-/* One that was parked. The last thing that happens to the front if it closes. */
-void ready_push_resumed(struct connection *c);
-/* Of a closed queue: none will come any more. */
-void ready_wait_for_awaited(struct front *front);
-
-/* Whose request it is. */
-struct peer *connection_client(const struct connection *c);
-
-/* The next one for this worker; waits. NULL: the front closes. */
-struct connection *ready_take(struct worker *worker);
-
-/* Of a reserved worker: this is for the others. */
-void ready_push_classified(struct connection *c);
-
-/* Counts a handler of the connection's peer; false: it has as many as it may, and the connection
- * has been taken and will come back. */
-bool ready_enter_handler(struct connection *c);
-void ready_leave_handler(struct connection *c);
-/* It awaits its answer without a worker, and goes on. */
-void ready_park_handler(struct connection *c);
-void ready_resume_handler(struct connection *c);
-
-/* One that was held back has been refused without running: the next of its client may. */
-void ready_pass_on(struct connection *c);
-
-/* Is it served whatever waits? Looks at the head. */
-bool serve_is_critical(struct connection *c);
-
-/* Has one more worker run although enough do: they do not get on. */
-void ready_rouse(struct front *front);
-/* Of a worker thread at its beginning. */
-void ready_join(struct worker *worker);
-/* Somebody is in the poller. */
-bool ready_is_watched(struct front *front);
-/* Some wait. */
-bool ready_is_crowded(struct front *front);
-
-/* Takes out those that have waited too long. Returns since when the first of those waits that want
- * nothing but a worker, or INT64_MAX. */
-int64_t ready_take_overdue(struct front *front, int64_t now_ns, struct connections *out);
-
-/* Forgets who waits. No thread runs any more. */
-void ready_empty(struct front *front);
-
-/* Wakes all workers with NULL; what was queued stays. No worker is started from here on. */
-void ready_close(struct front *front);
-
-/* What the hub does while others look after requests: connections that have become ready and that
- * no worker has seen go to the queue. True: somebody watches. */
-bool ready_look(struct front *front);
-
 /* ---- poll.c: sockets that become ready, and connections that wait for a request. */
 
 struct epoll_event;
@@ -462,6 +367,9 @@ enum next {
     NEXT_HANDED, /* to the queue, already */
     NEXT_CLOSE
 };
+
+/* Is it served whatever waits? Looks at the head. */
+bool serve_is_critical(struct connection *c);
 
 /* Serves the connection until somebody else has it. Threads: the worker. */
 void serve_connection(struct worker *worker, struct connection *c);

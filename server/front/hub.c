@@ -399,7 +399,7 @@ static void relieve(struct hub *hub)
     struct connections overdue = TAILQ_HEAD_INITIALIZER(overdue);
     struct connection *c, *next;
     int64_t now_ns = front_now_ns(front);
-    int64_t first_ns = ready_take_overdue(front, now_ns, &overdue);
+    int64_t first_ns = lines_take_overdue(front, now_ns, &overdue);
     for (c = TAILQ_FIRST(&overdue); c; c = next) {
         next = TAILQ_NEXT(c, in_queue);
         serve_turned_away(c);

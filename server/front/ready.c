@@ -1,6 +1,4 @@
-/* DESIGN. Connections that are ready wait here for a worker. Each peer has a list of its own and
- * the peers take turns, so that a thousand connections of one address delay another's by one
- * request each, not by a thousand.
+/* DESIGN. Workers, and how connections that are ready (lines.c) come to them.
  *
  * Hundreds of workers may wait (for a commit, for a client), but few run at once, one more than
  * there are processors: more would only take them from each other, and each wake-up costs more than
@@ -27,11 +25,6 @@
 
 #define LOOKS_MAX 512 /* at the poller in a row */
 
-/* What a handler counts of its client's: less while it awaits its answer, as it then takes neither
- * worker nor processor, and others of the client need not wait for the same. */
-#define RUNS   4
-#define AWAITS 1
-
 void ready_init(struct front *front)
 {
     struct run_queue *queue = &front->queue;
@@ -40,8 +33,7 @@ void ready_init(struct front *front)
     queue->most = front->options.workers - front->reserved_workers;
     lock_init(&queue->lock, LOCK_RANK_FRONT_QUEUE);
     lock_cond_init(&queue->left);
-    for (enum line line = 0; line < LINES; line++)
-        TAILQ_INIT(&queue->turns[line]);
+    lines_init(queue);
 }
 
 void ready_release(struct front *front)
@@ -163,6 +155,11 @@ static void rouse_and_leave(struct front *front, bool force)
         start_worker(front);
 }
 
+void ready_leave_lock(struct front *front)
+{
+    rouse_and_leave(front, false);
+}
+
 /* ---- Waiting in a handler */
 
 static void on_blocking(struct blocking_hook *hook)
@@ -193,62 +190,10 @@ void ready_join(struct worker *worker)
 
 /* ---- In and out */
 
-static void put(struct run_queue *queue, enum line line, struct peer *peer, struct connection *c)
-{
-    lock_assert_held(&queue->lock);
-    c->worker = NULL;
-    if (TAILQ_EMPTY(&peer->waiting[line]))
-        TAILQ_INSERT_TAIL(&queue->turns[line], peer, turn[line]);
-    TAILQ_INSERT_TAIL(&peer->waiting[line], c, in_queue);
-    if (line >= LINE_HELD_BACK)
-        queue->held_back++;
-    else
-        queue->waiting++;
-}
-
-/* What matters little waits behind the rest, in a line of its own: those who have waited too long
- * stand in front there too. */
-static void put_classified(struct run_queue *queue, enum line line, struct peer *peer,
-                           struct connection *c)
-{
-    assert(line == LINE_CLASSIFIED || line == LINE_HELD_BACK);
-    put(queue, line + (c->service->priority == PRIORITY_LOW), peer, c);
-}
-
-/* The first of this peer, which has one. */
-static struct connection *take_of(struct run_queue *queue, enum line line, struct peer *peer)
-{
-    lock_assert_held(&queue->lock);
-    struct connection *c = TAILQ_FIRST(&peer->waiting[line]);
-    TAILQ_REMOVE(&peer->waiting[line], c, in_queue);
-    if (TAILQ_EMPTY(&peer->waiting[line]))
-        TAILQ_REMOVE(&queue->turns[line], peer, turn[line]);
-    if (line >= LINE_HELD_BACK)
-        queue->held_back--;
-    else
-        queue->waiting--;
-    queue->taken++;
-    return c;
-}
-
-/* Of the peer whose turn it is, which then is the last. */
-static struct connection *take(struct run_queue *queue, enum line line)
-{
-    struct peer *peer = TAILQ_FIRST(&queue->turns[line]);
-    if (!peer)
-        return NULL;
-    struct connection *c = take_of(queue, line, peer);
-    if (!TAILQ_EMPTY(&peer->waiting[line])) {
-        TAILQ_REMOVE(&queue->turns[line], peer, turn[line]);
-        TAILQ_INSERT_TAIL(&queue->turns[line], peer, turn[line]);
-    }
-    return c;
-}
-
 static void put_resumed(struct run_queue *queue, struct connection *c)
 {
     c->resumes = false;
-    put(queue, LINE_RESUMED, c->peer, c);
+    lines_put(queue, LINE_RESUMED, c->peer, c);
     if (atomic_fetch_sub(&queue->awaited, 1) == 1 && queue->closed)
         lock_cond_broadcast(&queue->left);
 }
@@ -266,7 +211,7 @@ static void put_all(struct run_queue *queue, struct connections *list, int64_t n
             continue;
         }
         connection_enter(c, PHASE_QUEUED, now_ns);
-        put(queue, LINE_READY, c->peer, c);
+        lines_put(queue, LINE_READY, c->peer, c);
     }
 }
 
@@ -292,7 +237,7 @@ void ready_push_classified(struct connection *c)
     struct front *front = c->front;
     connection_enter(c, PHASE_QUEUED, front_now_ns(front));
     lock_acquire(&front->queue.lock);
-    put_classified(&front->queue, LINE_CLASSIFIED, c->peer, c);
+    lines_put_classified(&front->queue, LINE_CLASSIFIED, c->peer, c);
     rouse_and_leave(front, false);
 }
 
@@ -302,7 +247,7 @@ void ready_push_resumed(struct connection *c)
     struct run_queue *queue = &front->queue;
     c->queued_ns = front_now_ns(front);
     lock_acquire(&queue->lock);
-    put(queue, LINE_RESUMED, c->peer, c);
+    lines_put(queue, LINE_RESUMED, c->peer, c);
     if (call_for(front, false)) {
         lock_leave(&queue->lock);
         start_worker(front);
@@ -327,12 +272,12 @@ static struct connection *take_for(struct run_queue *queue, const struct worker 
 {
     if (worker->reserved && !is_exhausted(queue))
         return NULL;
-    struct connection *c = take(queue, LINE_RESUMED);
+    struct connection *c = lines_take(queue, LINE_RESUMED);
     if (!c && !worker->reserved)
-        c = take(queue, LINE_CLASSIFIED);
+        c = lines_take(queue, LINE_CLASSIFIED);
     if (!c)
-        c = take(queue, LINE_READY);
-    return c || worker->reserved ? c : take(queue, LINE_LOW);
+        c = lines_take(queue, LINE_READY);
+    return c || worker->reserved ? c : lines_take(queue, LINE_LOW);
 }
 
 /* While enough run it brings in only, and they take what waits when they are done. */
@@ -452,158 +397,5 @@ void ready_close(struct front *front)
     poll_wake(&front->poller);
     while (queue->starting)
         lock_cond_wait(&queue->left, &queue->lock);
-    lock_leave(&queue->lock);
-}
-
-/* ---- Handlers of one peer */
-
-struct peer *connection_client(const struct connection *c)
-{
-    return c->service && c->service->client ? c->service->client : c->peer;
-}
-
-/* For one more. */
-static bool has_room(const struct front *front, unsigned load)
-{
-    return load / RUNS < front->options.requests_per_address;
-}
-
-/* Counts first and looks again after saying that it waits, as who leaves looks for those who wait
- * after counting itself out: neither can miss the other. */
-bool ready_enter_handler(struct connection *c)
-{
-    struct front *front = c->front;
-    struct peer *peer = connection_client(c);
-    if (has_room(front, atomic_fetch_add(&peer->load, RUNS)) || serve_is_critical(c))
-        return true;
-    lock_acquire(&front->queue.lock);
-    atomic_fetch_add(&peer->held_back, 1);
-    bool room = has_room(front, atomic_fetch_sub(&peer->load, RUNS) - RUNS);
-    if (room) {
-        atomic_fetch_add(&peer->load, RUNS);
-        atomic_fetch_sub(&peer->held_back, 1);
-    } else {
-        connection_enter(c, PHASE_QUEUED, front_now_ns(front));
-        put_classified(&front->queue, LINE_HELD_BACK, peer, c);
-    }
-    lock_leave(&front->queue.lock);
-    if (!room)
-        hub_attend(front->hub); /* it looks after those that wait */
-    return room;
-}
-
-static struct connection *let_go(struct run_queue *queue, enum line line, struct peer *peer)
-{
-    atomic_fetch_sub(&peer->held_back, 1);
-    return take_of(queue, line, peer);
-}
-
-static void let_next_go(struct front *front, struct peer *peer)
-{
-    if (atomic_load(&peer->held_back) == 0)
-        return;
-    lock_acquire(&front->queue.lock);
-    bool low = TAILQ_EMPTY(&peer->waiting[LINE_HELD_BACK]);
-    enum line line = low ? LINE_HELD_BACK_LOW : LINE_HELD_BACK;
-    if (!TAILQ_EMPTY(&peer->waiting[line]) && has_room(front, peer->load)) {
-        struct connection *next = let_go(&front->queue, line, peer);
-        put_classified(&front->queue, LINE_CLASSIFIED, next->peer, next);
-    }
-    rouse_and_leave(front, false);
-}
-
-static void lighten(struct connection *c, unsigned less)
-{
-    struct peer *peer = connection_client(c);
-    atomic_fetch_sub(&peer->load, less);
-    let_next_go(c->front, peer);
-}
-
-void ready_leave_handler(struct connection *c)
-{
-    lighten(c, RUNS);
-}
-
-/* Another server may be silent for long, and is not what the client's other requests are about. */
-static unsigned weight_lost(const struct connection *c)
-{
-    return c->service->request.wait.wanted ? RUNS : RUNS - AWAITS;
-}
-
-void ready_park_handler(struct connection *c)
-{
-    lighten(c, weight_lost(c));
-}
-
-void ready_resume_handler(struct connection *c)
-{
-    atomic_fetch_add(&connection_client(c)->load, weight_lost(c));
-}
-
-void ready_pass_on(struct connection *c)
-{
-    let_next_go(c->front, connection_client(c));
-}
-
-/* ---- Who has waited too long */
-
-/* What matters little is refused after a quarter of the time, if it is known by then. */
-static bool is_overdue(const struct connection *c, int64_t now_ns)
-{
-    if (!c || (c->service && c->service->in_handler))
-        return false;
-    int64_t limit_ns = c->front->options.queue_timeout_ms * 1000000;
-    bool known = c->service && c->service->classified;
-    bool low = known && c->service->priority == PRIORITY_LOW;
-    if (known && c->service->priority == PRIORITY_CRITICAL)
-        return false;
-    return now_ns - c->queued_ns > (low ? limit_ns / 4 : limit_ns);
-}
-
-/* Of one line. Returns since when the first of the others waits. */
-static int64_t take_overdue(struct run_queue *queue, enum line line, int64_t now_ns,
-                            struct connections *out)
-{
-    struct peer *peer, *next;
-    int64_t first_ns = INT64_MAX;
-    for (peer = TAILQ_FIRST(&queue->turns[line]); peer; peer = next) {
-        next = TAILQ_NEXT(peer, turn[line]);
-        while (is_overdue(TAILQ_FIRST(&peer->waiting[line]), now_ns)) {
-            struct connection *c =
-                line < LINE_HELD_BACK ? take_of(queue, line, peer) : let_go(queue, line, peer);
-            TAILQ_INSERT_TAIL(out, c, in_queue);
-        }
-        const struct connection *first = TAILQ_FIRST(&peer->waiting[line]);
-        if (first && first->queued_ns < first_ns)
-            first_ns = first->queued_ns;
-    }
-    return first_ns;
-}
-
-/* Lines are in the order of coming, but for those that came back: they are found a little later. */
-int64_t ready_take_overdue(struct front *front, int64_t now_ns, struct connections *out)
-{
-    struct run_queue *queue = &front->queue;
-    lock_acquire(&queue->lock);
-    int64_t first_ns = INT64_MAX;
-    for (enum line line = 0; line < LINE_HELD_BACK; line++) {
-        int64_t since_ns = take_overdue(queue, line, now_ns, out);
-        first_ns = since_ns < first_ns ? since_ns : first_ns;
-    }
-    take_overdue(queue, LINE_HELD_BACK, now_ns, out);
-    take_overdue(queue, LINE_HELD_BACK_LOW, now_ns, out);
-    lock_leave(&queue->lock);
-    return first_ns;
-}
-
-void ready_empty(struct front *front)
-{
-    struct run_queue *queue = &front->queue;
-    lock_acquire(&queue->lock);
-    for (enum line line = 0; line < LINES; line++) {
-        struct peer *peer;
-        while ((peer = TAILQ_FIRST(&queue->turns[line])))
-            take_of(queue, line, peer);
-    }
     lock_leave(&queue->lock);
 }

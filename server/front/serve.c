@@ -165,7 +165,7 @@ static enum next refuse(struct connection *c, enum err err)
 /* Nobody has time for it. The head has perhaps been read. */
 void serve_turned_away(struct connection *c)
 {
-    ready_pass_on(c);
+    handler_pass_on(c);
     atomic_fetch_add_explicit(&c->front->shed, 1, memory_order_relaxed);
     if (c->proxy_awaited || (c->tls && !c->shaken)) { /* it would not understand */
         connection_close(c);
@@ -186,12 +186,12 @@ static void finish_handler(struct connection *c)
 {
     const struct front_options *options = &c->front->options;
     struct service *service = c->service;
-    ready_resume_handler(c);
+    handler_resume(c);
     await_begin(c);
     options->handle(&service->request, &service->response, options->arg);
     assert(!service->request.awaiting && service->response.status != 0);
     service->in_handler = false;
-    ready_leave_handler(c);
+    handler_leave(c);
 }
 
 void serve_abandon(struct connection *c)
@@ -261,7 +261,7 @@ static bool is_shed(struct connection *c)
 
 static enum next shed(struct connection *c)
 {
-    ready_pass_on(c);
+    handler_pass_on(c);
     atomic_fetch_add_explicit(&c->front->shed, 1, memory_order_relaxed);
     return refuse(c, ERR_OVERLOADED);
 }
@@ -272,10 +272,10 @@ static enum next after_handler(struct connection *c)
     struct service *service = c->service;
     service->in_handler = service->request.awaiting;
     if (service->in_handler) {
-        ready_park_handler(c);
+        handler_park(c);
         return NEXT_AWAIT;
     }
-    ready_leave_handler(c);
+    handler_leave(c);
     bool answered = service->response.status != 0;
     assert(answered || service->awaits_body);
     service->awaits_body = !answered;
@@ -291,7 +291,7 @@ static enum next let_in(struct connection *c)
     }
     if (is_shed(c))
         return shed(c);
-    return ready_enter_handler(c) ? NEXT_REQUEST : NEXT_HANDED;
+    return handler_enter(c) ? NEXT_REQUEST : NEXT_HANDED;
 }
 
 static enum next serve_request(struct connection *c)
@@ -302,7 +302,7 @@ static enum next serve_request(struct connection *c)
         return next;
     int64_t began_ns = front_now_ns(c->front);
     if (resumes)
-        ready_resume_handler(c);
+        handler_resume(c);
     if (c->service->awaits_body)
         body_forgive(c, c->waited_ns);
     else if (!resumes)
