@@ -134,7 +134,7 @@ bool ready_begin(struct front *front)
     queue->running++;
     lock_leave(&queue->lock);
     start_worker(front);
-    return !queue->start_failed;
+    return queue->started > 0;
 }
 
 /* True: the caller has to start a worker, when it has left the lock. */
