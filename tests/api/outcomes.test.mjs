@@ -22,7 +22,7 @@ async function askWithoutReading(galley) {
 }
 
 test('an answer that its client does not take is logged and counted as one that ran out of time', async () => {
-    const galley = await startGalley({ config: { server: { body_timeout: '300ms' } } });
+    const galley = await startGalley({ config: { server: { body_timeout: '2s' } } });
     assert.equal(await unsent(galley, 'timeout'), 0);
     const connection = await askWithoutReading(galley);
     await eventually('it is cut', async () => (await unsent(galley, 'timeout')) === 1);
@@ -32,7 +32,7 @@ test('an answer that its client does not take is logged and counted as one that 
     assert.equal(whole.outcome, undefined);
     assert.equal(last.outcome, 'timeout');
     assert.ok(last.bytes < whole.bytes, `${last.bytes} of ${whole.bytes}`);
-    assert.ok(last.durationMs >= 300, JSON.stringify(last));
+    assert.ok(last.durationMs >= 2000, JSON.stringify(last));
     connection.destroy();
 });
 
