@@ -203,6 +203,27 @@ test('one address takes a part of the memory for bodies', async (t) => {
     for (const connection of holders) connection.destroy();
 });
 
+test('all bodies together take no more than there is memory for them', async (t) => {
+    const MiB = 1 << 20;
+    const server = await FrontServer.start(t, { body_memory: 8 * MiB });
+    const upload = async (from, sent) => {
+        const connection = await server.connect(from);
+        connection.send(`POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: ${MiB}\r\n\r\n${'x'.repeat(sent)}`);
+        return connection;
+    };
+    const holders = [];
+    for (let i = 0; i < 12; i++) holders.push(await upload(`127.0.0.${i + 2}`, MiB - 1));
+    const first = await Promise.any(holders.map(async (connection) => [connection, await connection.response()]));
+    assert.equal(first[1].status, 503);
+    for (const connection of holders) connection.destroy();
+    await eventually('there is room again', async () => {
+        const connection = await upload('127.0.0.20', MiB);
+        const { status } = await connection.response();
+        connection.destroy();
+        return status === 200;
+    });
+});
+
 test('a single body may take more than its part', async (t) => {
     const server = await FrontServer.start(t, { body_memory: 1 << 20 });
     const connection = await server.connect();

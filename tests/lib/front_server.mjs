@@ -19,10 +19,11 @@ export class FrontServer {
     #lines = [];
     #waiting = [];
 
-    static async start(t, settings = {}) {
+    // With an environment that has FRONT_TLS_DIR it is one for crowds over TLS: connect() speaks none.
+    static async start(t, settings = {}, env = {}) {
         const server = new FrontServer();
         const args = Object.entries(settings).map(([name, value]) => `${name}=${value}`);
-        server.child = spawn(binary, args, { stdio: ['pipe', 'pipe', 'pipe'] });
+        server.child = spawn(binary, args, { stdio: ['pipe', 'pipe', 'pipe'], env: { ...process.env, ...env } });
         server.exited = new Promise((resolve) => server.child.on('exit', (code) => resolve(code)));
         server.stderr = '';
         server.child.stderr.on('data', (text) => (server.stderr += text));
