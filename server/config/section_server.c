@@ -21,7 +21,7 @@ static const struct config_key server_keys[] = {
      "Connections that one address may hold open."},
     {"requests_per_address", CONFIG_INT, "64", 1, 100000, CONFIG_RESTART, NULL,
      "Requests of one address that run at once; those beyond wait. One that waits for the disk "
-     "counts a quarter."},
+     "or an upstream counts a quarter."},
     {"address_limit", CONFIG_RATE, "", 0, 0, CONFIG_RELOADS, NULL,
      "How many requests each address may send in all, whatever becomes of them; empty: any "
      "number."},
