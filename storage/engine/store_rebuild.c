@@ -2,7 +2,10 @@
  *
  * DESIGN. What can be read of each tree, leaf by leaf (store_tree.h), goes into a new file beside
  * the old one, which takes its name only when all is on the disk; the old one stays, under another.
- * What was lost shows to whoever owns the table. */
+ *
+ * Leaves that a damaged page has led to are found by looking at all pages of the file: those that
+ * are leaves, that are not free, and that no sound page leads to. They are the table's whose page
+ * is damaged, if it is only one. What was lost shows to whoever owns the table. */
 #include "base/mem.h"
 #include "storage/engine/engine_private.h"
 #include "storage/engine/store_tree.h"
@@ -24,8 +27,12 @@ struct rebuild {
     MDB_txn *txn;
     MDB_dbi table;
     char name[TABLE_NAME_MAX + 1];
-    unsigned waiting; /* entries that are not committed, */
-    size_t bytes;     /* and theirs */
+    bool is_free_known;           /* the list of free pages is whole */
+    char cut[TABLE_NAME_MAX + 1]; /* the table that a damaged page cuts leaves off */
+    unsigned cuts;                /* so many such tables */
+    bool cuts_this;               /* the table that is copied */
+    unsigned waiting;             /* entries that are not committed, */
+    size_t bytes;                 /* and theirs */
 };
 
 static int open_new(struct rebuild *it, const char *path, size_t map_bytes)
@@ -67,13 +74,16 @@ static int put(struct rebuild *it, struct slice key, struct slice value)
         rc = begin(it);
     it->waiting++;
     it->bytes += key.len + value.len;
-    return rc == 0 ? mdb_put(it->txn, it->table, &k, &v, 0) : rc;
+    if (rc == 0)
+        rc = mdb_put(it->txn, it->table, &k, &v, MDB_NOOVERWRITE);
+    return rc == MDB_KEYEXIST ? 0 : rc; /* on a page that is there twice */
 }
 
 static int copy_leaf(const struct tree_leaf *leaf, void *arg)
 {
     struct rebuild *it = arg;
     int rc = 0;
+    it->cuts_this |= leaf->is_above;
     for (unsigned i = 0; rc == 0 && i < tree_entry_count(leaf); i++) {
         struct slice key, value;
         tree_entry(&it->from.file, leaf, i, &key, &value);
@@ -87,11 +97,64 @@ static int copy_table(struct rebuild *it, const struct tree *tree, struct slice 
     if (name.len > TABLE_NAME_MAX)
         return 0; /* none of ours */
     snprintf(it->name, sizeof it->name, "%.*s", SLICE_ARG(name));
+    it->cuts_this = false;
     int rc = begin(it);
     if (rc == 0)
         rc = tree_walk(&it->from.file, tree, it->seen, copy_leaf, it);
+    if (it->cuts_this)
+        memcpy(it->cut, it->name, sizeof it->cut);
+    it->cuts += it->cuts_this;
     return rc == 0 ? commit(it) : rc;
 }
+
+/* ---- Leaves that nothing leads to. */
+
+static bool is_seen(const struct rebuild *it, uint64_t page)
+{
+    return it->seen[page / 8] >> (page & 7) & 1;
+}
+
+/* A count, and so many numbers. */
+static int note_free(const struct tree_leaf *leaf, void *arg)
+{
+    struct rebuild *it = arg;
+    it->is_free_known = it->is_free_known && !leaf->fault;
+    for (unsigned i = 0; i < tree_entry_count(leaf); i++) {
+        struct slice key, value;
+        uint64_t page;
+        tree_entry(&it->from.file, leaf, i, &key, &value);
+        for (size_t at = sizeof page; at + sizeof page <= value.len; at += sizeof page) {
+            memcpy(&page, value.ptr + at, sizeof page);
+            if (page < it->from.file.pages)
+                it->seen[page / 8] |= (uint8_t)(1u << (page & 7));
+        }
+    }
+    return 0;
+}
+
+static int pass_by(const struct tree_leaf *leaf, void *arg)
+{
+    (void)leaf, (void)arg;
+    return 0;
+}
+
+static int copy_cut_off(struct rebuild *it)
+{
+    int rc = 0;
+    memcpy(it->name, it->cut, sizeof it->name);
+    for (uint64_t page = 2; rc == 0 && page < it->from.file.pages; page++) {
+        uint64_t more = is_seen(it, page) ? 0 : tree_long_pages(&it->from.file, page);
+        struct tree_leaf leaf;
+        tree_leaf_at(&it->from.file, page, &leaf);
+        if (more > 0)
+            page += more - 1; /* what lies in a long value is no page */
+        else if (!is_seen(it, page) && !leaf.fault)
+            rc = copy_leaf(&leaf, it);
+    }
+    return rc == 0 ? commit(it) : rc;
+}
+
+/* ---- All of it. */
 
 static int copy_all(struct rebuild *it)
 {
@@ -101,6 +164,11 @@ static int copy_all(struct rebuild *it)
     for (unsigned i = TREE_FIRST_TABLE;
          rc == 0 && tree_find(&it->from.file, &it->from.roots, i, &tree, &name); i++)
         rc = copy_table(it, &tree, name);
+    it->is_free_known = true;
+    tree_walk(&it->from.file, &it->from.roots.tables, it->seen, pass_by, NULL);
+    tree_walk(&it->from.file, &it->from.roots.free, it->seen, note_free, it);
+    if (rc == 0 && it->cuts == 1 && it->is_free_known)
+        rc = copy_cut_off(it);
     return rc == 0 ? mdb_env_sync(it->env, 1) : rc;
 }
 

@@ -284,6 +284,21 @@ void tree_find_leaf(const struct tree_file *file, const struct tree *tree,
     }
 }
 
+void tree_leaf_at(const struct tree_file *file, uint64_t number, struct tree_leaf *out)
+{
+    static const struct tree any = {.depth = 1};
+    *out = (struct tree_leaf){.number = number, .fault = fault_of_page(file, &any, number, true)};
+    if (!out->fault)
+        out->page = file->begin + number * file->page_bytes;
+}
+
+uint64_t tree_long_pages(const struct tree_file *file, uint64_t number)
+{
+    const uint8_t *page = file->begin + number * file->page_bytes;
+    bool begins = u64(page) == number && u16(page + PAGE_FLAGS) == IS_LONG;
+    return begins && u32(page + PAGE_LENGTH) <= file->pages - number ? u32(page + PAGE_LENGTH) : 0;
+}
+
 bool tree_go_on(const struct tree_leaf *leaf, struct pages_place *place)
 {
     if (!leaf->next.ptr)
@@ -359,6 +374,7 @@ static int walk_page(const struct walk *walk, const struct step *step)
     const uint8_t *page = walk->file->begin + step->number * walk->file->page_bytes;
     if (!leaf.fault && step->level > 1)
         return walk_children(walk, page, step);
+    leaf.is_above = leaf.fault && step->level > 1;
     if (!leaf.fault) {
         leaf.page = page;
         leaf.out_of_order = !is_in_order(walk, page, step);

@@ -28,6 +28,7 @@ struct tree_roots {
 struct tree_leaf {
     uint64_t number;     /* of the page, or of the one above it that is damaged */
     const char *fault;   /* half a sentence on that page; NULL: it is whole */
+    bool is_above;       /* it is one that leads to others, and damaged */
     const uint8_t *page; /* NULL: it is not whole, or the tree is empty */
     bool out_of_order;   /* keys, among each other or with what its parents say */
     struct slice next;   /* what the leaf behind it begins with; NULL: there is none */
@@ -55,6 +56,10 @@ void tree_unmap(struct tree_mapping *mapping);
 /* The leaf that has what is at the place, and whether all pages on the way to it are whole. */
 void tree_find_leaf(const struct tree_file *file, const struct tree *tree,
                     const struct pages_place *place, struct tree_leaf *out);
+/* The page as a leaf of a table, whichever: `fault` if it is none. */
+void tree_leaf_at(const struct tree_file *file, uint64_t number, struct tree_leaf *out);
+/* How many pages a long value has that begins on this one; 0: none does. */
+uint64_t tree_long_pages(const struct tree_file *file, uint64_t number);
 /* To the leaf behind it, which is nearer to the end in any case; false if there is none. */
 bool tree_go_on(const struct tree_leaf *leaf, struct pages_place *place);
 

@@ -6,6 +6,7 @@ import path from 'node:path';
 import test from 'node:test';
 import { promisify } from 'node:util';
 
+import { losePage } from '../lib/damage.mjs';
 import { binary, eventually, runGalley, startGalley } from '../lib/galley.mjs';
 
 const run = promisify(execFile);
@@ -157,6 +158,19 @@ test('two restores into one directory at once do not lose it', async () => {
         assert.equal(both.filter(({ status }) => status === 0).length, 1, JSON.stringify(both));
         assert.deepEqual(await readdir(path.join(galley.dir, `both-${i}`)), ['data.mdb']);
     }
+});
+
+test('a compact backup of a database with a lost page is refused, a plain one is as it is', async () => {
+    const galley = await startGalley();
+    await galley.terminate();
+    await losePage(galley);
+    const compact = await backup(galley, 'c.tar', '--compact');
+    assert.equal(compact.status, 1);
+    assert.match(compact.stderr, /the table docs: page \d+ .*; without --compact it is copied as it is\n$/);
+    assert.deepEqual((await readdir(galley.dir)).filter((name) => name.startsWith('c.tar')), []);
+    assert.equal((await backup(galley, 'b.tar')).status, 0);
+    assert.equal((await restore(galley, 'b.tar', 'restored')).status, 0);
+    assert.equal((await runGalley(['verify', '--repair', '--data', path.join(galley.dir, 'restored')])).status, 0);
 });
 
 test('a directory without a database, and a name too few, are said', async () => {

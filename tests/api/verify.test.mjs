@@ -4,6 +4,7 @@ import { chown, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import path from 'node:path';
 import test from 'node:test';
 
+import { losePage } from '../lib/damage.mjs';
 import { eventually, runGalley, startGalley } from '../lib/galley.mjs';
 
 const NOBODY = 65534;
@@ -149,23 +150,6 @@ test('what a repair says is mended, the next verification finds whole', async ()
     assert.match(repaired.stdout, /lost entries before .*638 \(mended\)$/m);
     assert.match((await verify(galley)).stdout, /all whole/);
 });
-
-const PAGE = 4096;
-const LEAF = 2;
-
-// Zeroes each leaf of LMDB that has product 637, also those of former states.
-async function losePage(galley) {
-    const file = path.join(galley.dataDir, 'data.mdb');
-    const bytes = await readFile(file);
-    const pages = [];
-    for (let at = bytes.indexOf('@0000000637'); at >= 0; at = bytes.indexOf('@0000000637', at + 1)) {
-        const page = Math.floor(at / PAGE);
-        if (bytes.readUInt16LE(page * PAGE + 10) === LEAF && !pages.includes(page)) pages.push(page);
-    }
-    assert.ok(pages.length > 0);
-    for (const page of pages) bytes.fill(0, page * PAGE, (page + 1) * PAGE);
-    await writeFile(file, bytes);
-}
 
 const LOST = /^the table docs: page \d+ has another page's content/m;
 

@@ -229,6 +229,29 @@ static void test_a_page_that_is_lost_costs_what_was_on_it(void **state)
     release(&p);
 }
 
+/* What a lost page has led to is found without it. */
+static void test_a_page_that_only_leads_to_others_costs_nothing(void **state)
+{
+    struct patient p;
+    static const uint8_t nothing[PAGE];
+    unsigned lost = 0;
+    admit(&p, *state);
+    for (size_t at = 2 * PAGE; at < p.len; at += PAGE) {
+        struct told told;
+        if (p.bytes[at + 10] != 1) /* a branch */
+            continue;
+        write_damaged(&p, at, nothing, PAGE);
+        struct content content = heal(&p, &told);
+        if (strncmp(told.what, "the table test: ", 16) != 0)
+            continue;
+        assert_int_equal(content.count, p.before.count);
+        assert_memory_equal(content.has, p.before.has, sizeof content.has);
+        lost++;
+    }
+    assert_int_equal(lost, 1); /* it has one such page */
+    release(&p);
+}
+
 static void test_a_page_with_another_ones_content_is_found(void **state)
 {
     struct patient p;
@@ -299,6 +322,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_the_pages_of_a_sound_store_are_whole, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_page_that_is_lost_costs_what_was_on_it, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(test_a_page_that_only_leads_to_others_costs_nothing, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(test_a_page_with_another_ones_content_is_found, setup,
                                         teardown),
