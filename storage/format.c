@@ -79,11 +79,13 @@ static enum err begin_conversion(struct txn *txn, struct opening *opening)
 static enum err find_anchor(struct txn *txn, const struct chain *chain, bool repair)
 {
     struct chain_entry anchor;
-    enum err err = chain_get(txn, chain, chain_anchor(), &anchor);
+    struct slice value;
+    enum err err = repair ? txn_get(txn, chain->table, chain_anchor(), &value)
+                          : chain_get(txn, chain, chain_anchor(), &anchor);
+    if (repair && err == ERR_NOT_FOUND) /* what it led to is found by verifying */
+        return chain_begin(txn, chain);
     if (!err || txn_error(txn))
         return err;
-    if (repair) /* what it does not lead to any more is found by verifying */
-        return chain_begin(txn, chain);
     return txn_damaged(txn, "the table %s is lost, or its beginning",
                        store_table_name(txn_store(txn), chain->table));
 }

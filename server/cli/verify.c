@@ -235,13 +235,13 @@ static int verify_store(struct store *store, bool repair, struct verification *i
     return err ? EXIT_FAILURE : status;
 }
 
-/* Of a page that LMDB would be led astray by. With --repair the file is written anew without it. */
+/* Of a page that LMDB would be led astray by. With --repair the file is written anew without it, if
+ * that is possible. */
 static void note_page(const char *what, void *arg)
 {
     struct verification *it = arg;
     it->found++;
-    it->mended += it->keeps_base;
-    print_finding(what, it->keeps_base, it);
+    print_finding(what, false, it);
 }
 
 static int verify_stopped(const struct config *config, bool repair, struct verification *it)
@@ -252,7 +252,6 @@ static int verify_stopped(const struct config *config, bool repair, struct verif
     char why[400];
     char base[4200] = "";
     if (repair) {
-        it->keeps_base = true;
         name_by_time(BASE_FORM, it->base_name);
         snprintf(base, sizeof base, "%s/%s", it->data_dir, it->base_name);
         options.keep_damaged = base;
@@ -264,11 +263,12 @@ static int verify_stopped(const struct config *config, bool repair, struct verif
         snprintf(why, sizeof why, "%s: %s", it->data_dir, strerror(errno));
     else if (store_open(&options, &store, why, sizeof why) == ERR_OK) {
         it->keeps_base = it->found > 0;
+        it->mended = it->found;
         int status = verify_store(store, repair, it);
         store_close(&store);
         return status;
     }
-    it->keeps_base = it->keeps_base && access(base, F_OK) == 0;
+    it->keeps_base = base[0] && access(base, F_OK) == 0;
     if (it->found > 0)
         report(it);
     fprintf(stderr, "galley verify: %s\n", why);

@@ -240,6 +240,9 @@ static enum err check_shape(const struct store *store, const struct store_option
         return refuse(reason, ERR_DAMAGED, "%s has damaged pages; nothing else of it was read",
                       store->path);
     int rc = store_rebuild(store->path, map_bytes_of(options), options->keep_damaged);
+    if (rc == MDB_CORRUPTED)
+        return refuse(reason, ERR_DAMAGED, "the list of tables in %s is damaged: restore a backup",
+                      store->path);
     return rc == 0 ? ERR_OK
                    : refuse(reason, store_is_full(rc) ? ERR_STORE_FULL : ERR_INTERNAL,
                             "cannot write %s anew: %s", store->path, mdb_strerror(rc));

@@ -132,12 +132,6 @@ static int note_free(const struct tree_leaf *leaf, void *arg)
     return 0;
 }
 
-static int pass_by(const struct tree_leaf *leaf, void *arg)
-{
-    (void)leaf, (void)arg;
-    return 0;
-}
-
 static int copy_cut_off(struct rebuild *it)
 {
     int rc = 0;
@@ -156,16 +150,23 @@ static int copy_cut_off(struct rebuild *it)
 
 /* ---- All of it. */
 
+/* A table that is not in the list would be made anew when it is opened, empty, and nobody the
+ * wiser. */
+static int refuse_damage(const struct tree_leaf *leaf, void *arg)
+{
+    (void)arg;
+    return leaf->fault ? MDB_CORRUPTED : 0;
+}
+
 static int copy_all(struct rebuild *it)
 {
     struct tree tree;
     struct slice name;
-    int rc = 0;
+    int rc = tree_walk(&it->from.file, &it->from.roots.tables, it->seen, refuse_damage, NULL);
     for (unsigned i = TREE_FIRST_TABLE;
          rc == 0 && tree_find(&it->from.file, &it->from.roots, i, &tree, &name); i++)
         rc = copy_table(it, &tree, name);
     it->is_free_known = true;
-    tree_walk(&it->from.file, &it->from.roots.tables, it->seen, pass_by, NULL);
     tree_walk(&it->from.file, &it->from.roots.free, it->seen, note_free, it);
     if (rc == 0 && it->cuts == 1 && it->is_free_known)
         rc = copy_cut_off(it);

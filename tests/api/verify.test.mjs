@@ -182,6 +182,7 @@ test('of a database with a lost page a repair keeps all else', async () => {
 
     const repaired = await verify(galley, '--repair');
     assert.equal(repaired.status, 0, repaired.stdout + repaired.stderr);
+    assert.match(repaired.stdout, LOST);
     const [kept] = (await readdir(galley.dataDir)).filter((name) => name.endsWith('.mdb') && name.startsWith('damaged-'));
     assert.ok(repaired.stdout.endsWith(`written anew of what can be read; it was ${galley.dataDir}/${kept}\n`), repaired.stdout);
     assert.match((await verify(galley)).stdout, /^\d+ entries, all whole\n$/);

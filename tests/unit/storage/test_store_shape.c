@@ -84,6 +84,7 @@ static struct content content_of(struct fixture *f)
 
 struct told {
     unsigned count;
+    bool tables; /* what tables there are is not known */
     char what[STORE_DAMAGE_SIZE];
 };
 
@@ -91,6 +92,7 @@ static void note(const char *what, void *arg)
 {
     struct told *told = arg;
     told->count++;
+    told->tables |= strncmp(what, "the table of tables: ", 21) == 0;
     snprintf(told->what, sizeof told->what, "%s", what);
 }
 
@@ -162,8 +164,9 @@ static struct content heal(const struct patient *p, struct told *told)
         assert_int_equal(err, ERR_DAMAGED);
         assert_null(p->f->store);
         err = open_with(p, p->kept, &again);
-        assert_int_equal(again.count, told->count);
-        assert_int_equal(access(p->kept, F_OK), 0);
+        assert_true(again.count >= told->count);
+        assert_int_equal(access(p->kept, F_OK), told->tables ? -1 : 0);
+        assert_true(err || !told->tables); /* all would be lost, and a new store begun */
     }
     if (!err)
         content = content_of(p->f);
