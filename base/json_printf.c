@@ -86,8 +86,12 @@ static void append_literal(struct buf *out, struct pattern *p)
         quotes ^= found;
     }
     for (; p->at < end; p->at++) {
-        odd ^= *p->at == '\'';
-        *to++ = *p->at == '\'' ? '"' : *p->at;
+        bool quote = *p->at == '\'';
+        odd ^= quote;
+        *to = *p->at;
+        if (quote)
+            *to = '"';
+        to++;
     }
     p->quoted ^= odd ^ ((quotes * EACH_BYTE(1) >> 56) % 2); /* the sum of its bytes */
 }
