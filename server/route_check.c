@@ -161,7 +161,7 @@ static bool targets_ok(const struct config *config, const struct config_section 
         if (count > 1 && strcmp(target.kind, "app") == 0)
             return false;
     }
-    snprintf(why, why_size, "at most %u, with a weight above 0 in all", SPLIT_TARGETS_MAX);
+    snprintf(why, why_size, "at most %d, with a weight above 0 in all", SPLIT_TARGETS_MAX);
     return weights > 0 && count <= SPLIT_TARGETS_MAX;
 }
 

@@ -29,9 +29,9 @@ static const char *text_of(const json_t *object, const char *key)
 
 static int width_of(const json_t *routes, const char *key, int least)
 {
-    size_t i, width = (size_t)least;
-    json_t *route;
-    json_array_foreach(routes, i, route) {
+    size_t width = (size_t)least;
+    for (size_t i = 0; i < json_array_size(routes); i++) {
+        const json_t *route = json_array_get(routes, i);
         size_t len = strlen(text_of(route, key));
         width = len > width ? len : width;
     }
@@ -40,10 +40,9 @@ static int width_of(const json_t *routes, const char *key, int least)
 
 static void print_conditions(const json_t *route)
 {
-    size_t i;
-    json_t *condition;
-    json_array_foreach(json_object_get(route, "conditions"), i, condition)
-        printf("%s%s", i ? ", " : "  if ", json_string_value(condition));
+    const json_t *conditions = json_object_get(route, "conditions");
+    for (size_t i = 0; i < json_array_size(conditions); i++)
+        printf("%s%s", i ? ", " : "  if ", json_string_value(json_array_get(conditions, i)));
 }
 
 static void print_name(const json_t *route)
@@ -57,13 +56,12 @@ static void print_name(const json_t *route)
 
 static void print_table(const json_t *routes)
 {
-    size_t i;
-    json_t *route;
     int path = width_of(routes, "path", 4), host = width_of(routes, "host", 4),
         target = width_of(routes, "target", 6);
     printf("%-7s  %-*s  %-*s  %-*s  %s\n", "METHOD", host, "HOST", path, "PATH", target, "TARGET",
            "FROM");
-    json_array_foreach(routes, i, route) {
+    for (size_t i = 0; i < json_array_size(routes); i++) {
+        const json_t *route = json_array_get(routes, i);
         printf("%-7s  %-*s  %-*s  %-*s  ", json_str(route, "method", "any"), host,
                json_str(route, "host", "any"), path, text_of(route, "path"), target,
                json_str(route, "target", "-"));
@@ -92,11 +90,9 @@ static bool is_elsewhere(const json_t *passed_over)
 /* Those at other paths are named in one line. */
 static void print_passed_over(const json_t *all)
 {
-    size_t i;
-    json_t *one;
     unsigned near = 0, elsewhere = 0;
-    json_array_foreach(all, i, one) {
-        const json_t *route = json_object_get(one, "route");
+    for (size_t i = 0; i < json_array_size(all); i++) {
+        const json_t *one = json_array_get(all, i), *route = json_object_get(one, "route");
         if (is_elsewhere(one))
             continue;
         printf(near++ ? "        " : "  not   ");
@@ -104,8 +100,8 @@ static void print_passed_over(const json_t *all)
         printf(", %s %s: %s\n", json_str(route, "method", "any method"), text_of(route, "path"),
                text_of(one, "says"));
     }
-    json_array_foreach(all, i, one) {
-        const json_t *route = json_object_get(one, "route");
+    for (size_t i = 0; i < json_array_size(all); i++) {
+        const json_t *one = json_array_get(all, i), *route = json_object_get(one, "route");
         if (is_elsewhere(one))
             printf("%s%s %s",
                    elsewhere++ ? ", " : "  other paths: ", json_str(route, "method", "any"),

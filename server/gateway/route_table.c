@@ -228,8 +228,8 @@ static const struct route *insert(const struct route ***list, const struct route
             return at[count];
         place += compare_routes(at[count], route, method) < 0;
     }
-    at = *list = mem_realloc(at, (count + 2) * sizeof *at);
-    memmove(at + place + 1, at + place, (count - place) * sizeof *at);
+    at = *list = mem_realloc(at, (count + 2) * sizeof(const struct route *));
+    memmove(at + place + 1, at + place, (count - place) * sizeof(const struct route *));
     at[place] = route;
     at[count + 1] = NULL;
     return NULL;
@@ -275,7 +275,8 @@ static struct node *host_root(struct route_table *table, const char *name)
     memcpy(host->name, name, strlen(name) + 1);
     table->hosts =
         mem_realloc(table->hosts, (table->host_count + 1) * sizeof(struct host_routes *));
-    memmove(table->hosts + at + 1, table->hosts + at, (table->host_count - at) * sizeof host);
+    memmove(table->hosts + at + 1, table->hosts + at,
+            (table->host_count - at) * sizeof(struct host_routes *));
     table->hosts[at] = host;
     table->host_count++;
     return &host->root;

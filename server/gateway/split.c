@@ -8,8 +8,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define STRIDE 6181 /* about the golden part of SPLIT_BUCKETS, and prime to it: neighbours spread  \
-                     */
+/* About the golden part of SPLIT_BUCKETS, and prime to it: neighbours spread. */
+#define STRIDE 6181
 
 struct share {
     target_fn target;
@@ -132,8 +132,9 @@ void split_target(struct request *request, struct response *response, void *arg)
     struct split *split = arg;
     if (request->choice == 0)
         request->choice = choose(split, request);
-    unsigned choice = request->choice;
-    const struct share *share = &split->shares[choice % FRESH - 1];
+    unsigned choice = request->choice, place = choice % FRESH - 1;
+    assert(place < split->count);
+    const struct share *share = &split->shares[place];
     share->target(request, response, share->arg);
     if (!request->awaiting && response->status != 0 && choice >= FRESH)
         add_cookie(split, request, choice / FRESH - 1, response);
