@@ -26,7 +26,7 @@ BEGIN {
     may["modules"] = "modules/ server/app/app.h base/"
     may["examples/notes"] = "server/app/app.h base/"
     may["modules/shop"] = may["modules/mail"] = "modules/ server/app/app.h base/"
-    may["server/admin"] = "server/admin/ server/config/config.h server/front/front.h server/gateway/gateway.h server/http/ server/identity/ server/listeners.h server/scrub.h server/upstream/upstream.h server/balance/balancer.h server/version.h queue/ cache/ storage/ base/"
+    may["server/admin"] = "server/admin/ server/config/config.h server/front/front.h server/gateway/gateway.h server/gateway/route_show.h server/http/ server/identity/ server/listeners.h server/scrub.h server/upstream/upstream.h server/balance/balancer.h server/version.h queue/ cache/ storage/ base/"
     may["server/cli"] = may["server"] = "*"
 
     # Libraries that stay behind one folder, so that they can be replaced there.

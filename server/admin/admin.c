@@ -63,6 +63,8 @@ static const struct admin_route routes[] = {
     {METHOD_POST, "/_/api/jobs/delete", ADMIN_OPERATOR, serve_job_delete, "no-store"},
     {METHOD_GET, "/_/api/jobs/*", ADMIN_VIEWER, serve_job, "no-store"},
     {METHOD_GET, "/_/api/routes", ADMIN_VIEWER, serve_routes, "no-store"},
+    {METHOD_GET, "/_/api/gateway/routes", ADMIN_VIEWER, serve_route_table, "no-store"},
+    {METHOD_POST, "/_/api/gateway/try", ADMIN_VIEWER, serve_route_try, "no-store"},
     {METHOD_GET, "/_/api/cache", ADMIN_VIEWER, serve_cache, "no-store"},
     {METHOD_GET, "/_/api/cache/entry", ADMIN_VIEWER, serve_cache_entry, "no-store"},
     {METHOD_POST, "/_/api/cache/purge", ADMIN_OPERATOR, serve_cache_purge, "no-store"},
@@ -210,6 +212,7 @@ struct admin *admin_create(const struct admin_options *options)
     admin->job_schema = own_schema(job_schema_text);
     admin->purge_schema = own_schema(purge_schema_text);
     admin->drain_schema = own_schema(drain_schema_text);
+    admin->try_schema = own_schema(try_schema_text);
     admin->weight_schema = own_schema(weight_schema_text);
 
     if (!administrators_exist(options->administrators))
@@ -235,6 +238,7 @@ void admin_destroy(struct admin **out)
     schema_destroy(&admin->job_schema);
     schema_destroy(&admin->purge_schema);
     schema_destroy(&admin->drain_schema);
+    schema_destroy(&admin->try_schema);
     schema_destroy(&admin->weight_schema);
     free(admin);
     *out = NULL;

@@ -21,6 +21,7 @@ struct admin {
     struct schema *job_schema;
     struct schema *purge_schema;
     struct schema *drain_schema, *weight_schema; /* upstreams.c */
+    struct schema *try_schema;                   /* gateway.c */
 
     /* The one-time link: "/_/setup?token=..."; the token is its end. */
     char setup_path[16 + SESSION_TOKEN_SIZE];
@@ -112,6 +113,10 @@ void serve_job_retry(struct visit *visit);
 void serve_job_delete(struct visit *visit);
 
 extern const char drain_schema_text[], weight_schema_text[];
+extern const char try_schema_text[];
+void serve_route_table(struct visit *visit); /* gateway.c */
+void serve_route_try(struct visit *visit);
+
 void serve_upstreams(struct visit *visit);
 void serve_drain(struct visit *visit);
 void serve_weight(struct visit *visit);

@@ -305,6 +305,11 @@ unsigned gateway_errors(struct gateway *gateway, struct notable out[NOTABLES_MAX
 /* Access lines of refused requests that were not written (log_sampling.h). */
 uint64_t gateway_lines_left_out(struct gateway *gateway);
 
+/* route_table_write and route_table_write_try (route_show.h) of the present plan. */
+void gateway_write_routes(struct gateway *gateway, struct json_writer *w);
+void gateway_write_try(struct gateway *gateway, const struct request *request,
+                       struct json_writer *w);
+
 /* Empties the plans that nobody holds any more. Returns how many are in use: the present one, and
  * those that older requests still hold. */
 unsigned gateway_plans(struct gateway *gateway);

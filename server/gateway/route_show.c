@@ -1,5 +1,6 @@
 #include "server/gateway/route_show.h"
 
+#include "server/gateway/gateway_private.h"
 #include "server/gateway/route_table.h"
 
 #include "base/mem.h"
@@ -249,4 +250,21 @@ void route_table_write_try(const struct route_table *table, const struct request
     jw_end(w, ']');
     jw_end(w, '}');
     free(account.list);
+}
+
+/* ---- Of what is served */
+
+void gateway_write_routes(struct gateway *gateway, struct json_writer *w)
+{
+    struct plan *plan = plan_hold(gateway);
+    route_table_write(plan->routes, w);
+    plan_release(plan);
+}
+
+void gateway_write_try(struct gateway *gateway, const struct request *request,
+                       struct json_writer *w)
+{
+    struct plan *plan = plan_hold(gateway);
+    route_table_write_try(plan->routes, request, w);
+    plan_release(plan);
 }

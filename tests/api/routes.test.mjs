@@ -280,3 +280,19 @@ test('galley routes says which route a request takes, and why each other is pass
     assert.match((await about(SHOWN, 'routes', 'GET', '/a%2fb')).stderr, /answered 400/);
     assert.equal((await about(SHOWN, 'routes', 'BREW', '/a')).status, 2);
 });
+
+test('the administration shows the routes that are served, and tries a request', async () => {
+    const galley = await startGalley({ config: says('beta', { path: '/products', header: 'X-Beta', method: 'GET' }) });
+    const admin = await galley.administrator();
+    const table = await admin.get('gateway/routes');
+    assert.equal(table.status, 200);
+    assert.ok(table.body.data.some((route) => route.section === 'beta' && route.target === 'respond:200'));
+    const tried = await admin('gateway/try', { url: 'https://h/products', headers: ['X-Beta: 1'] });
+    assert.equal(tried.status, 200);
+    assert.equal(tried.body.takes.section, 'beta');
+    assert.equal(tried.body.passedOver[0].why, 'outdone');
+    assert.equal((await admin('gateway/try', { url: '/nowhere', method: 'PUT', from: '192.0.2.1' })).body.status, 404);
+    assertError(await admin('gateway/try', { url: '/a%2fb' }), 422);
+    assertError(await admin('gateway/try', { method: 'GET' }), 422);
+    assertError(await galley.request('GET', '/_/api/gateway/routes'), 401);
+});
