@@ -141,7 +141,7 @@ struct connection {
     _Atomic uint64_t phase; /* enum phase in the low 4 bits, since when (monotonic ns) above */
     _Atomic int cut;        /* enum cut; set before the socket is shut down */
     _Atomic int awaited;    /* await.c: a descriptor and 1; 0: none; -1: it was cut */
-    int await_bell; /* rung instead of shutting that down; -1: none */
+    int await_bell;         /* rung instead of shutting that down; -1: none */
     _Atomic int64_t await_until_ns;
     enum wake await_cut;     /* why; of who cuts, then of who resumes */
     atomic_bool awaits_both; /* await.c: its body and a descriptor; who clears it has it */

@@ -165,7 +165,7 @@ static void stop_polling(struct hub *hub, struct service *service)
     for (int i = 0; i < hub->event_count; i++) {
         struct epoll_event *event = &hub->events[i];
         if (poll_event_of(event) && poll_event(event) == service->c)
-            event->data.u64 = EVENT_AWAITED;
+            event->data.ptr = NULL;
     }
 }
 

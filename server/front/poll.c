@@ -40,7 +40,7 @@ bool poll_arm(int epoll_fd, struct connection *c, uint32_t events)
 /* Connections lie at addresses that leave the bits free. */
 bool poll_arm_for(int epoll_fd, struct connection *c, int fd, uint32_t events, unsigned of)
 {
-    struct epoll_event event = {.events = events | EPOLLONESHOT, .data.u64 = (uintptr_t)c | of};
+    struct epoll_event event = {.events = events | EPOLLONESHOT, .data.ptr = (char *)c + of};
     atomic_store_explicit(&c->armed, true, memory_order_release);
     return control(epoll_fd, EPOLL_CTL_MOD, fd, &event) == 0 ||
            (errno == ENOENT && control(epoll_fd, EPOLL_CTL_ADD, fd, &event) == 0);
@@ -53,7 +53,7 @@ void poll_remove_fd(int epoll_fd, int fd)
 
 unsigned poll_event_of(const struct epoll_event *event)
 {
-    return event->data.u64 & (EVENT_AWAITED | EVENT_EITHER);
+    return (uintptr_t)event->data.ptr & (EVENT_AWAITED | EVENT_EITHER);
 }
 
 void poll_remove(int epoll_fd, struct connection *c)
@@ -63,7 +63,8 @@ void poll_remove(int epoll_fd, struct connection *c)
 
 struct connection *poll_event(const struct epoll_event *event)
 {
-    struct connection *c = (struct connection *)(uintptr_t)(event->data.u64 & ~UINT64_C(3));
+    char *place = event->data.ptr;
+    struct connection *c = place ? (struct connection *)(place - poll_event_of(event)) : NULL;
     bool armed = !c || atomic_load_explicit(&c->armed, memory_order_acquire);
     assert(armed);
     return c;

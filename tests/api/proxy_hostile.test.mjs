@@ -80,6 +80,48 @@ test('what is no answer is 502, and its connection is not used again', async () 
     assert.equal(await galley.metric(name), said.length);
 });
 
+test('a request that two parsers could read in two ways never reaches a server', async () => {
+    const upstream = await startUpstream();
+    const galley = await startGalley(passingOn(upstream));
+    const hostile = {
+        'two lengths': 'POST /up/x HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nhello!',
+        'chunks and a length': 'POST /up/x HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n',
+        'a coding that is none': 'POST /up/x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: xchunked\r\n\r\n0\r\n\r\n',
+        'a folded line': 'GET /up/x HTTP/1.1\r\nHost: a\r\nX-A: b\r\n c\r\n\r\n',
+        'a space before the colon': 'GET /up/x HTTP/1.1\r\nHost: a\r\nX-A : b\r\n\r\n',
+        'a bare LF': 'GET /up/x HTTP/1.1\r\nHost: a\nX-A: b\r\n\r\n',
+        'two hosts': 'GET /up/x HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n',
+        'a slash that is none': 'GET /up/a%2Fb HTTP/1.1\r\nHost: a\r\n\r\n',
+        'a backslash': 'GET /up/a%5Cb HTTP/1.1\r\nHost: a\r\n\r\n',
+        'a NUL': 'GET /up/a%00b HTTP/1.1\r\nHost: a\r\n\r\n',
+    };
+    for (const [name, bytes] of Object.entries(hostile)) {
+        const client = await galley.connect();
+        client.send(bytes);
+        const { status } = await client.response();
+        assert.ok(status === 400 || status === 501, `${name}: ${status}`);
+        client.destroy();
+    }
+    assert.equal(upstream.requests.length, 0);
+});
+
+test('a chunk that is none ends the request at the server too', async () => {
+    let whole = 0;
+    const upstream = await startUpstream((request, response) => {
+        request.on('end', () => whole++);
+        request.on('error', () => {});
+        request.resume();
+        request.on('end', () => response.end());
+    });
+    const galley = await startGalley(passingOn(upstream));
+    const client = await galley.connect();
+    client.send('POST /up/x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n');
+    await eventually('it has begun', () => upstream.requests.length === 1);
+    client.send('0x5\r\nhello\r\n0\r\n\r\n');
+    assert.equal((await client.response()).status, 400);
+    assert.equal(whole, 0);
+});
+
 test('what ends too early is 502', async () => {
     const said = ['', 'HTTP/1.1 200', 'HTTP/1.1 200 OK\r\nContent-Length: 5\r\n', head('Content-Length: 5'), head('Content-Length: 5') + 'half'];
     let next = 0;
