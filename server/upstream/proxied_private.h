@@ -51,6 +51,10 @@ bool proxied_pick(struct proxied *p, bool *again);
 /* The present try is over. Keeps the connection if it may be used again. */
 void proxied_end_trip(struct proxied *p, enum trip_outcome outcome);
 
+/* The answer has begun well and may go on for hours: it is none of the requests that the balancer
+ * counts any more. The connection stays, for this alone. */
+void proxied_leave(struct proxied *p);
+
 /* The try has failed: true if there is to be another, at the present server (p->picked) or one to
  * be picked; else the answer says so, and p is gone. */
 bool proxied_fail(struct proxied *p);

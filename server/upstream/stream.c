@@ -54,6 +54,7 @@ static bool take(void *arg, struct slice bytes, size_t *taken)
 void proxied_tunnel(struct proxied *p)
 {
     p->request->awaited = NULL;
+    proxied_leave(p);
     body_begin_until_close(&p->trip.decoder);
     p->response->feed =
         (struct feed){.fill = fill, .take = take, .arg = p, .polls = true, .fd = p->channel->fd};
@@ -76,4 +77,6 @@ void proxied_stream(struct proxied *p)
                                    .finite = sized || !is_event_stream(response),
                                    .sized = sized,
                                    .length = sized ? (uint64_t)head->content_length : 0};
+    if (!response->feed.finite)
+        proxied_leave(p);
 }

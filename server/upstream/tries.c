@@ -92,8 +92,10 @@ static void tell_balancer(struct proxied *p, enum trip_outcome outcome)
 
 void proxied_end_trip(struct proxied *p, enum trip_outcome outcome)
 {
-    if (!p->picked)
+    if (!p->picked) {
+        channel_close(&p->channel);
         return;
+    }
     struct server *server = balancer_server_data(p->picked);
     unsigned keepalive = p->settings->keepalive;
     counter_add(&server->outcomes[outcome], 1);
@@ -103,6 +105,15 @@ void proxied_end_trip(struct proxied *p, enum trip_outcome outcome)
     }
     channel_close(&p->channel);
     tell_balancer(p, outcome);
+}
+
+void proxied_leave(struct proxied *p)
+{
+    struct server *server = balancer_server_data(p->picked);
+    counter_add(&server->outcomes[TRIP_ANSWERED], 1);
+    tell_balancer(p, TRIP_ANSWERED);
+    balancer_leave(p->upstream->balancer, &p->balance, p->last, proxied_now_ns(p));
+    p->entered = false;
 }
 
 static enum trip_outcome outcome_of_failure(const struct proxied *p)
