@@ -13,6 +13,7 @@
 #define KEYS   400
 #define ROUNDS 40
 #define FLIPS  600
+#define GROWTH 300
 
 /* ---- A file with some history: keys of 4 bytes, values of one byte, again and again. */
 
@@ -193,6 +194,47 @@ static enum err check_all(struct txn *txn, void *arg)
     return txn_error(txn);
 }
 
+struct growth {
+    struct fixture *f;
+    struct table other;
+    unsigned seed, deletes; /* of ten */
+};
+
+/* Keys and values of all lengths. */
+static enum err grow_some(struct txn *txn, void *arg)
+{
+    struct growth *g = arg;
+    static char bytes[70000], text[STORE_KEY_MAX];
+    for (int i = 0; i < 30; i++) {
+        unsigned number = (unsigned)rand_r(&g->seed) % 3000;
+        size_t key_len = number % 3 ? 4 + number % 40 : 4 + number % (STORE_KEY_MAX - 4);
+        size_t len = (unsigned)rand_r(&g->seed) % 3000;
+        memset(text, (int)number, sizeof text);
+        memcpy(text, &number, sizeof number);
+        struct table table = number % 2 ? g->f->table : g->other;
+        if ((unsigned)rand_r(&g->seed) % 10 < g->deletes)
+            txn_del(txn, table, slice_of(text, key_len));
+        else
+            txn_put(txn, table, slice_of(text, key_len),
+                    slice_of(bytes, len % 50 ? len : len * 20));
+    }
+    return txn_error(txn);
+}
+
+/* Whatever LMDB does with its pages is no damage: a store would take no more writes. */
+static void test_a_history_of_any_kind_is_no_damage(void **state)
+{
+    struct growth g = {.f = *state, .seed = 3};
+    assert_int_equal(store_table(g.f->store, "other", &g.other), ERR_OK);
+    for (unsigned round = 0; round < GROWTH; round++) {
+        struct told told = {0};
+        g.deletes = round % 100 < 50 ? 2 : 8;
+        assert_int_equal(store_write(g.f->store, grow_some, &g), ERR_OK);
+        assert_int_equal(store_read(g.f->store, check_all, &told), ERR_OK);
+        assert_string_equal(told.what, "");
+    }
+}
+
 static void test_the_pages_of_a_sound_store_are_whole(void **state)
 {
     struct fixture *f = *state;
@@ -323,6 +365,7 @@ int main(void)
         setenv("TMPDIR", "/dev/shm", 1);
     silence_log();
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_a_history_of_any_kind_is_no_damage, setup, teardown),
         cmocka_unit_test_setup_teardown(test_the_pages_of_a_sound_store_are_whole, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_page_that_is_lost_costs_what_was_on_it, setup,
                                         teardown),
