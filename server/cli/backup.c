@@ -36,6 +36,26 @@ static bool fail(struct backup *it, const char *path, const char *why)
     return false;
 }
 
+/* ---- Signals */
+
+static volatile sig_atomic_t interrupted;
+
+static void on_signal(int signal)
+{
+    interrupted = signal;
+}
+
+/* What is half written is to go with us. */
+static void take_signals(void)
+{
+    static const int ends[] = {SIGINT, SIGTERM, SIGHUP};
+    struct sigaction action = {.sa_handler = on_signal};
+    for (size_t i = 0; i < sizeof ends / sizeof ends[0]; i++)
+        sigaction(ends[i], &action, NULL);
+    signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN);
+}
+
 /* ---- The database */
 
 static void *copy_main(void *arg)
@@ -54,6 +74,8 @@ static bool take_pieces(struct backup *it)
 {
     static char piece[PIECE];
     for (;;) {
+        if (interrupted)
+            return false;
         ssize_t got = read(it->pipe[0], piece, sizeof piece);
         if (got < 0 && errno == EINTR)
             continue;
@@ -74,6 +96,8 @@ static bool add_database(struct backup *it)
     bool taken = archive_begin(&it->archive, "data.mdb") && take_pieces(it);
     close(it->pipe[0]); /* what is not copied yet fails there */
     pthread_join(thread, NULL);
+    if (interrupted)
+        return fail(it, it->file, "interrupted");
     return taken && it->err == ERR_OK && archive_end(&it->archive);
 }
 
@@ -157,8 +181,7 @@ static bool write_file(struct backup *it)
 static int backup(struct backup *it)
 {
     int64_t began_ns = clock_mono_ns(&clock_system);
-    signal(SIGPIPE, SIG_IGN);
-    signal(SIGXFSZ, SIG_IGN);
+    take_signals();
     struct stat st;
     if (!write_file(it) || stat(it->file, &st) != 0) {
         fprintf(stderr, "galley backup: %s\n", it->why);

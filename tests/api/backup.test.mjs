@@ -1,6 +1,6 @@
 // galley backup and galley restore: all that was acknowledged, from a running server as from a stopped one.
 import assert from 'node:assert/strict';
-import { execFile } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
 import { readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import test from 'node:test';
@@ -102,6 +102,17 @@ test('where there is no room the backup fails clean, and the server goes on', as
     assert.deepEqual((await readdir(galley.dir)).filter((name) => name.startsWith('shop')), []);
     await order(galley, token);
     assert.equal((await backup(galley, 'shop.tar')).status, 0);
+});
+
+test('a backup that is ended by a signal leaves nothing', async () => {
+    const galley = await startGalley();
+    const slow = spawn('strace', ['-f', '-q', '-o', '/dev/null', '-e', 'trace=write', '-e', 'inject=write:delay_exit=200000',
+        binary, 'backup', 'b.tar', '--data', galley.dataDir], { cwd: galley.dir, stdio: 'ignore' });
+    const ended = new Promise((resolve) => slow.on('close', resolve));
+    const part = async () => (await readdir(galley.dir)).find((name) => name.startsWith('b.tar'));
+    process.kill(Number((await eventually('it writes', part)).split('.')[2]), 'SIGTERM');
+    assert.equal(await ended, 1);
+    assert.equal(await part(), undefined);
 });
 
 test('a file that is there is replaced only if asked', async () => {
