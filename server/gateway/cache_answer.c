@@ -16,10 +16,10 @@ static const char *const forwarded_names[] = {
     [FORWARDED_BYPASS] = "bypass",
 };
 
-/* `status` of the origin, where it is not that of the answer; 0: it is, or none has come. `caching`
- * of what is stored, or NULL. Written by hand: hits have to be cheap. */
+/* `status` of the origin, where it is not that of the answer; 0: it is, or none has come. `stored`:
+ * what has come is. `caching` of what is given, or NULL. Written by hand: hits have to be cheap. */
 static void tell(struct exchange *exchange, enum forwarded forwarded, enum cache_served served,
-                 int status, const struct caching *caching)
+                 int status, bool stored, const struct caching *caching)
 {
     struct buf *out = &exchange->response->headers;
     buf_append_str(out, "Cache-Status: galley");
@@ -33,7 +33,7 @@ static void tell(struct exchange *exchange, enum forwarded forwarded, enum cache
         buf_append_str(out, "; fwd-status=");
         buf_append_i64(out, status);
     }
-    if (served == SERVED_STORED || served == SERVED_REVALIDATED)
+    if (stored)
         buf_append_str(out, "; stored");
     if (caching) {
         buf_append_str(out, "; ttl=");
@@ -128,7 +128,7 @@ void visit_answer(struct exchange *exchange, struct stored *stored, enum cache_s
 {
     struct caching caching = stored->caching;
     answer_with(exchange, stored, stored->fields, &caching);
-    tell(exchange, exchange->visit->forwarded, served, 0, &caching);
+    tell(exchange, exchange->visit->forwarded, served, 0, false, &caching);
 }
 
 /* ---- Storing what the target has answered */
@@ -284,7 +284,7 @@ static void take_answer(struct exchange *exchange)
     texts_release(&texts);
     response_header_remove(response, "Cache-Tag");
     response_header_remove(response, "Surrogate-Key");
-    tell(exchange, visit->forwarded, stored ? SERVED_STORED : SERVED_NOT_STORED, 0, NULL);
+    tell(exchange, visit->forwarded, stored ? SERVED_STORED : SERVED_NOT_STORED, 0, stored, NULL);
 }
 
 /* ---- Confirmed, or replaced by what is stale */
@@ -304,14 +304,15 @@ static void take_confirmation(struct exchange *exchange)
     enum storable storable = judge(exchange, stale->status, &fields, &caching);
     struct landing_plan plan = plan_for(exchange, stale->status, &fields, &caching, &texts);
     plan.passed_on = stale->passed_on;
+    bool stored = false;
     if (storable == STORABLE)
-        landing_store(&visit->landing, &plan, stale->body, visit_now_ms(exchange));
+        stored = landing_store(&visit->landing, &plan, stale->body, visit_now_ms(exchange));
     else
         note_not_stored(exchange, storable);
     response_reset(response);
     answer_with(exchange, stale, buf_slice(&texts.fields), &caching);
     texts_release(&texts);
-    tell(exchange, visit->forwarded, SERVED_REVALIDATED, 304, &caching);
+    tell(exchange, visit->forwarded, SERVED_REVALIDATED, 304, stored, &caching);
 }
 
 static bool is_failure(const struct response *response)
@@ -327,7 +328,7 @@ static void stand_in(struct exchange *exchange)
     int status = exchange->response->err ? 0 : exchange->response->status;
     response_reset(exchange->response);
     answer_with(exchange, &visit->stale, visit->stale.fields, &caching);
-    tell(exchange, visit->forwarded, SERVED_FOR_ERROR, status, &caching);
+    tell(exchange, visit->forwarded, SERVED_FOR_ERROR, status, false, &caching);
 }
 
 /* ---- What unsafe methods make untrue (RFC 9111 section 4.4) */
@@ -440,7 +441,8 @@ void stage_cache_end(struct exchange *exchange)
         take_answer(exchange);
     else if (visit->forwarded != FORWARDED_NOT)
         tell(exchange, visit->forwarded,
-             visit->forwarded == FORWARDED_BYPASS ? SERVED_BYPASS : SERVED_NOT_STORED, 0, NULL);
+             visit->forwarded == FORWARDED_BYPASS ? SERVED_BYPASS : SERVED_NOT_STORED, 0, false,
+             NULL);
     if (visit->refreshes)
         say_nothing(response, visit->collects);
     cache_visit_forget(exchange);

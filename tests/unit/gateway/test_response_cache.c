@@ -736,6 +736,29 @@ static void test_an_answer_that_was_asked_for_before_a_change_is_not_stored(void
     call_release(&change);
 }
 
+static void test_what_is_confirmed_after_a_change_is_not_stored(void **state)
+{
+    struct fixture *f = *state;
+    struct call slow, change;
+    static const struct route_spec routes[] = {
+        {METHOD_GET, "/a", .cache = {.enabled = true}, .target = wait_for_it},
+        {METHOD_POST, "/a", .target = answer}};
+    origin.headers = "Cache-Control: max-age=60\r\nETag: \"1\"\r\n";
+    assert_get(f, "/a", NULL, NULL, 200, "body", "galley; fwd=uri-miss; stored");
+    clock_fake_advance(&f->time, 60000);
+    fixture_swap(f, routes, 2);
+    begin_call(f, &slow, NULL, NULL);
+    call_init(&change, METHOD_POST, "/a");
+    assert_int_equal(call_send(&change, f), 200);
+    origin.status = 304;
+    origin.body = "";
+    end_call(f, &slow);
+    assert_int_equal(slow.response.status, 200);
+    assert_answer_header(&slow, "Cache-Status", "galley; fwd=stale; fwd-status=304; ttl=60");
+    call_release(&slow);
+    call_release(&change);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -771,6 +794,7 @@ int main(void)
         CLAIM(test_a_stream_without_an_end_is_not_stored),
         CLAIM(test_who_leads_and_goes_lets_another_lead),
         CLAIM(test_an_answer_that_was_asked_for_before_a_change_is_not_stored),
+        CLAIM(test_what_is_confirmed_after_a_change_is_not_stored),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
