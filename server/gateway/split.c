@@ -117,7 +117,7 @@ static void add_cookie(const struct split *split, const struct request *request,
 
 /* The choice holds for as long as the target is called again for the request: its place, and for
  * who gets a cookie its bucket, in one number. */
-#define FRESH 16
+#define FRESH (SPLIT_TARGETS_MAX + 1)
 
 static unsigned choose(struct split *split, const struct request *request)
 {
