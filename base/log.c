@@ -170,7 +170,8 @@ void log_access(const struct log_access *access)
                   [LOG_PATH] = cut(access->path),
                   [LOG_ROUTE] = cut(slice_str(access->route)),
                   [LOG_USER] = cut(access->user),
-                  [LOG_ADDRESS] = cut(access->address)},
+                  [LOG_ADDRESS] = cut(access->address),
+                  [LOG_TRIED] = cut(access->tried)},
     });
 }
 

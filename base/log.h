@@ -64,6 +64,7 @@ struct log_access {
     const char *route; /* pattern, or "" */
     struct slice user; /* may be empty */
     struct slice address;
+    struct slice tried; /* the servers that it was passed on to; empty: none */
     int status;
     const char *outcome; /* what became of the answer; "" if it arrived; static */
     uint64_t duration_ns;

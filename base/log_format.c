@@ -79,6 +79,10 @@ static void json_access(struct buf *out, const struct log_line *line)
     json_append_string(out, line->texts[LOG_USER]);
     buf_append_str(out, ",\"address\":");
     append_own(out, line->texts[LOG_ADDRESS]);
+    if (line->texts[LOG_TRIED].len > 0) {
+        buf_append_str(out, ",\"upstream\":");
+        append_own(out, line->texts[LOG_TRIED]);
+    }
     if (facts->outcome[0] != '\0') {
         buf_append_str(out, ",\"outcome\":");
         append_own(out, slice_str(facts->outcome));
@@ -141,6 +145,10 @@ static void text_access(struct buf *out, const struct log_line *line)
     buf_append_char(out, ' ');
     append_column(out, line->texts[LOG_ADDRESS], 0);
     append_visible(out, line->texts[LOG_REQUEST_ID]);
+    if (line->texts[LOG_TRIED].len > 0) {
+        buf_append_str(out, " via ");
+        append_visible(out, line->texts[LOG_TRIED]);
+    }
     if (line->facts.outcome[0] != '\0')
         buf_printf(out, " (%s)", line->facts.outcome);
 }

@@ -15,6 +15,7 @@ enum {
     LOG_ROUTE,
     LOG_USER,
     LOG_ADDRESS,
+    LOG_TRIED,
     LOG_TEXTS
 };
 

@@ -123,6 +123,7 @@ static enum err create(struct galley *galley, const struct config *config, struc
                   .host_count = config_list_count(server, "hosts"),
                   .listener = galley->admin_listener},
         .old_rate_headers = config_choice(server, "rate_limit_headers") == 1,
+        .development = config_bool(config_section(config, "server"), "development"),
         .compress = config_bool(compression, "enabled"),
         .compress_min_bytes = (size_t)config_int(compression, "min_size"),
         .cached_body_max = (size_t)config_int(config_section(config, "cache"), "response_max"),

@@ -74,6 +74,7 @@ enum stage_result stage_target(struct exchange *exchange);        /* target.c */
 void stage_cache_end(struct exchange *exchange); /* first: it may give another answer */
 void stage_idempotency_end(struct exchange *exchange);
 void stage_rate_limit_end(struct exchange *exchange);
+void stage_target_end(struct exchange *exchange); /* target.c */
 void stage_cors_end(struct exchange *exchange);   /* cors.c */
 void stage_encode_end(struct exchange *exchange); /* last: it changes the bytes */
 

@@ -155,6 +155,7 @@ struct plan_options {
     unsigned route_count;
     struct rate_limit address_limit; /* of all that an address sends; .count 0: none */
     bool old_rate_headers;           /* X-RateLimit-* as well */
+    bool development;                /* answers say what was tried */
     bool compress; /* text of at least so many bytes, for clients that take it so */
     size_t compress_min_bytes;
     size_t cached_body_max;          /* of an answer that is stored; 0: 1 MiB */

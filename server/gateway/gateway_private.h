@@ -52,6 +52,7 @@ struct plan {
     struct cors *cors;               /* or NULL */
     struct rate_limit address_limit; /* .count 0: none */
     bool old_rate_headers;
+    bool development;
     bool compress;
     size_t compress_min_bytes;
     size_t cached_body_max;

@@ -132,6 +132,7 @@ enum err plan_create(struct gateway *gateway, const struct plan_options *options
     (*out)->cors = cors_create(options->cors);
     (*out)->address_limit = options->address_limit;
     (*out)->old_rate_headers = options->old_rate_headers;
+    (*out)->development = options->development;
     (*out)->compress = options->compress;
     (*out)->compress_min_bytes = options->compress_min_bytes;
     (*out)->cached_body_max = options->cached_body_max ? options->cached_body_max : CACHED_BODY_MAX;

@@ -1,4 +1,5 @@
 #include "server/gateway/exchange.h"
+#include "server/gateway/gateway_private.h"
 #include "server/gateway/route_pattern.h"
 #include "server/gateway/route_table.h"
 
@@ -35,4 +36,11 @@ enum stage_result stage_target(struct exchange *exchange)
     if (exchange->request->awaiting)
         return STAGE_WAIT; /* all else is another thread's now */
     return exchange->response->status != 0 ? STAGE_ANSWERED : STAGE_WAIT; /* for its body */
+}
+
+void stage_target_end(struct exchange *exchange)
+{
+    const struct request *request = exchange->request;
+    if (request->tried[0] && request->plan && request->plan->development)
+        response_header(exchange->response, "X-Galley-Tried", slice_str(request->tried));
 }

@@ -15,6 +15,7 @@
 #define HEADERS_MAX         64
 #define PARAMS_MAX          8
 #define PRINCIPAL_ID_MAX    128
+#define REQUEST_TRIED_SIZE  104
 #define PRINCIPAL_ROLES_MAX 8
 
 enum method {
@@ -118,6 +119,10 @@ struct request {
 
     /* What has come of the request line when it cannot be read, for the log; else NULL. */
     struct slice first_line;
+
+    /* Of who passes it on: the servers that were asked, and what came of it, cut at the end:
+     * "10.0.0.1:80 unreachable, 10.0.0.2:80 200". */
+    char tried[REQUEST_TRIED_SIZE];
 
     /* Filled on the way through the gateway. */
     struct param params[PARAMS_MAX]; /* of the route's pattern */

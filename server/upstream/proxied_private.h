@@ -45,6 +45,9 @@ struct proxied {
 /* Lets the request in; false after answering that it may not. */
 bool proxied_enter(struct proxied *p);
 
+/* Notes that the server has answered, for the log and for who develops. */
+void proxied_note_status(struct proxied *p);
+
 /* Chooses a server. False after answering that there is none. *again: it has been asked before. */
 bool proxied_pick(struct proxied *p, bool *again);
 

@@ -275,6 +275,7 @@ static bool take_answer(struct proxied *p)
 {
     const struct response_head *head = &p->trip.head;
     p->head_ns = proxied_now_ns(p);
+    proxied_note_status(p);
     if (proxied_is_refused(p))
         return true;
     if (!forward_response(head, p->request, p->response)) {

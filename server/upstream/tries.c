@@ -3,6 +3,8 @@
 #include "base/hash.h"
 #include "base/log.h"
 
+#include <stdio.h>
+
 #define QUIET_NS INT64_C(1000000000)
 
 /* ---- Answering for a server */
@@ -116,6 +118,22 @@ void proxied_leave(struct proxied *p)
     p->entered = false;
 }
 
+/* For the log, and for who develops. */
+static void note_try(struct proxied *p, const char *outcome)
+{
+    char *tried = p->request->tried;
+    size_t len = strlen(tried);
+    snprintf(tried + len, REQUEST_TRIED_SIZE - len, "%s%s %s", len > 0 ? ", " : "",
+             balancer_server_name(p->picked), outcome);
+}
+
+void proxied_note_status(struct proxied *p)
+{
+    char status[8];
+    snprintf(status, sizeof status, "%d", p->trip.head.status);
+    note_try(p, status);
+}
+
 static enum trip_outcome outcome_of_failure(const struct proxied *p)
 {
     if (p->cut)
@@ -181,6 +199,7 @@ bool proxied_fail(struct proxied *p)
         return true;
     }
     log_failure(p, outcome);
+    note_try(p, trip_outcome_name(outcome));
     proxied_end_trip(p, outcome);
     if (again && balancer_retry(p->upstream->balancer, &p->balance, proxied_now_ns(p))) {
         p->state = PROXIED_PICK;

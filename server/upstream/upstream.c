@@ -21,6 +21,16 @@ struct upstream_set {
     } list[];
 };
 
+const char *trip_outcome_name(enum trip_outcome outcome)
+{
+    static const char *const names[TRIP_OUTCOMES] = {
+        [TRIP_ANSWERED] = "answered", [TRIP_UNREACHABLE] = "unreachable",
+        [TRIP_TIMEOUT] = "timeout",   [TRIP_MALFORMED] = "malformed",
+        [TRIP_BROKEN] = "broken",     [TRIP_ABANDONED] = "abandoned",
+    };
+    return names[outcome];
+}
+
 /* ---- Servers, which the balancer lets come and go */
 
 /* It was read before without an error. */
@@ -336,12 +346,6 @@ static void each_server(struct upstreams *upstreams, server_fn fn, struct buf *o
     buf_release(&labels);
 }
 
-static const char *const outcome_names[TRIP_OUTCOMES] = {
-    [TRIP_ANSWERED] = "answered", [TRIP_UNREACHABLE] = "unreachable",
-    [TRIP_TIMEOUT] = "timeout",   [TRIP_MALFORMED] = "malformed",
-    [TRIP_BROKEN] = "broken",     [TRIP_ABANDONED] = "abandoned",
-};
-
 static const char requests_name[] = "galley_upstream_requests_total";
 static const char connections_name[] = "galley_upstream_idle_connections";
 
@@ -350,7 +354,7 @@ static void write_requests(const struct server *server, struct buf *labels, stru
     size_t common = labels->len;
     for (unsigned i = 0; i < TRIP_OUTCOMES; i++) {
         labels->len = common;
-        buf_printf(labels, ",outcome=\"%s\"", outcome_names[i]);
+        buf_printf(labels, ",outcome=\"%s\"", trip_outcome_name((enum trip_outcome)i));
         buf_append_char(labels, '\0');
         metrics_write_u64(out, requests_name, labels->data, counter_sum(&server->outcomes[i]));
     }

@@ -18,6 +18,8 @@ enum trip_outcome {
     TRIP_OUTCOMES
 };
 
+const char *trip_outcome_name(enum trip_outcome outcome); /* "answered", ... */
+
 /* A server, as long as the balancer knows it: its connections, and what came of them. */
 struct server {
     struct upstream *upstream;

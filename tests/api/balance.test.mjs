@@ -216,3 +216,16 @@ test('operators see how servers do, drain them and give them other weights', asy
     assert.equal((await weigh(1001)).status, 422);
     assert.equal((await drain('127.0.0.1:1', true)).status, 404);
 });
+
+test('the log says which servers were asked, and in development the answer does', async () => {
+    const dead = `127.0.0.1:${await freePort()}`, b = await named('b');
+    const galley = await startGalley(passingOn([dead, b], {}, {}, { server: { development: 'yes' } }));
+    const answer = await ask(galley, 1) && await galley.request('GET', '/up/x');
+    assert.equal(answer.headers['x-galley-tried'], `${b.address} 200`);
+    await eventually('the log has it', () => galley.log().includes(
+        `"upstream":"${dead} unreachable, ${b.address} 200"`));
+    await galley.configure(passingOn([dead, b]).config);
+    await galley.reload();
+    assert.equal((await galley.request('GET', '/up/x')).headers['x-galley-tried'], undefined);
+    assert.equal((await galley.request('GET', '/healthz')).headers['x-galley-tried'], undefined);
+});

@@ -47,6 +47,18 @@ static void test_log_access_line_has_the_facts_of_the_request(void **state)
                                "\"bytes\":321,\"user\":\"alice\",\"address\":\"127.0.0.1\"}\n"));
 }
 
+static void test_log_access_line_names_the_servers_that_were_asked(void **state)
+{
+    struct log_access access = order();
+    access.tried = slice_str("10.0.0.1:80 unreachable, 10.0.0.2:80 201");
+    open_log(*state, LOG_INFO, LOG_JSON, true);
+    log_access(&access);
+    struct slice rest = read_log(*state);
+    json_t *line = next_line(&rest);
+    assert_string_equal(json_str(line, "upstream", ""), "10.0.0.1:80 unreachable, 10.0.0.2:80 201");
+    json_decref(line);
+}
+
 static void test_log_access_lines_are_dropped_when_not_wanted(void **state)
 {
     struct log_access access = order();
@@ -221,6 +233,7 @@ int main(void)
         UNIT(test_log_writes_straight_to_standard_error_when_closed),
         UNIT(test_log_line_is_a_json_object),
         UNIT(test_log_access_line_has_the_facts_of_the_request),
+        UNIT(test_log_access_line_names_the_servers_that_were_asked),
         UNIT(test_log_access_lines_are_dropped_when_not_wanted),
         UNIT(test_log_keeps_its_level_and_above),
         UNIT(test_log_keeps_access_lines_of_its_level_and_above),
