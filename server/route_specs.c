@@ -35,6 +35,8 @@ void route_list_release(struct route_list *list, bool taken_over)
         const struct route_spec *spec = &list->specs[i];
         if (!taken_over && spec->drop)
             spec->drop(spec->arg);
+        if (!taken_over && spec->fallback)
+            respond_drop(spec->fallback);
     }
     for (unsigned i = 0; i <= list->room; i++)
         release_parts(&list->parts[i]);
@@ -316,6 +318,18 @@ static void name_targets(const struct config_section *section, struct buf *out)
     buf_append_char(out, '\0');
 }
 
+static void fallback_read(const struct config_section *section, struct route_spec *spec)
+{
+    int64_t status = config_int(section, "fallback");
+    if (status > 0)
+        spec->fallback = respond_create(&(struct respond_options){
+            .status = (int)status,
+            .body = slice_str(config_text(section, "fallback_body")),
+            .content_type = config_text(section, "fallback_type"),
+            .location = "",
+        });
+}
+
 static bool lead(struct galley *galley, const struct mounts *mounts, const struct mounted *mounted,
                  struct route_spec *spec, struct spec_parts *parts, char *why, size_t why_size)
 {
@@ -329,6 +343,7 @@ static bool lead(struct galley *galley, const struct mounts *mounts, const struc
     spec->passed_body_max = (uint64_t)body_max(mounts->config, section);
     if (!galley)
         return true;
+    fallback_read(section, spec);
     return target_count(section) > 1
                ? split_lead(galley, mounts->config, section, spec, why, why_size)
                : one_lead(galley, mounts->config, section, spec, why, why_size);

@@ -45,6 +45,13 @@ static const struct config_key route_keys[] = {
      "Its Content-Type; empty: JSON, HTML or text, as it looks."},
     {"respond_location", CONFIG_FIELD, "", 1, 2000, CONFIG_RELOADS, NULL,
      "The Location of respond:STATUS, such as 301 or 308."},
+    {"fallback", CONFIG_INT, "", 200, 599, CONFIG_RELOADS, NULL,
+     "With target = upstream:NAME: the status of what is answered when no server has an answer "
+     "(502, "
+     "503, 504) and the cache has no stale one; empty: our error."},
+    {"fallback_body", CONFIG_TEXT, "", 1, CONFIG_MIB, CONFIG_RELOADS, NULL, "Its body."},
+    {"fallback_type", CONFIG_FIELD, "", 3, 200, CONFIG_RELOADS, NULL,
+     "Its Content-Type; empty: JSON, HTML or text, as it looks."},
     {"signed_in", CONFIG_BOOL, "no", 0, 0, CONFIG_RELOADS, NULL,
      "Whether a token is required; routes of modules may want one anyway."},
     {"roles", CONFIG_ROLE, "", 0, 0, CONFIG_RELOADS | CONFIG_LIST | CONFIG_COMMAS, NULL,

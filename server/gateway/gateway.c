@@ -18,8 +18,8 @@ static const stage_fn stages[] = {
 };
 
 static void (*const closing_stages[])(struct exchange *exchange) = {
-    stage_cache_end,  stage_idempotency_end, stage_rate_limit_end,
-    stage_target_end, stage_cors_end,        stage_encode_end,
+    stage_cache_end,      stage_target_end, stage_idempotency_end,
+    stage_rate_limit_end, stage_cors_end,   stage_encode_end,
 };
 
 #define ANSWERS_KEEP_MS   (INT64_C(6) * 3600 * 1000)

@@ -97,6 +97,8 @@ struct route_condition {
     const char *text;
 };
 
+struct respond; /* respond.h */
+
 /* Texts are copied and then live as long as the process. Which of several routes a request takes:
  * route_table.h. */
 struct route_spec {
@@ -136,6 +138,7 @@ struct route_spec {
     /* The path that the target sees: a pattern of the parameters of `pattern`; NULL: the path. */
     const char *rewrite;
     bool passes_path; /* the target goes by the path itself, and may read it in its own way */
+    struct respond *fallback; /* when the target has no answer; taken over; or NULL (respond.h) */
     target_fn target;
     void *arg;
     void (*drop)(void *arg); /* when no plan has the route any more; or NULL: arg lives longer */

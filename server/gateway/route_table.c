@@ -11,6 +11,7 @@
 #include "server/gateway/route_table.h"
 
 #include "server/gateway/gateway_private.h"
+#include "server/gateway/respond.h"
 #include "server/gateway/route_pattern.h"
 
 #include "base/mem.h"
@@ -408,6 +409,8 @@ static void release_route(struct route *route)
     for (unsigned tier = 0; tier <= ROUTE_TIERS_MAX; tier++)
         buf_release(&route->limit_heads[tier]);
     cors_destroy(&route->cors);
+    if (route->spec.fallback)
+        respond_drop(route->spec.fallback);
     if (route->spec.drop)
         route->spec.drop(route->spec.arg);
 }

@@ -1,5 +1,6 @@
 #include "server/gateway/exchange.h"
 #include "server/gateway/gateway_private.h"
+#include "server/gateway/respond.h"
 #include "server/gateway/route_pattern.h"
 #include "server/gateway/route_table.h"
 
@@ -38,9 +39,33 @@ enum stage_result stage_target(struct exchange *exchange)
     return exchange->response->status != 0 ? STAGE_ANSWERED : STAGE_WAIT; /* for its body */
 }
 
+/* No server has an answer: by our word, or by that of one behind it. */
+static bool is_left_without(const struct response *response)
+{
+    enum err err = response->err;
+    bool ours = err == ERR_UPSTREAM || err == ERR_UNAVAILABLE || err == ERR_UPSTREAM_TIMEOUT;
+    return response->status >= 502 && response->status <= 504 && (ours || response->passed_on);
+}
+
+static void fall_back(struct exchange *exchange, struct respond *fallback)
+{
+    struct response *response = exchange->response;
+    bool close = response->close;
+    response_reset(response);
+    respond_target(exchange->request, response, fallback);
+    response_header_remove(response, "ETag"); /* it is no state of the resource */
+    response_header_remove(response, "Cache-Control");
+    response_header(response, "Cache-Control", slice_str("no-store"));
+    response_header(response, "X-Galley-Fallback", slice_str("true"));
+    response->close = close;
+}
+
 void stage_target_end(struct exchange *exchange)
 {
     const struct request *request = exchange->request;
+    struct respond *fallback = request->route ? request->route->spec.fallback : NULL;
+    if (fallback && is_left_without(exchange->response))
+        fall_back(exchange, fallback);
     if (request->tried[0] && request->plan && request->plan->development)
         response_header(exchange->response, "X-Galley-Tried", slice_str(request->tried));
 }

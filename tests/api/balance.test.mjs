@@ -229,3 +229,39 @@ test('the log says which servers were asked, and in development the answer does'
     assert.equal((await galley.request('GET', '/up/x')).headers['x-galley-tried'], undefined);
     assert.equal((await galley.request('GET', '/healthz')).headers['x-galley-tried'], undefined);
 });
+
+test('a fallback is answered when no server has an answer, and is never kept', async () => {
+    let status = 200;
+    const a = await startUpstream((request, response) => {
+        response.statusCode = status;
+        response.setHeader('etag', '"1"');
+        response.end('{"data":[1]}');
+    });
+    const galley = await startGalley(passingOn(a, { slow_start: '0ms' },
+        { fallback: 203, fallback_body: '{"data":[]}' }));
+    assert.deepEqual((await galley.request('GET', '/up/x')).raw.toString(), '{"data":[1]}');
+    for (const bad of [502, 503, 504, 'gone']) {
+        if (bad === 'gone') await a.stop();
+        else status = bad;
+        const { status: got, headers, body } = await galley.request('GET', '/up/x');
+        assert.equal(got, 203, bad);
+        assert.deepEqual(body, { data: [] });
+        assert.equal(headers['x-galley-fallback'], 'true');
+        assert.equal(headers['cache-control'], 'no-store');
+        assert.equal(headers.etag, undefined);
+        assert.ok(headers['x-request-id']);
+    }
+});
+
+test('an error that a server means is passed on, also where there is a fallback', async () => {
+    const a = await startUpstream((request, response) => {
+        response.statusCode = Number(request.url.slice(-3));
+        response.end('mine');
+    });
+    const galley = await startGalley(passingOn(a, {}, { fallback: 200, fallback_body: 'yours' }));
+    for (const status of [404, 500, 501]) {
+        const answer = await galley.request('GET', `/up/${status}`);
+        assert.equal(answer.status, status);
+        assert.equal(answer.body, 'mine');
+    }
+});
