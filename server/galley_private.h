@@ -52,6 +52,7 @@ struct galley {
     struct upstreams *upstreams;
     struct checks *checks;
     struct discovery *discovery;
+    struct schema *registration_schema;
     struct timer *upstreams_timer;
     struct gateway *gateway;
     struct timer *gateway_timer, *gateway_second_timer;
@@ -99,6 +100,11 @@ enum err proxying_read(struct galley *galley, const struct config *config,
                        struct upstreams_read **out, char *why, size_t why_size);
 void proxying_take_over(struct galley *galley, struct upstreams_read **read);
 void proxying_forget(struct upstreams_read **read);
+
+/* registration.c: a target, arg is the struct galley; and what it reads. */
+#define REGISTRATION_PATH "/api/v1/upstreams/{name}/servers"
+void registration_target(struct request *request, struct response *response, void *galley);
+struct schema *registration_schema(void);
 
 /* reload.c: takes over what is not the plan's. */
 void reload_settings(struct galley *galley, const struct config *config);

@@ -159,6 +159,7 @@ static struct upstream_options options_of(const struct config_section *section,
         .name_count = read->looked_up_count,
         .resolver = read_resolver(section, read),
         .resolve_local = config_bool(section, "resolve_local"),
+        .register_key = config_text(section, "register_key"),
         .servers_file = config_text(section, "servers_file"),
         .tls = config_bool(section, "tls"),
         .client_tls = {.verify = config_bool(section, "tls_verify"),
@@ -241,6 +242,7 @@ enum err proxying_open(struct galley *galley, char *why, size_t why_size)
         return err;
     }
     proxying_take_over(galley, &read);
+    galley->registration_schema = registration_schema();
     galley->discovery = discovery_create(galley->upstreams);
     galley->checks = checks_create(galley->upstreams);
     if (!galley->discovery || !galley->checks) {
@@ -260,5 +262,6 @@ void proxying_close(struct galley *galley)
         timer_cancel(galley->upstreams_timer);
     discovery_destroy(&galley->discovery);
     checks_destroy(&galley->checks);
+    schema_destroy(&galley->registration_schema);
     upstreams_destroy(&galley->upstreams);
 }

@@ -19,9 +19,28 @@ static void redirect_to_admin(struct request *request, struct response *response
 
 /* ---- Our own */
 
-#define OWN_ROUTES 8
+#define OWN_ROUTES 9
 
-#define ADMIN_BODY_MAX 65536
+#define ADMIN_BODY_MAX   65536
+#define REGISTRATION_MAX 4096
+
+/* There only if servers may register somewhere. */
+static void add_registration(struct route_list *list, struct galley *galley,
+                             const struct config *config)
+{
+    bool wanted = false;
+    for (unsigned i = 0; i < config_named_count(config, "upstream"); i++)
+        wanted |= config_text(config_named(config, "upstream", i), "register_key")[0] != '\0';
+    if (wanted)
+        route_list_add(list, &(struct route_spec){.method = METHOD_POST,
+                                                  .pattern = REGISTRATION_PATH,
+                                                  .priority = PRIORITY_CRITICAL,
+                                                  .reach = REACH_ADMIN,
+                                                  .own = true,
+                                                  .body_max = REGISTRATION_MAX,
+                                                  .target = registration_target,
+                                                  .arg = galley});
+}
 
 /* What operates the server is served when nothing else is; what an administrator changes may have
  * to wait for the disk, and waits with the others. */
@@ -145,6 +164,7 @@ enum err routes_plan(struct galley *galley, const struct config *config, struct 
     enum err err = ERR_VALIDATION;
     *out = NULL;
     add_own(&list, galley, config);
+    add_registration(&list, galley, config);
     bool made = route_list_add_mounts(&list, galley, &mounts, why, why_size);
     if (made) {
         add_landing(&list, galley, config);
@@ -161,6 +181,7 @@ enum err routes_look(const struct config *config, const struct app_module *const
     struct mounts mounts = mounts_of_modules(config, modules);
     struct route_list list = route_list_create(OWN_ROUTES + mounts.count);
     add_own(&list, NULL, config);
+    add_registration(&list, NULL, config);
     route_list_add_mounts(&list, NULL, &mounts, why, why_size);
     add_landing(&list, NULL, config);
     enum err err = route_table_create(list.specs, list.count, out, why, why_size);

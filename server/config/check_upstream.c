@@ -52,9 +52,10 @@ static void check_servers(struct config_errors *errors, const struct config_sect
                         "server: there are %u, at most %d are "
                         "allowed",
                         servers->count, SERVERS_MAX);
-    else if (servers->line == 0 && !is_set(upstream, "servers_file"))
+    else if (servers->line == 0 && !is_set(upstream, "servers_file") &&
+             !is_set(upstream, "register_key"))
         config_complain(errors, upstream->line, upstream,
-                        "has no servers: server = ADDRESS:PORT, or servers_file");
+                        "has no servers: server = ADDRESS:PORT, servers_file or register_key");
     else if (servers->count > 0 && !first_line)
         config_complain(errors, servers->line, upstream,
                         "server: all are backups; allowed: one at least that is none");

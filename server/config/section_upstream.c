@@ -17,6 +17,9 @@ static const struct config_key upstream_keys[] = {
     {"servers_file", CONFIG_TEXT, "", 1, 4000, CONFIG_RELOADS, NULL,
      "A JSON file with more servers, which is looked at every second: {\"servers\": [{\"address\": "
      "\"10.0.0.1:80\", \"weight\": 2, \"zone\": \"a\", \"backup\": false}]}; empty: none."},
+    {"register_key", CONFIG_TEXT, "", 16, 200, CONFIG_RELOADS | CONFIG_SECRET, NULL,
+     "The secret with which servers register themselves: POST /api/v1/upstreams/NAME/servers, "
+     "from networks that [admin] allows; empty: they may not."},
     {"resolver", CONFIG_ADDRESS, "", 0, 0, CONFIG_RELOADS, NULL,
      "The name server that names are looked up at, ADDRESS:PORT of IPv4; empty: those of the "
      "system."},

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #define SECOND_NS INT64_C(1000000000)
+#define EXPIRE_NS (SECOND_NS / 4) /* how often registrations are looked through */
 #define RETRY_NS  (2 * SECOND_NS) /* after a failure */
 #define WAIT_NS   (2 * SECOND_NS) /* of a start or a reload */
 
@@ -68,6 +69,21 @@ static void look(struct discovery *discovery, struct upstream *upstream,
     source->due_ns = clock_mono_ns(&clock_system) + wait_ns;
 }
 
+/* Lets those go who registered and are silent; returns when to look again. */
+static int64_t expire(struct discovery *discovery, struct upstream *upstream,
+                      struct upstream_settings *settings)
+{
+    int64_t now_ns = clock_mono_ns(&clock_system);
+    struct lock *configuring = upstreams_configuring(discovery->upstreams);
+    if (settings->sources->register_key[0] == '\0')
+        return INT64_MAX;
+    lock_acquire(configuring);
+    if (registry_expire(settings->sources, now_ns) && upstream->settings == settings)
+        upstream_apply(upstream, settings);
+    lock_leave(configuring);
+    return now_ns + EXPIRE_NS;
+}
+
 /* Looks at what is due; returns when the next one is. */
 static int64_t look_at_all(struct discovery *discovery)
 {
@@ -83,6 +99,8 @@ static int64_t look_at_all(struct discovery *discovery)
             if (source->due_ns < next_ns)
                 next_ns = source->due_ns;
         }
+        int64_t expire_ns = settings ? expire(discovery, upstream, settings) : INT64_MAX;
+        next_ns = expire_ns < next_ns ? expire_ns : next_ns;
         upstream_settings_let_go(settings);
     }
     return next_ns;

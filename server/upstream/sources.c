@@ -69,14 +69,16 @@ static void add_names(struct sources *sources, const struct upstream_options *op
     }
 }
 
+/* What a server is of which nothing else is said. */
+static const struct balancer_server_spec plain = {
+    .name = "", .zone = "", .weight = 1, .max_fails = 1, .fail_timeout_ns = 10 * SECOND_NS};
+
 static void add_file(struct sources *sources, const struct upstream_options *options)
 {
-    static const struct balancer_server_spec like = {
-        .name = "", .zone = "", .weight = 1, .max_fails = 1, .fail_timeout_ns = 10 * SECOND_NS};
     if (options->servers_file[0] == '\0')
         return;
     sources->list[sources->count++] =
-        (struct source){.path = mem_strdup(options->servers_file), .like = spec_copy(&like)};
+        (struct source){.path = mem_strdup(options->servers_file), .like = spec_copy(&plain)};
 }
 
 struct sources *sources_create(const struct upstream_options *options)
@@ -94,6 +96,7 @@ struct sources *sources_create(const struct upstream_options *options)
     sources->list = mem_zalloc((options->name_count + 1) * sizeof *sources->list);
     add_names(sources, options);
     add_file(sources, options);
+    sources->register_key = mem_strdup(options->register_key);
     return sources;
 }
 
@@ -112,6 +115,8 @@ void sources_destroy(struct sources **sources)
         spec_release(&s->balance.servers[i]);
     free((struct balancer_server_spec *)s->balance.servers);
     free((char *)s->balance.zone);
+    free(s->register_key);
+    free(s->registered);
     free(s->list);
     free(s->upstream);
     free(s);
@@ -125,6 +130,11 @@ static bool is_same(const char *a, const char *b)
 
 void sources_inherit(struct sources *sources, const struct sources *before)
 {
+    if (before && before->registered_count > 0 && sources->register_key[0]) {
+        sources->registered_count = before->registered_count;
+        sources->registered =
+            mem_dup(before->registered, before->registered_count * sizeof *before->registered);
+    }
     for (unsigned i = 0; before && i < sources->count; i++) {
         struct source *to = &sources->list[i];
         for (unsigned k = 0; k < before->count; k++) {
@@ -197,8 +207,7 @@ static int look_up(struct source *source, struct finding *out, char *why, size_t
 
 /* ---- Files */
 
-/* "10.0.0.1:80", "[fd00::1]:80" or "unix:/path"; no name, which would have to be looked up. */
-static bool is_address(const char *text)
+bool source_is_address(const char *text)
 {
     struct slice host = slice_str(text);
     struct in6_addr ip;
@@ -221,7 +230,7 @@ static bool read_entry(const struct source *source, const json_t *entry, struct 
     const char *address = json_str(entry, "address", ""), *zone = json_str(entry, "zone", "");
     const json_t *weight = json_object_get(entry, "weight");
     json_int_t value = weight ? json_integer_value(weight) : source->like.weight;
-    if (!is_address(address) || strlen(address) >= sizeof out->name) {
+    if (!source_is_address(address) || strlen(address) >= sizeof out->name) {
         snprintf(why, why_size, "\"%.80s\" is no ADDRESS:PORT", address);
         return false;
     }
@@ -320,6 +329,17 @@ static void add_spec(struct balancer_settings *settings, struct balancer_server_
         specs[settings->server_count++] = spec;
 }
 
+static void add_found(struct balancer_settings *settings, struct balancer_server_spec *specs,
+                      const struct balancer_server_spec *like, const struct found_server *found)
+{
+    struct balancer_server_spec spec = *like;
+    spec.name = found->name;
+    spec.zone = found->zone;
+    spec.weight = found->weight;
+    spec.backup = found->backup;
+    add_spec(settings, specs, spec);
+}
+
 struct balancer_settings sources_settings(const struct sources *sources,
                                           struct balancer_server_spec specs[BALANCER_SERVERS_MAX])
 {
@@ -330,15 +350,10 @@ struct balancer_settings sources_settings(const struct sources *sources,
         add_spec(&settings, specs, sources->balance.servers[i]);
     for (unsigned i = 0; i < sources->count; i++) {
         const struct source *source = &sources->list[i];
-        for (unsigned k = 0; k < source->found.count; k++) {
-            const struct found_server *found = &source->found.servers[k];
-            struct balancer_server_spec spec = source->like;
-            spec.name = found->name;
-            spec.zone = found->zone;
-            spec.weight = found->weight;
-            spec.backup = found->backup;
-            add_spec(&settings, specs, spec);
-        }
+        for (unsigned k = 0; k < source->found.count; k++)
+            add_found(&settings, specs, &source->like, &source->found.servers[k]);
     }
+    for (unsigned i = 0; i < sources->registered_count; i++)
+        add_found(&settings, specs, &plain, &sources->registered[i].server);
     return settings;
 }

@@ -39,11 +39,20 @@ struct source {
     bool failing;     /* and that was said */
 };
 
+/* A server that said so itself. */
+struct registered {
+    struct found_server server;
+    int64_t until_ns;
+};
+
 struct sources {
     char *upstream;                   /* its name */
     struct balancer_settings balance; /* owns what it points to, but open, close, arg */
     struct source *list;
     unsigned count;
+    char *register_key; /* "": nobody may */
+    struct registered *registered;
+    unsigned registered_count;
 };
 
 struct sources *sources_create(const struct upstream_options *options);
@@ -56,7 +65,13 @@ void sources_inherit(struct sources *sources, const struct sources *before);
  * the caller's; 0: it is as it was; -1 with why. Touches nothing but `seen`. */
 int source_look(struct source *source, struct finding *out, char *why, size_t why_size);
 
+/* "10.0.0.1:80", "[fd00::1]:80" or "unix:/path"; no name, which would have to be looked up. */
+bool source_is_address(const char *text);
+
 bool findings_equal(const struct finding *a, const struct finding *b);
+
+/* registry.c: drops those who have been silent for too long; true if there were some. */
+bool registry_expire(struct sources *sources, int64_t now_ns);
 
 /* The settings with all servers that are known now, which point into sources and into `specs`, and
  * of which no two have the same name. */

@@ -34,6 +34,14 @@ struct upstream_name {
     struct balancer_server_spec like; /* what they are but for their names */
 };
 
+/* What a server says of itself. */
+struct upstream_registration {
+    const char *address, *zone;
+    unsigned weight;
+    bool backup;
+    int64_t ttl_ms; /* for so long, if it does not say so again; 0: it leaves */
+};
+
 struct upstream_options {
     struct balancer_settings
         balance; /* its name is that of the upstream; without open, close, arg */
@@ -51,6 +59,7 @@ struct upstream_options {
     unsigned name_count;
     const struct sockaddr_in *resolver;   /* that they are looked up at; NULL: the system's */
     bool resolve_local;                   /* they may lead to loopback */
+    const char *register_key;             /* with which servers register; "": they may not */
     const char *servers_file;             /* sources.h; "": none */
     struct client_tls_options client_tls; /* server_name "": the address of the first server */
 };
@@ -73,6 +82,11 @@ enum err upstreams_prepare(struct upstreams *upstreams, const struct upstream_op
 void upstreams_swap(struct upstreams *upstreams, struct upstream_set **set);
 /* Drops one that is not to be taken over. Sets NULL. */
 void upstream_set_destroy(struct upstream_set **set);
+
+/* registry.c: a server of that upstream comes, stays or leaves. ERR_NOT_FOUND: no such upstream, or
+ * nobody may; ERR_UNAUTHENTICATED, ERR_VALIDATION (the address), ERR_LIMITED. Threads: any. */
+enum err upstream_register(struct upstreams *upstreams, struct slice name, struct slice key,
+                           const struct upstream_registration *said);
 
 /* A route's target: `arg` is a struct upstream. */
 void upstream_target(struct request *request, struct response *response, void *arg);

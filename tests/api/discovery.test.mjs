@@ -107,3 +107,40 @@ test('servers of a file come and go with it, and a damaged one changes nothing',
         await eventually('it is read again', () => galley.log().slice(before).includes('has 2 servers'));
     }
 });
+
+test('servers register, say so again, leave, and go when they are silent', async () => {
+    const KEY = 'a key of sixteen bytes';
+    const a = await named('a'), b = await named('b');
+    const config = passingOn([], { ...quiet, register_key: KEY }).config;
+    const galley = await startGalley({ config });
+    const say = (body, key = KEY, upstream = 'up') =>
+        galley.request('POST', `/api/v1/upstreams/${upstream}/servers`, { token: key, json: body });
+    assert.equal((await ask(galley)).status, 503);
+    for (const [status, ...what] of [
+        [401, { address: a.address, ttlMs: 1000 }, 'another key of the length'],
+        [404, { address: a.address, ttlMs: 1000 }, KEY, 'nobody'],
+        [422, { address: 'localhost:80', ttlMs: 1000 }],
+        [422, { address: a.address }],
+        [422, { address: a.address, ttlMs: 1000, weight: 0 }],
+    ]) assert.equal((await say(...what)).status, status, JSON.stringify(what));
+    assert.deepEqual(await servers(galley), []);
+
+    assert.equal((await say({ address: a.address, ttlMs: 3_600_000 })).status, 204);
+    assert.equal((await ask(galley)).body, 'a');
+    assert.equal((await say({ address: b.address, ttlMs: 100, backup: true })).status, 204);
+    await eventually('the silent one has gone', async () => (await servers(galley)).length === 1);
+    await galley.configure({ ...config, 'upstream up': { ...config['upstream up'], keepalive: 3 } });
+    await galley.reload();
+    assert.equal((await ask(galley)).body, 'a');
+    assert.equal((await say({ address: a.address, ttlMs: 0 })).status, 204);
+    assert.equal((await ask(galley)).status, 503);
+});
+
+test('without a register_key nobody registers', async () => {
+    const a = await named('a');
+    const galley = await startGalley(passingOn(a, quiet));
+    const answer = await galley.request('POST', '/api/v1/upstreams/up/servers',
+        { token: '', json: { address: '127.0.0.1:1', ttlMs: 1000 } });
+    assert.equal(answer.status, 404);
+    assert.deepEqual(await servers(galley), [a.address]);
+});

@@ -118,8 +118,8 @@ static void test_config_upstream_says_what_is_wrong_with_a_server(void **state)
 static void test_config_upstream_wants_servers_that_differ_and_one_that_is_no_backup(void **state)
 {
     assert_errors(*state, "[upstream u]\n",
-                  "config.ini:1: [upstream u] has no servers: server = ADDRESS:PORT, or "
-                  "servers_file\n");
+                  "config.ini:1: [upstream u] has no servers: server = ADDRESS:PORT, "
+                  "servers_file or register_key\n");
     assert_loads(*state, "[upstream u]\nservers_file = servers.json\n");
     assert_errors(*state, ONE "server = 10.0.0.1:80 weight=2\n",
                   "config.ini:3: [upstream u] server: 10.0.0.1:80 is there already, in line 2\n");
