@@ -5,7 +5,9 @@
 #include "server/upstream/sources.h"
 #include "server/upstream/upstream_private.h"
 
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define SECOND_NS INT64_C(1000000000)
 #define EXPIRE_NS (SECOND_NS / 4) /* how often registrations are looked through */
@@ -31,10 +33,10 @@ static const char *what(const struct source *source)
 
 static void say_failure(const struct upstream *upstream, struct source *source, const char *why)
 {
-    if (!source->failing)
+    if (strcmp(source->failure, why) != 0)
         log_write(LOG_WARN, "upstream", "%s: %.150s: %s; its servers stay as they are",
                   upstream->name, what(source), why);
-    source->failing = true;
+    snprintf(source->failure, sizeof source->failure, "%s", why);
 }
 
 /* Gives the upstream what was found, if it still is what it was. */
@@ -49,16 +51,16 @@ static void take(struct discovery *discovery, struct upstream *upstream,
     if (news && upstream->settings == settings)
         upstream_apply(upstream, settings);
     lock_leave(configuring);
-    if (news || source->failing)
+    if (news || source->failure[0])
         log_write(LOG_INFO, "upstream", "%s: %.150s has %u servers", upstream->name, what(source),
                   finding->count);
-    source->failing = false;
+    source->failure[0] = '\0';
 }
 
 static void look(struct discovery *discovery, struct upstream *upstream,
                  struct upstream_settings *settings, struct source *source)
 {
-    char why[300] = "";
+    char why[sizeof source->failure] = "";
     struct finding finding;
     int came = source_look(source, &finding, why, sizeof why);
     int64_t wait_ns = came < 0 ? RETRY_NS : finding.good_for_ns;

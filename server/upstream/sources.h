@@ -34,9 +34,9 @@ struct source {
     struct sockaddr_in resolver;
 
     struct finding found;
-    int64_t due_ns;   /* when it is looked at again; 0: now */
-    struct stat seen; /* of a file, when it was read last */
-    bool failing;     /* and that was said */
+    int64_t due_ns;    /* when it is looked at again; 0: now */
+    struct stat seen;  /* of a file, when it was read last */
+    char failure[200]; /* that was said; "": it goes well */
 };
 
 /* A server that said so itself. */
