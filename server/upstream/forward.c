@@ -11,6 +11,7 @@
 static const char *const ours_in_requests[] = {
     "Host",
     "Content-Length",
+    "Transfer-Encoding",
     "Expect",
     "Forwarded",
     "X-Forwarded-For",
@@ -33,9 +34,25 @@ static const char *const ours_in_responses[] = {
     NULL,
 };
 
+static char fold(char c)
+{
+    return c == '_' ? '-' : (char)(c >= 'A' && c <= 'Z' ? c + ('a' - 'A') : c);
+}
+
+/* X_User_Id is X-User-Id to servers that make variables of fields, as CGI does. */
+static bool is_same_name(struct slice name, struct slice other)
+{
+    if (name.len != other.len)
+        return false;
+    size_t i = 0;
+    while (i < name.len && fold(name.ptr[i]) == fold(other.ptr[i]))
+        i++;
+    return i == name.len;
+}
+
 static bool stands_in(struct slice name, const char *const *names)
 {
-    while (*names && !slice_eq_nocase(name, slice_str(*names)))
+    while (*names && !is_same_name(name, slice_str(*names)))
         names++;
     return *names;
 }

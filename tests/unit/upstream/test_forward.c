@@ -96,6 +96,22 @@ static void test_a_user_is_named_and_none_is_believed(void **state)
     assert_null(strstr(forwarded(headers, 4, &plain, &broken), "X-Evil"));
 }
 
+/* Servers that make variables of fields take one for the other. */
+static void test_an_underscore_makes_no_other_name_of_ours(void **state)
+{
+    (void)state;
+    static const struct header headers[] = {FIELD("Host", "a"),
+                                            FIELD("X_User_Id", "root"),
+                                            FIELD("x-user_roles", "root"),
+                                            FIELD("X_Forwarded_For", "root"),
+                                            FIELD("Content_Length", "root"),
+                                            FIELD("Transfer_Encoding", "root"),
+                                            FIELD("X_Other_Id", "1")};
+    const char *text = forwarded(headers, 7, &plain, NULL);
+    assert_null(strstr(text, "root"));
+    assert_non_null(strstr(text, "\r\nX_Other_Id: 1\r\n"));
+}
+
 static void test_a_connection_field_cannot_take_ours_away(void **state)
 {
     (void)state;
@@ -186,6 +202,7 @@ int main(void)
         cmocka_unit_test(test_an_ipv6_client_is_quoted_where_it_must_be),
         cmocka_unit_test(test_a_body_is_framed_once),
         cmocka_unit_test(test_a_user_is_named_and_none_is_believed),
+        cmocka_unit_test(test_an_underscore_makes_no_other_name_of_ours),
         cmocka_unit_test(test_a_connection_field_cannot_take_ours_away),
         cmocka_unit_test(test_a_trace_goes_on_only_if_it_is_one),
         cmocka_unit_test(test_an_answer_keeps_its_own_and_gets_what_it_lacks),
