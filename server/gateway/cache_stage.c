@@ -10,6 +10,7 @@
 
 #include "base/mem.h"
 #include "server/http/conditional.h"
+#include "server/http/fields.h"
 
 #include <stdlib.h>
 
@@ -41,6 +42,36 @@ static struct slice key_part(const struct request *request, const char *key)
     if (strncmp(key, "cookie:", 7) == 0)
         return cookie_value(request, key + 7);
     return slice_str(request->user.id);
+}
+
+static unsigned cookie_count(const struct request *request, const char *name)
+{
+    unsigned count = 0;
+    for (unsigned i = 0; i < request->header_count; i++) {
+        struct slice rest = request->headers[i].value;
+        if (!slice_eq_nocase(request->headers[i].name, slice_str("Cookie")))
+            continue;
+        while (rest.len > 0) {
+            struct slice key = slice_cut(&rest, ';');
+            count += slice_is(slice_trim(slice_cut(&key, '=')), name);
+        }
+    }
+    return count;
+}
+
+/* Of two that bear one name the target may go by the other. */
+static bool key_is_plain(const struct request *request)
+{
+    const struct route_cache *cache = &request->route->spec.cache;
+    for (unsigned i = 0; i < cache->key_count; i++) {
+        const char *key = cache->keys[i];
+        if (strncmp(key, "header:", 7) == 0 && request_header_count(request, key + 7) > 1)
+            return false;
+        if (strncmp(key, "cookie:", 7) == 0 &&
+            (request_header_count(request, "Cookie") > 1 || cookie_count(request, key + 7) > 1))
+            return false;
+    }
+    return true;
 }
 
 /* What is missing is another thing than what is empty. Routes with conditions share their URLs with
@@ -255,7 +286,9 @@ static bool is_for_cache(const struct request *request)
 {
     return (request->method == METHOD_GET || request->method == METHOD_HEAD) &&
            !request_asks_origin(request) && !request_header(request, "Upgrade").ptr &&
-           request->body.len == 0 && !request->body_source;
+           request->body.len == 0 && !request->body_source &&
+           !fields_connection_hides(request->headers, request->header_count) &&
+           key_is_plain(request);
 }
 
 enum stage_result stage_cache(struct exchange *exchange)

@@ -142,6 +142,30 @@ bool fields_remove_hop_by_hop(struct fields *fields)
     return true;
 }
 
+static bool hides(struct slice names, const struct header *headers, unsigned count)
+{
+    while (names.len > 0) {
+        struct slice name = slice_trim(slice_cut(&names, ','));
+        if (STANDS_IN(name, hop_by_hop) || STANDS_IN(name, end_to_end))
+            continue;
+        for (unsigned i = 0; i < count; i++) {
+            if (slice_eq_nocase(headers[i].name, name))
+                return true;
+        }
+    }
+    return false;
+}
+
+bool fields_connection_hides(const struct header *headers, unsigned count)
+{
+    for (unsigned i = 0; i < count; i++) {
+        if (slice_eq_nocase(headers[i].name, slice_str("Connection")) &&
+            hides(headers[i].value, headers, count))
+            return true;
+    }
+    return false;
+}
+
 void fields_write(const struct fields *fields, struct buf *out)
 {
     for (unsigned i = 0; i < fields->count; i++) {

@@ -37,6 +37,10 @@ unsigned fields_remove(struct fields *fields, const char *name);
  * False, and nothing done, when Connection names more than CONNECTION_OPTIONS_MAX. */
 bool fields_remove_hop_by_hop(struct fields *fields);
 
+/* True if Connection names a field of the message that would go on otherwise: whoever is next sees
+ * another message than we do. */
+bool fields_connection_hides(const struct header *headers, unsigned count);
+
 /* Reads lines as fields_write writes them. False, and as many as there is room for, when there are
  * more. */
 bool fields_read(struct fields *fields, struct slice lines);

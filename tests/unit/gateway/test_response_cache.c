@@ -212,6 +212,56 @@ static void test_variants_are_told_apart(void **state)
     assert_get(f, "/a", NULL, NULL, 200, "body", "galley; fwd=vary-miss; stored");
 }
 
+/* What a client gets who sends a field and another. */
+static void assert_two(struct fixture *f, const char *path, const struct header two[2],
+                       const char *cache_status)
+{
+    struct call call;
+    call_init(&call, METHOD_GET, path);
+    call.headers[0] = two[0];
+    call.headers[1] = two[1];
+    call.request.header_count = 2;
+    assert_int_equal(call_send(&call, f), 200);
+    assert_answer_header(&call, "Cache-Status", cache_status);
+    call_release(&call);
+}
+
+#define FIELD(name, value)                                                                         \
+    {                                                                                              \
+        {name, sizeof name - 1},                                                                   \
+        {                                                                                          \
+            value, sizeof value - 1                                                                \
+        }                                                                                          \
+    }
+
+static void test_a_field_that_the_origin_does_not_get_keys_nothing(void **state)
+{
+    struct fixture *f = *state;
+    static const struct header hidden[] = {FIELD("Foo", "1"), FIELD("Connection", "close, foo")};
+    static const struct header shown[] = {FIELD("Foo", "1"), FIELD("Connection", "close, te")};
+    origin.headers = "Cache-Control: max-age=60\r\nVary: Foo\r\n";
+    assert_two(f, "/a", hidden, "galley; fwd=bypass");
+    assert_two(f, "/a", shown, "galley; fwd=uri-miss; stored");
+    assert_two(f, "/a", hidden, "galley; fwd=bypass");
+}
+
+static void test_two_of_a_name_in_the_key_are_passed_by(void **state)
+{
+    struct fixture *f = *state;
+    static const struct route_spec routes[] = {
+        {METHOD_GET, "/a", .target = answer,
+         .cache = {.enabled = true, .keys = {"header:Foo", "cookie:c"}, .key_count = 2}}};
+    static const struct header twice[] = {FIELD("Foo", "1"), FIELD("foo", "2")};
+    static const struct header pair[] = {FIELD("Foo", "1"), FIELD("Cookie", "c=1; d=2;c=3")};
+    static const struct header pairs[] = {FIELD("Cookie", "c=1"), FIELD("Cookie", "d=2")};
+    static const struct header plain[] = {FIELD("Foo", "1"), FIELD("Cookie", "c=1; d=2; d=3")};
+    fixture_swap(f, routes, 1);
+    assert_two(f, "/a", twice, "galley; fwd=bypass");
+    assert_two(f, "/a", pair, "galley; fwd=bypass");
+    assert_two(f, "/a", pairs, "galley; fwd=bypass");
+    assert_two(f, "/a", plain, "galley; fwd=uri-miss; stored");
+}
+
 static void test_other_names_in_vary_begin_anew(void **state)
 {
     struct fixture *f = *state;
@@ -776,6 +826,8 @@ int main(void)
         CLAIM(test_conditions_of_a_client_are_ours_to_judge),
         CLAIM(test_parts_are_cut_from_the_stored_whole),
         CLAIM(test_variants_are_told_apart),
+        CLAIM(test_a_field_that_the_origin_does_not_get_keys_nothing),
+        CLAIM(test_two_of_a_name_in_the_key_are_passed_by),
         CLAIM(test_other_names_in_vary_begin_anew),
         CLAIM(test_a_stale_answer_stands_in_for_an_error),
         CLAIM(test_an_error_does_not_stand_in_where_it_must_not),

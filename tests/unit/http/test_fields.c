@@ -175,6 +175,18 @@ static void test_nothing_for_one_hop_is_left_of_any_fields(void **state)
     }
 }
 
+static void test_connection_hides_what_would_go_on(void **state)
+{
+    (void)state;
+    add("Connection", "close, te, host, x-gone");
+    add("TE", "trailers");
+    add("Host", "h");
+    add("X-One", "1");
+    assert_false(fields_connection_hides(fields.items, fields.count));
+    add("connection", "keep-alive , x-one");
+    assert_true(fields_connection_hides(fields.items, fields.count));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -185,6 +197,7 @@ int main(void)
         cmocka_unit_test_setup(test_init_takes_what_a_message_has, empty),
         cmocka_unit_test_setup(test_what_is_for_one_hop_is_removed, empty),
         cmocka_unit_test_setup(test_what_connection_names_is_removed, empty),
+        cmocka_unit_test_setup(test_connection_hides_what_would_go_on, empty),
         cmocka_unit_test_setup(test_connection_cannot_remove_what_makes_the_message, empty),
         cmocka_unit_test_setup(test_connection_names_a_bounded_number, empty),
         cmocka_unit_test_setup(test_nothing_for_one_hop_is_left_of_any_fields, empty),
