@@ -36,6 +36,8 @@ struct part_run {
     enum err err;      /* ERR_OK: `text` is its answer */
     int status;        /* that it was answered with; 0: not at all */
     bool begun;        /* there is a request */
+    bool told;         /* that nobody waits for it any more: it ends by itself */
+    bool personal;     /* its answer is not for everybody, or not for always */
     bool awaits;       /* somebody has it (request_await) */
     bool polls;        /* or a descriptor has to become ready */
     int fd;            /* the last one of those, or -1 */

@@ -106,6 +106,16 @@ static void tell_missing(const struct run *run)
     buf_release(&missing);
 }
 
+/* By a cache: all of it is there, and none of it is for somebody alone. */
+static bool may_be_kept(const struct run *run)
+{
+    for (unsigned i = 0; i < run->compose->count; i++) {
+        if (run->parts[i].err != ERR_OK || run->parts[i].personal)
+            return false;
+    }
+    return true;
+}
+
 void merge(const struct run *run)
 {
     const struct part_run *part = NULL;
@@ -117,4 +127,6 @@ void merge(const struct run *run)
         response_json(run->response, 200);
     }
     tell_missing(run);
+    if (!may_be_kept(run))
+        response_header(run->response, "Cache-Control", slice_str("no-store"));
 }

@@ -125,13 +125,32 @@ static struct run *create(struct compose *compose, struct request *request,
 
 /* ---- A part */
 
+/* Not for others, or not for always: then the whole is not, too. */
+static bool is_personal(const struct response *response)
+{
+    static const char *const words[] = {"private", "no-store", "no-cache", "max-age=0"};
+    struct slice rest = response_header_value(response, "Cache-Control");
+    bool found = false;
+    while (rest.ptr && !found) {
+        struct slice word = slice_trim(slice_cut(&rest, ','));
+        for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+            found |= slice_eq_nocase(
+                slice_of(word.ptr, word.len < strlen(words[i]) ? word.len : strlen(words[i])),
+                slice_str(words[i]));
+    }
+    return found || response_header_value(response, "Set-Cookie").ptr ||
+           response_header_value(response, "Vary").ptr;
+}
+
 static void end(struct part_run *part, enum err err)
 {
     struct run *run = part->run;
     const struct compose_options *options = &run->compose->options;
     part->err = err;
     part->state = PART_OVER;
+    part->polls = false;
     part->status = part->response.status;
+    part->personal = is_personal(&part->response);
     run->left--;
     if (!part->part->spec.call && part->begun) {
         struct sent sent = {.outcome = err == ERR_UPSTREAM_TIMEOUT ? SENT_TIMEOUT : SENT_WHOLE,
@@ -271,6 +290,7 @@ static void begin(struct part_run *part)
 static void cut(struct part_run *part, enum wake why)
 {
     shutdown(part->fd, SHUT_RDWR);
+    part->told |= why == WAKE_GONE;
     part->request.woken = why;
     if (part->state == PART_FEEDING)
         fail(part);
@@ -281,6 +301,7 @@ static void cut(struct part_run *part, enum wake why)
 static void go_on(struct part_run *part)
 {
     part->request.woken = WAKE_READY;
+    part->polls = false;
     if (part->state == PART_FEEDING)
         feed(part);
     else
@@ -308,7 +329,7 @@ static void take_events(struct run *run)
     uint64_t ignored;
     for (int i = 0; i < count; i++) {
         struct part_run *part = events[i].data.ptr;
-        if (part && part->polls)
+        if (part && part->polls && part->state != PART_OVER)
             go_on(part);
     }
     if (read(run->timer_fd, &ignored, sizeof ignored) < 0)
@@ -340,7 +361,8 @@ static void cut_overdue(struct run *run)
     for (unsigned i = 0; i < run->compose->count; i++) {
         struct part_run *part = &run->parts[i];
         int64_t now_ns = clock_mono_ns(run->compose->options.clock);
-        bool waits = (part->state == PART_RUNNING || part->state == PART_FEEDING) && !part->awaits;
+        bool waits = (part->state == PART_RUNNING || part->state == PART_FEEDING) &&
+                     !part->awaits && !part->told;
         if (run->err && part->state == PART_WAITING)
             end(part, ERR_UPSTREAM);
         else if (waits && (run->err || now_ns >= part->until_ns))
@@ -356,7 +378,8 @@ static int64_t next_ns(const struct run *run)
     int64_t next = INT64_MAX;
     for (unsigned i = 0; i < run->compose->count; i++) {
         const struct part_run *part = &run->parts[i];
-        if ((part->state != PART_RUNNING && part->state != PART_FEEDING) || part->awaits)
+        if ((part->state != PART_RUNNING && part->state != PART_FEEDING) || part->awaits ||
+            part->told)
             continue;
         int64_t until_ns = part->wait_ns < part->until_ns ? part->wait_ns : part->until_ns;
         next = until_ns < next ? until_ns : next;

@@ -131,13 +131,13 @@ static void append_escaped(struct slice value, struct buf *out)
     }
 }
 
-/* One segment of a path stays one. */
+/* One segment of a path stays one; also to servers that take what is behind ; for a parameter. */
 static bool fits(const struct piece *piece, struct slice value)
 {
     if (piece->in_query)
         return true;
     return value.len > 0 && !slice_is(value, ".") && !slice_is(value, "..") &&
-           !memchr(value.ptr, '/', value.len);
+           !memchr(value.ptr, '/', value.len) && !memchr(value.ptr, ';', value.len);
 }
 
 static bool value_of(const struct piece *piece, const struct run *run, struct buf *out)

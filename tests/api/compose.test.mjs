@@ -72,7 +72,7 @@ test('a part may need what others have said', async () => {
 });
 
 test('no value leads out of its place in a path', async () => {
-    const values = ['..', '.', '', 'a/b', null, ['x'], { y: 1 }];
+    const values = ['..', '.', '', 'a/b', '..;x', null, ['x'], { y: 1 }];
     let value;
     const server = await startUpstream((request, response) => json(response, { value }));
     const galley = await startGalley(composing(['a upstream:s/a', 'b upstream:s/b/{a.value}/c'], { s: server }));
@@ -142,6 +142,24 @@ test('a part of a route passes all that protects the route', async () => {
     assert.equal(first.status, 200);
     assert.equal(first.headers['x-galley-missing'], 'profile'); // nobody has signed in
     assert.equal((await galley.request('GET', '/home')).status, 502); // one too many
+});
+
+test('a composed answer is stored only if it is complete and for everybody', async () => {
+    let headers = {};
+    const server = await startUpstream((request, response) => {
+        for (const [name, value] of Object.entries(headers)) response.setHeader(name, value);
+        json(response, { n: server.requests.length }, headers['x-status'] ?? 200);
+    });
+    const galley = await startGalley(composing(['a upstream:s/a optional'], { s: server },
+        { route: { path: '/home/{n}', cache: 'yes', cache_ttl: '1min' } }));
+    const stored = async (n) => {
+        await galley.request('GET', `/home/${n}`);
+        const { headers: { 'cache-status': status } } = await galley.request('GET', `/home/${n}`);
+        return /; hit/.test(status);
+    };
+    assert.equal(await stored(0), true);
+    const personal = [{ 'cache-control': 'private' }, { 'cache-control': 'max-age=60, No-Store' }, { 'set-cookie': 'a=1' }, { vary: 'Cookie' }, { 'x-status': 500 }];
+    for (headers of personal) assert.equal(await stored(1 + personal.indexOf(headers)), false, JSON.stringify(headers));
 });
 
 test('an answer that is composed of itself comes to an end', async () => {
