@@ -171,15 +171,20 @@ static void lend_headers(struct exchange *exchange, struct cache_visit *visit)
     request->header_count = count;
 }
 
+/* A refresh that has nothing to do. */
+static enum stage_result leave(struct exchange *exchange)
+{
+    exchange->response->status = 204;
+    return STAGE_ANSWERED;
+}
+
 static enum stage_result go(struct exchange *exchange, struct cache_visit *visit)
 {
     struct landing *landing = &visit->landing;
     landing->purges = response_cache_purges(exchange->gateway->responses);
     landing->lease = response_cache_lease(exchange->gateway->responses, buf_slice(&landing->key));
-    if (visit->refreshes && !landing->lease) { /* somebody else is at it */
-        exchange->response->status = 204;
-        return STAGE_ANSWERED;
-    }
+    if (visit->refreshes && !landing->lease) /* somebody else is at it */
+        return leave(exchange);
     visit->asked_ms = visit_now_ms(exchange);
     lend_headers(exchange, visit);
     return STAGE_NEXT;
@@ -265,6 +270,17 @@ static enum stage_result decide(struct exchange *exchange, struct cache_visit *v
     return go(exchange, visit);
 }
 
+/* It comes from another address than the request did, and later: what it would be answered may be
+ * another route's, and nothing to store under the key. */
+static bool goes_astray(struct exchange *exchange, const struct cache_visit *visit)
+{
+    struct buf key = BUF_INIT;
+    write_key(exchange->request, &key);
+    bool same = slice_eq(buf_slice(&key), buf_slice(&visit->landing.key));
+    buf_release(&key);
+    return !same;
+}
+
 static struct cache_visit *begin(struct exchange *exchange)
 {
     struct cache_visit *visit = mem_zalloc(sizeof *visit);
@@ -305,6 +321,8 @@ enum stage_result stage_cache(struct exchange *exchange)
         return decide(exchange, visit);
     }
     visit = begin(exchange);
+    if (visit->refreshes && goes_astray(exchange, visit))
+        return leave(exchange);
     return is_for_cache(request) ? decide(exchange, visit) : pass(visit, FORWARDED_BYPASS);
 }
 

@@ -519,7 +519,7 @@ static const char *mark_of(char *text)
 }
 
 /* The request that was sent to ourselves, served as if it had come in. */
-static void serve_refresh(struct fixture *f)
+static void serve_refresh_from(struct fixture *f, const char *address)
 {
     char text[2000] = "";
     struct call call;
@@ -531,6 +531,7 @@ static void serve_refresh(struct fixture *f)
     call_init(&call, METHOD_GET, "/a");
     call.request.query = slice_str("x=1");
     call.request.local = true;
+    call.request.address = slice_str(address);
     call_header(&call, "Host", "example.org");
     call_header(&call, "X-Galley-Refresh", mark);
     assert_int_equal(call_send(&call, f), 204);
@@ -538,6 +539,11 @@ static void serve_refresh(struct fixture *f)
     assert_int_equal(recv(inside, text, sizeof text, MSG_DONTWAIT), 0); /* closed */
     close(inside);
     inside = -1;
+}
+
+static void serve_refresh(struct fixture *f)
+{
+    serve_refresh_from(f, "192.0.2.1");
 }
 
 static void get_a(struct fixture *f, const char *cache_status)
@@ -566,6 +572,27 @@ static void test_what_is_stale_is_given_while_it_is_asked_anew(void **state)
     serve_refresh(f);
     assert_int_equal(origin.asked, 2);
     get_a(f, "galley; hit; ttl=60");
+}
+
+static void test_a_refresh_that_finds_another_route_asks_nobody(void **state)
+{
+    struct fixture *f = *state;
+    static const struct route_condition here = {CONDITION_CLIENT, "127.0.0.0/8, ::1"};
+    static const struct route_spec routes[] = {
+        {METHOD_GET, "/a", .conditions = &here, .condition_count = 1, .section = "inside",
+         .cache = {.enabled = true}, .target = answer},
+        {METHOD_GET, "/a", .cache = {.enabled = true}, .target = answer}};
+    fixture_swap(f, routes, 2);
+    origin.headers = "Cache-Control: max-age=60, stale-while-revalidate=60\r\n";
+    get_a(f, "galley; fwd=uri-miss; stored");
+    clock_fake_advance(&f->time, 70000);
+    get_a(f, "galley; hit; ttl=-10");
+    origin.body = "for this machine";
+    serve_refresh_from(f, "local");
+    assert_int_equal(origin.asked, 1);
+    get_a(f, "galley; hit; ttl=-10");
+    close(inside);
+    inside = -1;
 }
 
 static void test_a_refresh_that_streams_is_collected_for_nobody(void **state)
@@ -817,6 +844,7 @@ int main(void)
         CLAIM(test_tags_are_for_us_alone),
         CLAIM(test_a_variant_is_purged_by_its_own_tags),
         CLAIM(test_what_is_stale_is_given_while_it_is_asked_anew),
+        CLAIM(test_a_refresh_that_finds_another_route_asks_nobody),
         CLAIM(test_a_refresh_that_streams_is_collected_for_nobody),
         CLAIM(test_a_mark_that_is_not_ours_means_nothing),
         CLAIM(test_a_second_request_is_answered_from_the_first),
