@@ -67,19 +67,22 @@ static void park_fd(struct connection *c)
     ready_push_resumed(c);
 }
 
-/* The time is the client's, as in any other body. */
+/* The time is the client's, as in any other body. Both are armed before anybody may have it: who
+ * armed one later could arm what is another's by then. What comes before that is dropped, and is
+ * looked for. */
 static void park_both(struct connection *c)
 {
-    int epoll_fd = c->front->poller.epoll_fd, fd = c->service->request.wait.fd;
+    int epoll_fd = c->front->poller.epoll_fd, fd = c->service->request.wait.fd, own_fd = c->fd;
     const uint32_t events = EPOLLIN | EPOLLRDHUP;
+    struct pollfd both[] = {{.fd = fd, .events = POLLIN | POLLRDHUP},
+                            {.fd = own_fd, .events = POLLIN | POLLRDHUP}};
     if (connection_phase(c) != PHASE_BODY)
         connection_enter(c, PHASE_BODY, front_now_ns(c->front));
-    int own_fd = c->fd;
+    bool armed = poll_arm_for(epoll_fd, c, fd, events, EVENT_AWAITED | EVENT_EITHER) &&
+                 poll_arm_for(epoll_fd, c, own_fd, events, EVENT_EITHER);
     atomic_store(&c->awaits_both, true);
-    if (poll_arm_for(epoll_fd, c, fd, events, EVENT_AWAITED | EVENT_EITHER) &&
-        poll_arm_for(epoll_fd, c, own_fd, events, EVENT_EITHER))
-        return;
-    if (await_take_either(c)) /* no memory in the kernel: look again */
+    bool look = !armed || poll(both, 2, 0) != 0; /* no memory in the kernel: look again */
+    if (look && await_take_either(c))
         ready_push_resumed(c);
 }
 

@@ -65,7 +65,8 @@ struct connection *poll_event(const struct epoll_event *event)
 {
     char *place = event->data.ptr;
     struct connection *c = place ? (struct connection *)(place - poll_event_of(event)) : NULL;
-    bool armed = !c || atomic_load_explicit(&c->armed, memory_order_acquire);
+    bool late = poll_event_of(event) & EVENT_EITHER; /* may come to whoever has the place next */
+    bool armed = !c || atomic_load_explicit(&c->armed, memory_order_acquire) || late;
     assert(armed);
     return c;
 }
