@@ -237,11 +237,11 @@ static bool answer_from(struct exchange *exchange, struct cache_visit *visit,
 }
 
 /* Answers that must be asked for each time are not waited for: what another gets is not ours. */
-static bool waits_for_others(const struct cache_visit *visit)
+static bool waits_for_others(const struct request *request, const struct cache_visit *visit)
 {
     const struct stored *stale = &visit->stale;
-    return !visit->alone && !visit->refreshes && !visit->passes && visit->waits < WAITS_MAX &&
-           !visit->asked.no_cache && visit->asked.max_age_s != 0 &&
+    return !request->leads && !visit->alone && !visit->refreshes && !visit->passes &&
+           visit->waits < WAITS_MAX && !visit->asked.no_cache && visit->asked.max_age_s != 0 &&
            !(stale->value && (stale->caching.validate_always || stale->caching.lifetime_s == 0));
 }
 
@@ -256,12 +256,13 @@ static enum stage_result decide(struct exchange *exchange, struct cache_visit *v
         return refuse(exchange, visit, ERR_NOT_CACHED);
     if (request->method == METHOD_HEAD || request_header(request, "Range").ptr)
         return pass(visit, visit->forwarded);
-    if (!waits_for_others(visit))
+    if (!waits_for_others(request, visit))
         return go(exchange, visit);
     landing->flight = flights_join(exchange->gateway->flights, buf_slice(&landing->key),
                                    &visit->wait, request, visit_now_ms(exchange));
     if (!landing->flight)
         return STAGE_WAIT; /* all else is another thread's now */
+    request->leads = true;
     /* Another flight may have landed since we looked. */
     if (answer_from(exchange, visit, SERVED_HIT)) {
         flight_end(exchange->gateway->flights, &landing->flight, true);

@@ -136,6 +136,7 @@ struct request {
     bool preflight;    /* a browser asks for a page whether it may send something (CORS) */
     struct plan *plan; /* held until the answer was sent; or NULL */
     struct exchange *exchange; /* until it is answered; or NULL */
+    bool leads; /* others wait for its answer, so its parts wait for nobody's: it may be its own */
 
     /* An answer that comes later: request_await. */
     void (*resume)(struct request *request); /* the front's */

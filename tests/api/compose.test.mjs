@@ -57,6 +57,12 @@ test('parts are asked for at once', async () => {
     assert.deepEqual(Object.keys(body), ['a', 'b', 'c']);
 });
 
+test('a stored answer that is a part of itself comes to an end', async () => {
+    const galley = await startGalley(composing(['self /home'], {}, { route: { cache: 'yes', cache_ttl: '30s' } }));
+    const { status } = await galley.request('GET', '/home');
+    assert.ok(status >= 500, `${status}`);
+});
+
 test('a part may need what others have said', async () => {
     const server = await startUpstream((request, response) => json(response,
         request.url === '/first' ? { user: { id: 17, name: 'J ö/?&' } } : { url: request.url }));

@@ -776,6 +776,33 @@ static void test_nobody_waits_long_for_one_that_streams(void **state)
     call_release(&third);
 }
 
+static void test_a_part_of_an_answer_that_others_wait_for_waits_for_nobody(void **state)
+{
+    struct fixture *f = *state;
+    struct call whole, part, other;
+    use_slow_origin(f);
+    begin_call(f, &whole, NULL, NULL);
+    call_init(&part, METHOD_GET, "/a");
+    part.request = whole.request; /* as compose makes one */
+    part.request.depth = 1;
+    part.request.route = NULL;
+    part.request.plan = NULL;
+    part.request.exchange = NULL;
+    part.request.awaited = NULL;
+    part.request.awaiting = false;
+    gateway_handle(f->gateway, &part.request, &part.response);
+    assert_ptr_equal(part.request.awaited, &part.request); /* the target has it */
+    begin_call(f, &other, NULL, NULL);
+    assert_null(other.request.awaited);
+    end_call(f, &part);
+    end_call(f, &whole);
+    end_call(f, &other);
+    assert_int_equal(origin.asked, 2);
+    call_release(&whole);
+    call_release(&part);
+    call_release(&other);
+}
+
 static void test_who_leads_and_goes_lets_another_lead(void **state)
 {
     struct fixture *f = *state;
@@ -872,6 +899,7 @@ int main(void)
         CLAIM(test_who_has_waited_for_nothing_goes_alone),
         CLAIM(test_nobody_waits_long_for_one_that_streams),
         CLAIM(test_a_stream_without_an_end_is_not_stored),
+        CLAIM(test_a_part_of_an_answer_that_others_wait_for_waits_for_nobody),
         CLAIM(test_who_leads_and_goes_lets_another_lead),
         CLAIM(test_an_answer_that_was_asked_for_before_a_change_is_not_stored),
         CLAIM(test_what_is_confirmed_after_a_change_is_not_stored),
