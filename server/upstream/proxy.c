@@ -169,12 +169,31 @@ static bool pick(struct proxied *p)
     return again ? delay(p) : true;
 }
 
-/* Other protocols than this one could carry requests that nobody has looked at. */
+/* Among the options of any field of that name. */
+static bool has_option(const struct header *fields, unsigned count, const char *name,
+                       const char *option)
+{
+    for (unsigned i = 0; i < count; i++) {
+        struct slice value = fields[i].value;
+        bool named = slice_eq_nocase(fields[i].name, slice_str(name));
+        while (named && value.len > 0) {
+            if (slice_eq_nocase(slice_trim(slice_cut(&value, ',')), slice_str(option)))
+                return true;
+        }
+    }
+    return false;
+}
+
+/* Other protocols than this one could carry requests that nobody has looked at. Without the option
+ * the field may be one that a proxy before us has not taken away: its client has agreed to nothing.
+ */
 static struct slice upgrade_of(const struct request *request)
 {
     struct slice wanted = request_header(request, "Upgrade");
-    bool may = request->method == METHOD_GET && !request->body_source && request->body.len == 0;
-    return may && slice_eq_nocase(wanted, slice_str("websocket")) ? wanted : slice_of(NULL, 0);
+    bool may = request->method == METHOD_GET && !request->body_source && request->body.len == 0 &&
+               slice_eq_nocase(wanted, slice_str("websocket")) &&
+               has_option(request->headers, request->header_count, "Connection", "upgrade");
+    return may ? wanted : slice_of(NULL, 0);
 }
 
 static bool compose(struct proxied *p)
@@ -278,7 +297,9 @@ static bool take_answer(struct proxied *p)
     proxied_note_status(p);
     if (proxied_is_refused(p))
         return true;
-    if (!forward_response(head, p->request, p->response)) {
+    bool agreed =
+        head->status != 101 || has_option(head->fields, head->field_count, "Upgrade", "websocket");
+    if (!agreed || !forward_response(head, p->request, p->response)) {
         p->trip.malformed = true;
         return proxied_fail(p);
     }

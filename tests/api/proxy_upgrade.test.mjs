@@ -4,7 +4,7 @@ import http from 'node:http';
 import test from 'node:test';
 
 import { eventually, startGalley } from '../lib/galley.mjs';
-import { passingOn, startUpstream } from '../lib/upstream.mjs';
+import { passingOn, startRawUpstream, startUpstream } from '../lib/upstream.mjs';
 
 const MIB = 1024 * 1024;
 
@@ -137,4 +137,29 @@ test('a server that does not agree answers as it likes; other protocols are not 
     assert.equal(other.headers['x-upgrade'], 'none');
     const post = await galley.request('POST', '/up/x', { headers, body: 'a', agent: false });
     assert.equal(post.headers['x-upgrade'], 'none');
+});
+
+test('no tunnel is opened that the client or the server has not agreed to', async () => {
+    const upstream = await startTalking(() => {});
+    const galley = await startGalley(passingOn(upstream));
+    upstream.server.on('request', (request, response) => response.setHeader('x-upgrade', request.headers.upgrade ?? 'none'));
+    for (const connection of ['keep-alive', 'upgraded', 'keep-alive, x-upgrade']) {
+        const client = await galley.connect();
+        client.send(`GET /up/x HTTP/1.1\r\nHost: a\r\nConnection: ${connection}\r\nUpgrade: websocket\r\n\r\n`);
+        const response = await client.response();
+        assert.equal(response.status, 200);
+        assert.equal(response.headers['x-upgrade'], 'none');
+    }
+    const both = await galley.connect();
+    both.send('GET /up/x HTTP/1.1\r\nHost: a\r\nConnection: keep-alive, Upgrade\r\nUpgrade: websocket\r\n\r\n');
+    assert.equal((await both.response()).status, 101);
+    upstream.talks.forEach((socket) => socket.destroy());
+});
+
+test('a server that changes to another protocol than was asked for answers nothing', async () => {
+    for (const said of ['Upgrade: h2c\r\nConnection: Upgrade\r\n', '']) {
+        const upstream = await startRawUpstream((socket) => socket.on('data', () => socket.write(`HTTP/1.1 101 Switching Protocols\r\n${said}\r\n`)));
+        const galley = await startGalley(passingOn(upstream, { retries: 0 }));
+        assert.equal((await galley.request('GET', '/up/x', { headers, agent: false })).status, 502);
+    }
 });
