@@ -12,6 +12,7 @@
 #include "server/http/conditional.h"
 #include "server/http/fields.h"
 
+#include <ctype.h>
 #include <stdlib.h>
 
 #define WAITS_MAX 2 /* for a signpost, and then for the variant */
@@ -141,6 +142,48 @@ static bool is_ours_to_ask(struct slice name)
     return false;
 }
 
+/* As environments of processes have them: '_' is '-'. */
+static bool is_as_variable(struct slice name, const char *other)
+{
+    size_t i = 0;
+    while (i < name.len && other[i] &&
+           (name.ptr[i] == '_' ? '-' : tolower((unsigned char)name.ptr[i])) == other[i])
+        i++;
+    return i == name.len && !other[i];
+}
+
+/* By which a target may answer something else than is asked for. In lower case. */
+static bool is_another_question(struct slice name)
+{
+    static const char *const names[] = {
+        "x-http-method-override", "x-http-method",   "x-method-override",  "x-original-url",
+        "x-original-uri",         "x-rewrite-url",   "x-original-host",    "x-forwarded-prefix",
+        "x-forwarded-scheme",     "x-forwarded-ssl", "x-forwarded-server", "x-host"};
+    if (name.len < 2 || tolower((unsigned char)name.ptr[0]) != 'x')
+        return false;
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        if (is_as_variable(name, names[i]))
+            return true;
+    }
+    return false;
+}
+
+static bool is_in_key(const struct request *request, struct slice name)
+{
+    const struct route_cache *cache = &request->route->spec.cache;
+    for (unsigned i = 0; i < cache->key_count; i++) {
+        const char *key = cache->keys[i];
+        if (strncmp(key, "header:", 7) == 0 && slice_eq_nocase(name, slice_str(key + 7)))
+            return true;
+    }
+    return false;
+}
+
+static bool goes_along(const struct request *request, struct slice name)
+{
+    return !is_ours_to_ask(name) && (!is_another_question(name) || is_in_key(request, name));
+}
+
 static void lend(struct cache_visit *visit, unsigned *count, const char *name, struct slice value)
 {
     if (!value.ptr || *count == HEADERS_MAX)
@@ -156,7 +199,7 @@ static void lend_headers(struct exchange *exchange, struct cache_visit *visit)
     unsigned count = 0;
     visit->lent = mem_alloc(HEADERS_MAX * sizeof *visit->lent);
     for (unsigned i = 0; i < request->header_count; i++) {
-        if (!is_ours_to_ask(request->headers[i].name))
+        if (goes_along(request, request->headers[i].name))
             visit->lent[count++] = request->headers[i];
     }
     if (visit->stale.value) {
