@@ -131,18 +131,31 @@ struct collector {
     void *release_arg;
 };
 
+static struct response_cache *responses_of(const struct collector *collector)
+{
+    return collector->landing.gateway->responses;
+}
+
+/* Of the body is nothing held any more. */
+static void be_over(struct collector *collector)
+{
+    response_cache_give_room(responses_of(collector), collector->body.len);
+    buf_release(&collector->body);
+    collector->over = true;
+}
+
 static void give_up(struct collector *collector)
 {
     if (collector->over)
         return;
     landing_drop(&collector->landing);
-    buf_release(&collector->body);
-    collector->over = true;
+    be_over(collector);
 }
 
 static void take(struct collector *collector, struct slice bytes)
 {
-    if (bytes.len > collector->body_max - collector->body.len)
+    if (bytes.len > collector->body_max - collector->body.len ||
+        !response_cache_take_room(responses_of(collector), bytes.len))
         give_up(collector);
     else
         buf_append_slice(&collector->body, bytes);
@@ -157,8 +170,7 @@ static void end(struct collector *collector, int64_t now_ns)
     }
     landing_store(&collector->landing, &collector->plan, buf_slice(&collector->body),
                   now_ns / 1000000);
-    buf_release(&collector->body);
-    collector->over = true;
+    be_over(collector);
 }
 
 static int64_t fill(void *arg, struct buf *out, int64_t now_ns)

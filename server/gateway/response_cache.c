@@ -10,11 +10,13 @@
 
 #define MARK_SLOTS  16384 /* fits the 16 bits of a mark */
 #define DEPTH_MAX   24    /* slashes of a path that can be prefixes of a purge */
+#define ROOM_PART   4     /* of the budget, for what is collected */
 #define NAME_PREFIX '\1'  /* no key of a module begins so */
 
 struct response_cache {
     struct cache *cache;
     _Atomic uint64_t purges;
+    atomic_size_t collected;            /* bytes of answers that stream */
     _Atomic uint64_t marks[MARK_SLOTS]; /* the number of the last purge of each */
 };
 
@@ -273,6 +275,22 @@ struct cache_lease *response_cache_lease(struct response_cache *cache, struct sl
 void response_cache_lease_end(struct response_cache *cache, struct cache_lease *lease)
 {
     cache_lease_release(cache->cache, lease);
+}
+
+bool response_cache_take_room(struct response_cache *cache, size_t bytes)
+{
+    size_t room = cache_budget(cache->cache) / ROOM_PART;
+    size_t before = atomic_load(&cache->collected);
+    do {
+        if (before > room || bytes > room - before)
+            return false;
+    } while (!atomic_compare_exchange_weak(&cache->collected, &before, before + bytes));
+    return true;
+}
+
+void response_cache_give_room(struct response_cache *cache, size_t bytes)
+{
+    atomic_fetch_sub(&cache->collected, bytes);
 }
 
 static void write_value(const struct to_store *what, const struct mark_list *marks, struct buf *out)

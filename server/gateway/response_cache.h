@@ -75,6 +75,11 @@ uint64_t response_cache_purges(const struct response_cache *cache);
 struct cache_lease *response_cache_lease(struct response_cache *cache, struct slice key);
 void response_cache_lease_end(struct response_cache *cache, struct cache_lease *lease);
 
+/* Room for so many bytes of answers that are collected while they stream: all together have a
+ * quarter of the cache's budget beside it. False: there is none, and nothing is taken. */
+bool response_cache_take_room(struct response_cache *cache, size_t bytes);
+void response_cache_give_room(struct response_cache *cache, size_t bytes);
+
 /* What is to be stored; all is copied. */
 struct to_store {
     enum stored_kind kind;
