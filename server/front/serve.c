@@ -188,6 +188,7 @@ static void finish_handler(struct connection *c)
     struct service *service = c->service;
     handler_resume(c);
     await_begin(c);
+    service->request.woken = WAKE_STOPPING; /* whatever it is: it may not wait again */
     options->handle(&service->request, &service->response, options->arg);
     assert(!service->request.awaiting && service->response.status != 0);
     service->in_handler = false;
