@@ -68,15 +68,28 @@ bool server_address_read(const char *text, struct server_address *out, char *why
 
 /* ---- Coming and going */
 
+#define GONE_MS 120000 /* without a sign of life */
+
+/* Who says nothing may have nothing to say, in a stream, or be there no more. */
+static void set_options(int fd)
+{
+    int on = 1, idle_s = 60, between_s = 15;
+    unsigned gone_ms = GONE_MS;
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+    setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle_s, sizeof idle_s);
+    setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &between_s, sizeof between_s);
+    setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &gone_ms, sizeof gone_ms);
+}
+
 static int begin_connecting(const struct server_address *address, bool *connected)
 {
     const struct sockaddr *to = (const struct sockaddr *)&address->socket;
     int fd = socket(to->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    int on = 1;
     if (fd < 0)
         return -1;
     if (to->sa_family != AF_UNIX)
-        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+        set_options(fd);
     *connected = connect(fd, to, address->socket_len) == 0;
     if (*connected || errno == EINPROGRESS)
         return fd;
