@@ -130,7 +130,7 @@ bool poll_requests(struct front *front, int timeout_ms, struct connections *out)
     for (int i = 0; i < count; i++) {
         struct connection *c = poll_event(&events[i]);
         unsigned of = poll_event_of(&events[i]);
-        if ((of & EVENT_EITHER) && !await_take_either(c))
+        if (!c || ((of & EVENT_EITHER) && !await_take_either(c)))
             continue;
         if (of == 0 && is_over(c, events[i].events)) {
             connection_close(c);

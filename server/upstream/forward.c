@@ -36,7 +36,9 @@ static const char *const ours_in_responses[] = {
 
 static char fold(char c)
 {
-    return c == '_' ? '-' : (char)(c >= 'A' && c <= 'Z' ? c + ('a' - 'A') : c);
+    if (c == '_')
+        return '-';
+    return c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c;
 }
 
 /* X_User_Id is X-User-Id to servers that make variables of fields, as CGI does. */
