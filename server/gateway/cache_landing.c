@@ -10,6 +10,7 @@
 
 #define VALIDATED_KEEP_S 86400   /* past its end, what can be confirmed */
 #define STREAM_WAIT_MS   2000    /* for one that streams, perhaps to a slow client */
+#define COLLECT_MAX_MS   30000   /* for somebody else nobody may store under the key longer */
 #define KEEP_MAX_S       2592000 /* of anything; a signpost too */
 
 void landing_drop(struct landing *landing)
@@ -125,6 +126,7 @@ struct collector {
     struct buf texts; /* that the plan points to */
     struct buf body;
     size_t body_max;
+    int64_t until_ms; /* it is the client's pace that it is collected at */
     bool over;        /* stored, or not to be */
     struct feed from; /* and how it was to be released */
     void (*release)(void *arg);
@@ -182,6 +184,8 @@ static int64_t fill(void *arg, struct buf *out, int64_t now_ns)
         take(collector, slice_of(out->data + before, out->len - before));
     if (!collector->over && next == FEED_END)
         end(collector, now_ns);
+    if (!collector->over && now_ns / 1000000 >= collector->until_ms)
+        give_up(collector);
     if (collector->plan.discards) {
         out->len = before;
         next = collector->over ? FEED_END : next;
@@ -236,6 +240,7 @@ bool landing_collect(struct landing *landing, const struct landing_plan *plan,
     struct collector *collector = mem_zalloc(sizeof *collector);
     collector->landing = *landing;
     collector->body_max = body_max;
+    collector->until_ms = plan->discards ? INT64_MAX : now_ms + COLLECT_MAX_MS;
     collector->from = *feed;
     collector->release = response->release;
     collector->release_arg = response->release_arg;

@@ -445,6 +445,22 @@ static void end_stream(const struct fixture *f, struct call *call)
     buf_release(&bytes);
 }
 
+static void test_a_slow_stream_leaves_its_place_to_another(void **state)
+{
+    struct fixture *f = *state;
+    struct call slow;
+    struct buf bytes = BUF_INIT;
+    origin.streams = true;
+    assert_int_equal(get_with(f, &slow, "/a", NULL, NULL), 200);
+    clock_fake_advance(&f->time, 30000);
+    slow.response.feed.fill(slow.response.feed.arg, &bytes, clock_mono_ns(&f->time.clock));
+    assert_true(slice_is(buf_slice(&bytes), "bo")); /* its client gets what there is */
+    origin.streams = false;
+    assert_get(f, "/a", NULL, NULL, 200, "body", "galley; fwd=uri-miss; stored");
+    call_release(&slow);
+    buf_release(&bytes);
+}
+
 /* Of 4 MiB they have one. */
 static void test_streams_are_collected_within_a_part_of_the_budget(void **state)
 {
@@ -958,6 +974,7 @@ int main(void)
         CLAIM(test_an_answer_to_a_user_is_the_users),
         CLAIM(test_a_query_and_an_escaped_one_are_two_things),
         CLAIM(test_a_stream_is_stored_when_it_has_ended),
+        CLAIM(test_a_slow_stream_leaves_its_place_to_another),
         CLAIM(test_streams_are_collected_within_a_part_of_the_budget),
         CLAIM(test_a_stream_that_is_dropped_is_not_stored),
         CLAIM(test_simultaneous_misses_are_one_request),
