@@ -34,11 +34,11 @@ static const char *const ours_in_responses[] = {
     NULL,
 };
 
-static char fold(char c)
+static int fold(char c)
 {
     if (c == '_')
         return '-';
-    return c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c;
+    return c >= 'A' && c <= 'Z' ? c + ('a' - 'A') : c;
 }
 
 /* X_User_Id is X-User-Id to servers that make variables of fields, as CGI does. */
