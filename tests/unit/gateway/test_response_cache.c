@@ -229,19 +229,16 @@ static void assert_two(struct fixture *f, const char *path, const struct header 
     call_release(&call);
 }
 
-#define FIELD(name, value)                                                                         \
-    {                                                                                              \
-        {name, sizeof name - 1},                                                                   \
-        {                                                                                          \
-            value, sizeof value - 1                                                                \
-        }                                                                                          \
-    }
+static struct header field(const char *name, const char *value)
+{
+    return (struct header){slice_str(name), slice_str(value)};
+}
 
 static void test_a_field_that_the_origin_does_not_get_keys_nothing(void **state)
 {
     struct fixture *f = *state;
-    static const struct header hidden[] = {FIELD("Foo", "1"), FIELD("Connection", "close, foo")};
-    static const struct header shown[] = {FIELD("Foo", "1"), FIELD("Connection", "close, te")};
+    const struct header hidden[] = {field("Foo", "1"), field("Connection", "close, foo")};
+    const struct header shown[] = {field("Foo", "1"), field("Connection", "close, te")};
     origin.headers = "Cache-Control: max-age=60\r\nVary: Foo\r\n";
     assert_two(f, "/a", hidden, "galley; fwd=bypass");
     assert_two(f, "/a", shown, "galley; fwd=uri-miss; stored");
@@ -254,10 +251,10 @@ static void test_two_of_a_name_in_the_key_are_passed_by(void **state)
     static const struct route_spec routes[] = {
         {METHOD_GET, "/a", .target = answer,
          .cache = {.enabled = true, .keys = {"header:Foo", "cookie:c"}, .key_count = 2}}};
-    static const struct header twice[] = {FIELD("Foo", "1"), FIELD("foo", "2")};
-    static const struct header pair[] = {FIELD("Foo", "1"), FIELD("Cookie", "c=1; d=2;c=3")};
-    static const struct header pairs[] = {FIELD("Cookie", "c=1"), FIELD("Cookie", "d=2")};
-    static const struct header plain[] = {FIELD("Foo", "1"), FIELD("Cookie", "c=1; d=2; d=3")};
+    const struct header twice[] = {field("Foo", "1"), field("foo", "2")};
+    const struct header pair[] = {field("Foo", "1"), field("Cookie", "c=1; d=2;c=3")};
+    const struct header pairs[] = {field("Cookie", "c=1"), field("Cookie", "d=2")};
+    const struct header plain[] = {field("Foo", "1"), field("Cookie", "c=1; d=2; d=3")};
     fixture_swap(f, routes, 1);
     assert_two(f, "/a", twice, "galley; fwd=bypass");
     assert_two(f, "/a", pair, "galley; fwd=bypass");
@@ -268,8 +265,8 @@ static void test_two_of_a_name_in_the_key_are_passed_by(void **state)
 static void test_what_asks_for_something_else_is_not_asked_for_all(void **state)
 {
     struct fixture *f = *state;
-    static const struct header others[] = {FIELD("x-rewrite-url", "/b"),
-                                           FIELD("X_Http_Method_Override", "DELETE")};
+    const struct header others[] = {field("x-rewrite-url", "/b"),
+                                    field("X_Http_Method_Override", "DELETE")};
     static const struct route_spec keyed = {
         METHOD_GET, "/a", .target = answer,
         .cache = {.enabled = true, .keys = {"header:X-Rewrite-Url"}, .key_count = 1}};
