@@ -81,6 +81,22 @@ static void check_statuses(struct config_errors *errors, const struct config_sec
                         values->at->text);
 }
 
+static bool is_on(const struct config_section *upstream, const char *key)
+{
+    const struct config_values *values = values_of(upstream, key);
+    return values->count > 0 && values->at->number;
+}
+
+/* Servers that are found, or register, say themselves who they are. */
+static void check_verified_name(struct config_errors *errors, const struct config_section *upstream)
+{
+    if (is_on(upstream, "tls") && is_on(upstream, "tls_verify") &&
+        values_of(upstream, "server")->line == 0 && !is_set(upstream, "tls_server_name"))
+        config_complain(errors, values_of(upstream, "tls")->line, upstream,
+                        "tls: without a server = ADDRESS:PORT it needs tls_server_name, the name "
+                        "to verify");
+}
+
 static void check_tls(struct config_errors *errors, const struct config_section *upstream)
 {
     static const char *const keys[] = {"tls_verify", "tls_ca", "tls_server_name", "tls_cert",
@@ -94,6 +110,7 @@ static void check_tls(struct config_errors *errors, const struct config_section 
     if (is_set(upstream, "tls_cert") != is_set(upstream, "tls_key"))
         config_complain(errors, upstream->line, upstream,
                         "tls_cert and tls_key: one is there without the other");
+    check_verified_name(errors, upstream);
 }
 
 static void check_resolver(struct config_errors *errors, const struct config_section *upstream)

@@ -104,7 +104,7 @@ static const struct config_key upstream_keys[] = {
     {"tls_ca", CONFIG_TEXT, "", 1, 4000, CONFIG_RELOADS, NULL,
      "A PEM file of the authorities that may have signed them; empty: those of the system."},
     {"tls_server_name", CONFIG_HOST, "", 0, 0, CONFIG_RELOADS, NULL,
-     "The name that they must be for, and that is asked for; empty: the address."},
+     "The name that they must be for, and that is asked for; empty: the address of a server line."},
     {"tls_cert", CONFIG_TEXT, "", 1, 4000, CONFIG_RELOADS, NULL,
      "A PEM file: the certificate that we show, and its chain; empty: none."},
     {"tls_key", CONFIG_TEXT, "", 1, 4000, CONFIG_RELOADS, NULL, "A PEM file: its key."},

@@ -135,6 +135,12 @@ static void test_config_upstream_keys_have_to_fit_together(void **state)
                   "other\n"
                   "config.ini:3: [upstream u] tls_ca: has no effect without tls = yes\n"
                   "config.ini:4: [upstream u] tls_cert: has no effect without tls = yes\n");
+    assert_errors(*state, "[upstream u]\nservers_file = a.json\ntls = yes\n",
+                  "config.ini:3: [upstream u] tls: without a server = ADDRESS:PORT it needs "
+                  "tls_server_name, the name to verify\n");
+    assert_loads(*state, "[upstream u]\nservers_file = a.json\ntls = yes\ntls_verify = no\n");
+    assert_loads(*state, "[upstream u]\nservers_file = a.json\ntls = yes\n"
+                         "tls_server_name = a.example\n");
     assert_errors(*state, ONE "retry_delay = 1s\n",
                   "config.ini:3: [upstream u] retry_delay: is 1s, more than the 250ms of "
                   "retry_delay_max\n");
