@@ -102,13 +102,14 @@ static const struct sockaddr_in *read_resolver(const struct config_section *sect
 static struct balancer_settings balance_of(const struct config_section *section,
                                            const struct read_upstream *read)
 {
+    bool checked = config_choice(section, "check") != UPSTREAM_CHECK_NO;
     return (struct balancer_settings){
         .name = config_name(section),
         .algorithm = (enum balancer_algorithm)config_choice(section, "balance"),
         .zone = config_text(section, "zone"),
         .servers = read->specs,
         .server_count = read->spec_count,
-        .check_rise = number(section, "check_rise"),
+        .check_rise = checked ? number(section, "check_rise") : 0,
         .check_fall = number(section, "check_fall"),
         .outlier_errors = number(section, "outlier_errors"),
         .outlier_time_ns = ns(section, "outlier_time"),

@@ -105,7 +105,7 @@ static void make_newcomers(struct balancer *balancer, const struct balancer_sett
 
 /* Puts those that stay and those that come in the order of the settings. */
 static void arrange(struct balancer *balancer, const struct balancer_settings *settings,
-                    struct change *change)
+                    struct change *change, int64_t now_ns)
 {
     for (unsigned i = 0; i < balancer->server_count; i++)
         balancer->servers[i]->gone = true;
@@ -114,6 +114,8 @@ static void arrange(struct balancer *balancer, const struct balancer_settings *s
         assert(known || change->servers[i]);
         if (known) {
             server_configure(known, &settings->servers[i]);
+            if (settings->check_rise == 0)
+                server_uncheck(balancer, known, now_ns);
             change->servers[i] = known;
         }
         change->servers[i]->gone = false;
@@ -134,7 +136,7 @@ void balancer_configure(struct balancer *balancer, const struct balancer_setting
     make_newcomers(balancer, settings, &change, now_ns);
     lock_acquire(&balancer->lock);
     take_settings(balancer, settings);
-    arrange(balancer, settings, &change);
+    arrange(balancer, settings, &change, now_ns);
     ring_build(balancer);
     lock_leave(&balancer->lock);
     for (unsigned i = 0; i < change.idle_count; i++)

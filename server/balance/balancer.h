@@ -47,7 +47,7 @@ struct balancer_settings {
     const struct balancer_server_spec *servers;
     unsigned server_count;
 
-    unsigned check_rise, check_fall; /* checks in a row */
+    unsigned check_rise, check_fall; /* checks in a row; check_rise 0: there are none */
     unsigned outlier_errors;         /* in a row; 0: never */
     int64_t outlier_time_ns, outlier_time_max_ns;
     unsigned outlier_percent;

@@ -120,6 +120,8 @@ enum balancer_state server_state(const struct balancer *balancer,
                                  const struct balancer_server *server, int64_t now_ns);
 void server_learn(struct balancer *balancer, struct balancer_server *server,
                   enum balancer_outcome outcome, int64_t latency_ns, int64_t now_ns);
+/* There are no checks, or no more: it is down for none of them. */
+void server_uncheck(struct balancer *balancer, struct balancer_server *server, int64_t now_ns);
 /* What its latency has come down to by now; 0: not known. */
 double server_latency(const struct balancer_server *server, int64_t now_ns);
 

@@ -180,8 +180,19 @@ static void turn(struct balancer *balancer, struct balancer_server *server, bool
         server->errors_in_row = server->fails = 0;
         server->start_ns = now_ns;
     }
+    bool checked = balancer->settings.check_rise > 0;
     log_write(well ? LOG_INFO : LOG_WARN, "balance", "upstream %s: %s is %s: its checks %s",
-              balancer->name, server->name, well ? "up" : "down", well ? "succeed" : "fail");
+              balancer->name, server->name, well ? "up" : "down",
+              !checked ? "are off"
+              : well   ? "succeed"
+                       : "fail");
+}
+
+void server_uncheck(struct balancer *balancer, struct balancer_server *server, int64_t now_ns)
+{
+    server->checks_in_row = 0;
+    if (server->down)
+        turn(balancer, server, true, now_ns);
 }
 
 bool balancer_checked(struct balancer *balancer, const char *name, bool well, int64_t now_ns)
@@ -189,9 +200,10 @@ bool balancer_checked(struct balancer *balancer, const char *name, bool well, in
     const struct balancer_settings *settings = &balancer->settings;
     lock_acquire(&balancer->lock);
     struct balancer_server *server = balancer_find(balancer, name);
-    if (server && server->down != well)
+    bool counts = server && settings->check_rise > 0; /* one may be under way when they end */
+    if (counts && server->down != well)
         server->checks_in_row = 0;
-    else if (server &&
+    else if (counts &&
              ++server->checks_in_row >= (well ? settings->check_rise : settings->check_fall))
         turn(balancer, server, well, now_ns);
     lock_leave(&balancer->lock);

@@ -294,6 +294,26 @@ static void test_budget_a_request_has_so_many_retries(void **state)
     balancer_destroy(&balancer);
 }
 
+static void test_health_without_checks_nobody_is_down(void **state)
+{
+    (void)state;
+    struct balancer_server_spec server = server_spec("a");
+    struct balancer_settings settings = defaults();
+    settings.servers = &server;
+    settings.server_count = 1;
+    struct balancer *balancer = balancer_create(&settings, START);
+    for (unsigned i = 0; i < 3; i++)
+        balancer_checked(balancer, "a", false, START);
+    assert_int_equal(look(balancer, "a", START).state, BALANCER_DOWN);
+    settings.check_rise = 0;
+    balancer_configure(balancer, &settings, START);
+    assert_int_equal(look(balancer, "a", START).state, BALANCER_STARTING);
+    for (unsigned i = 0; i < 3; i++) /* that were under way */
+        balancer_checked(balancer, "a", false, START);
+    assert_int_equal(look(balancer, "a", START).state, BALANCER_STARTING);
+    balancer_destroy(&balancer);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -304,6 +324,7 @@ int main(void)
         cmocka_unit_test(test_health_ejects_no_more_than_its_share_and_never_the_last),
         cmocka_unit_test(test_health_a_failed_probe_never_takes_the_last_server),
         cmocka_unit_test(test_health_checks_have_to_agree_in_a_row),
+        cmocka_unit_test(test_health_without_checks_nobody_is_down),
         cmocka_unit_test(test_health_a_client_that_goes_says_nothing_of_the_server),
         cmocka_unit_test(test_breaker_opens_at_half_of_twenty_and_refuses),
         cmocka_unit_test(test_breaker_forgets_what_is_older_than_its_window),
