@@ -23,6 +23,16 @@ static void close_breaker(struct balancer *balancer)
     log_write(LOG_INFO, "balance", "upstream %s: the breaker closes", balancer->name);
 }
 
+/* What goes on for hours says nothing before it ends: after some time others may try, too. */
+static bool let_others_try(struct balancer *balancer, int64_t now_ns)
+{
+    if (now_ns < balancer->breaker_until_ns)
+        return false;
+    balancer->breaker_until_ns = now_ns + balancer->settings.breaker_time_ns;
+    balancer->probes_let = 0;
+    return true;
+}
+
 bool breaker_lets(struct balancer *balancer, struct balancer_request *request, int64_t now_ns)
 {
     if (balancer->breaker == BALANCER_CLOSED)
@@ -31,10 +41,12 @@ bool breaker_lets(struct balancer *balancer, struct balancer_request *request, i
         if (now_ns < balancer->breaker_until_ns)
             return false;
         balancer->breaker = BALANCER_HALF_OPEN;
+        balancer->breaker_until_ns = now_ns + balancer->settings.breaker_time_ns;
         balancer->probes_let = balancer->probes_ok = 0;
         balancer->probe += balancer->probe == UINT32_MAX ? 2 : 1; /* never 0 */
     }
-    if (balancer->probes_let >= balancer->settings.breaker_probes)
+    if (balancer->probes_let >= balancer->settings.breaker_probes &&
+        !let_others_try(balancer, now_ns))
         return false;
     balancer->probes_let++;
     request->probe = balancer->probe;
@@ -44,7 +56,7 @@ bool breaker_lets(struct balancer *balancer, struct balancer_request *request, i
 static void learn_of_probe(struct balancer *balancer, enum balancer_outcome outcome, int64_t now_ns)
 {
     if (outcome == BALANCER_ABANDONED)
-        balancer->probes_let--; /* another one may see */
+        balancer->probes_let -= balancer->probes_let > 0; /* another one may see */
     else if (outcome != BALANCER_ANSWERED)
         open_breaker(balancer, now_ns);
     else if (++balancer->probes_ok >= balancer->settings.breaker_probes)

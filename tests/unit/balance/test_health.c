@@ -249,6 +249,47 @@ static void test_breaker_half_open_opens_again_at_one_failure(void **state)
     balancer_destroy(&balancer);
 }
 
+static void test_breaker_half_open_waits_no_longer_than_its_time_for_an_answer(void **state)
+{
+    (void)state;
+    struct balancer *balancer = make(2);
+    int64_t now = break_open(balancer) + 10 * SECOND;
+    struct going slow[3], more[3];
+    for (unsigned i = 0; i < 3; i++)
+        slow[i] = begin(balancer, now);
+    assert_refused(balancer, now + 10 * SECOND - 1);
+    now += 10 * SECOND;
+    for (unsigned i = 0; i < 3; i++)
+        more[i] = begin(balancer, now);
+    assert_refused(balancer, now);
+    finish(balancer, &more[0], BALANCER_ANSWERED, now);
+    for (unsigned i = 0; i < 3; i++)
+        finish(balancer, &slow[i], BALANCER_ABANDONED, now);
+    finish(balancer, &more[1], BALANCER_ANSWERED, now);
+    assert_int_equal(breaker_of(balancer, now), BALANCER_HALF_OPEN);
+    finish(balancer, &more[2], BALANCER_ANSWERED, now);
+    assert_int_equal(breaker_of(balancer, now), BALANCER_CLOSED);
+    balancer_destroy(&balancer);
+}
+
+static void test_breaker_half_open_closes_by_answers_that_take_longer_than_its_time(void **state)
+{
+    (void)state;
+    struct balancer *balancer = make(2);
+    int64_t now = break_open(balancer) + 10 * SECOND;
+    struct going probes[6];
+    for (unsigned i = 0; i < 3; i++)
+        probes[i] = begin(balancer, now);
+    for (unsigned i = 3; i < 6; i++)
+        probes[i] = begin(balancer, now + 11 * SECOND);
+    for (unsigned i = 0; i < 3; i++)
+        finish(balancer, &probes[i], BALANCER_ANSWERED, now + 12 * SECOND);
+    assert_int_equal(breaker_of(balancer, now + 12 * SECOND), BALANCER_CLOSED);
+    for (unsigned i = 3; i < 6; i++)
+        finish(balancer, &probes[i], BALANCER_ANSWERED, now + 23 * SECOND);
+    balancer_destroy(&balancer);
+}
+
 static void test_breaker_gives_the_place_of_a_client_that_went_to_another(void **state)
 {
     (void)state;
@@ -330,6 +371,8 @@ int main(void)
         cmocka_unit_test(test_breaker_forgets_what_is_older_than_its_window),
         cmocka_unit_test(test_breaker_half_open_lets_three_try_and_closes),
         cmocka_unit_test(test_breaker_half_open_opens_again_at_one_failure),
+        cmocka_unit_test(test_breaker_half_open_waits_no_longer_than_its_time_for_an_answer),
+        cmocka_unit_test(test_breaker_half_open_closes_by_answers_that_take_longer_than_its_time),
         cmocka_unit_test(test_breaker_gives_the_place_of_a_client_that_went_to_another),
         cmocka_unit_test(test_budget_lets_three_retries_and_then_a_fifth_of_the_requests),
         cmocka_unit_test(test_budget_a_request_has_so_many_retries),
