@@ -183,7 +183,8 @@ static int64_t first_due_ns(const struct server *server, int64_t interval_ns, in
     return now_ns + (int64_t)(hash % (uint64_t)interval_ns);
 }
 
-/* Begins probes of those that are due; returns when the next one is. */
+/* Begins probes of those that are due; returns when the next one is. Those for which there is no
+ * place are not waited for: a probe that ends makes one. */
 static int64_t begin_due(struct checks *checks, struct upstream *upstream, int64_t now_ns)
 {
     struct upstream_settings *settings = upstream_hold_settings(upstream);
@@ -199,7 +200,7 @@ static int64_t begin_due(struct checks *checks, struct upstream *upstream, int64
                 server->check_due_ns = /* unless it ends before */
                     now_ns + settings->check_timeout_ns + settings->check_interval_ns;
             }
-            if (server->check_due_ns < next_ns)
+            if (server->check_due_ns > now_ns && server->check_due_ns < next_ns)
                 next_ns = server->check_due_ns;
         }
         lock_leave(&upstream->lock);
@@ -248,8 +249,10 @@ static void *run(void *arg)
             int64_t due_ns = begin_due(checks, upstream, now_ns);
             next_ns = due_ns < next_ns ? due_ns : next_ns;
         }
+        unsigned going = checks->count;
         step_all(checks, now_ns);
-        sleep_until(checks, next_ns, now_ns);
+        if (checks->count == going) /* or there is room again, and another time to wait for */
+            sleep_until(checks, next_ns, now_ns);
     }
     for (unsigned i = 0; i < checks->count; i++)
         probe_destroy(checks->probes[i]);
