@@ -243,7 +243,8 @@ static bool land(struct exchange *exchange, const struct landing_plan *plan)
     return landing_store(landing, plan, response_bytes(response), visit_now_ms(exchange));
 }
 
-/* Nobody is to wait for the next one; and what was there before is not true any more. */
+/* Nobody is to wait for the next one; and what was there before is not true any more, unless it is
+ * fresh and but its client insists. */
 static void note_not_stored(struct exchange *exchange, enum storable why)
 {
     struct cache_visit *visit = exchange->visit;
@@ -252,7 +253,7 @@ static void note_not_stored(struct exchange *exchange, enum storable why)
     struct slice primary = slice_of(landing->key.data, landing->primary_len);
     bool failed = exchange->response->status >= 500;
     if (visit->stale.value) {
-        if (!failed)
+        if (!failed && !(why == NOT_ASKED && visit->forwarded == FORWARDED_REQUEST))
             response_cache_invalidate(responses, primary);
         return;
     }

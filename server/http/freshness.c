@@ -193,11 +193,13 @@ static enum storable judge_storing(const struct answered *answered,
     if (!is_whole(answered->status) ||
         (control->must_understand && !is_understood(answered->status)))
         return NOT_STATUS;
-    if (asked.no_store || is_no_store(answered, control))
+    if (is_no_store(answered, control))
         return NOT_NO_STORE;
-    if (control->is_private ||
-        (is_somebodys(answered->request, policy) && !for_all && !control->must_revalidate))
+    if (control->is_private)
         return NOT_PRIVATE;
+    if (asked.no_store ||
+        (is_somebodys(answered->request, policy) && !for_all && !control->must_revalidate))
+        return NOT_ASKED;
     if (fields_get(answered->fields, "Set-Cookie").ptr && !for_all)
         return NOT_COOKIE;
     if (varies_by_all(answered->fields))

@@ -35,12 +35,13 @@ struct caching {
 /* Why an answer may not be kept, or that it may. */
 enum storable {
     STORABLE,
-    NOT_STATUS,   /* of no whole answer, or not understood though it must be */
-    NOT_NO_STORE, /* its own, or its request's */
-    NOT_PRIVATE,  /* or the request had credentials and nothing says that it is for all */
-    NOT_COOKIE,   /* it sets one, and nothing says that it is for all */
-    NOT_VARY,     /* Vary: * */
-    NOT_SAID,     /* no freshness, no validator: it could never be used */
+    NOT_STATUS, /* of no whole answer, or not understood though it must be */
+    NOT_NO_STORE,
+    NOT_PRIVATE,
+    NOT_ASKED,  /* its request's no-store, or credentials, and nothing says that it is for all */
+    NOT_COOKIE, /* it sets one, and nothing says that it is for all */
+    NOT_VARY,   /* Vary: * */
+    NOT_SAID,   /* no freshness, no validator: it could never be used */
     STORABLE_COUNT
 };
 

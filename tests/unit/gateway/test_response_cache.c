@@ -281,6 +281,22 @@ static void test_what_asks_for_something_else_is_not_asked_for_all(void **state)
     assert_string_equal(origin.rewrite, "/b");
 }
 
+static void test_who_has_credentials_and_insists_throws_nothing_out(void **state)
+{
+    struct fixture *f = *state;
+    const struct header insists[] = {field("Authorization", "Basic YTpi"),
+                                     field("Cache-Control", "no-cache")};
+    const struct header keeps_nothing[] = {field("Foo", "1"),
+                                           field("Cache-Control", "no-cache, no-store")};
+    assert_get(f, "/a", NULL, NULL, 200, "body", "galley; fwd=uri-miss; stored");
+    assert_two(f, "/a", insists, "galley; fwd=request");
+    assert_two(f, "/a", keeps_nothing, "galley; fwd=request");
+    assert_get(f, "/a", NULL, NULL, 200, "body", "galley; hit; ttl=60");
+    origin.headers = "Cache-Control: private\r\n";
+    assert_two(f, "/a", insists, "galley; fwd=request");
+    assert_get(f, "/a", NULL, NULL, 200, "body", "galley; fwd=uri-miss");
+}
+
 static void test_other_names_in_vary_begin_anew(void **state)
 {
     struct fixture *f = *state;
@@ -961,6 +977,7 @@ int main(void)
         CLAIM(test_a_field_that_the_origin_does_not_get_keys_nothing),
         CLAIM(test_two_of_a_name_in_the_key_are_passed_by),
         CLAIM(test_what_asks_for_something_else_is_not_asked_for_all),
+        CLAIM(test_who_has_credentials_and_insists_throws_nothing_out),
         CLAIM(test_other_names_in_vary_begin_anew),
         CLAIM(test_a_stale_answer_stands_in_for_an_error),
         CLAIM(test_an_error_does_not_stand_in_where_it_must_not),
