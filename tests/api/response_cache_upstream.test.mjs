@@ -163,6 +163,16 @@ test('a change drops what is stored, and what is being fetched meanwhile is not 
     assert.equal((await get('/a')).text, 'after');
 });
 
+test('nobody has stored for others what the origin was not asked for', async () => {
+    const { origin, get } = await start();
+    origin.answer = (asked) => reply(asked, `${asked.headers.foo} ${asked.headers['x-original-url']}`,
+        { 'Cache-Control': 'max-age=60', Vary: 'Foo' });
+    const hidden = await get('/a', { Foo: '1', Connection: 'close, foo' });
+    assert.deepEqual([hidden.text, hidden.cache], ['undefined undefined', 'galley; fwd=bypass']);
+    assert.equal((await get('/a', { Foo: '1', 'X-Original-URL': '/b' })).text, '1 undefined');
+    assert.equal((await get('/a', { Foo: '1' })).cache, 'galley; hit; ttl=60');
+});
+
 test('a client that leaves does not take the answer away from those who wait for it', async () => {
     const { origin, galley, get } = await start();
     const leader = http.get(`${galley.url}/a`).on('error', () => {});
