@@ -233,6 +233,7 @@ static bool connect_server(struct proxied *p)
     p->at = STRETCH_CONNECT;
     p->until_ns = now_ns + settings->connect_ns;
     p->trip.stretch = STRETCH_CONNECT;
+    p->trip.malformed = false; /* as the answer of the try before may have been */
     if (!p->channel)
         return proxied_fail(p);
     p->channel->generation = settings->generation;
