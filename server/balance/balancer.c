@@ -147,7 +147,7 @@ void balancer_destroy(struct balancer **balancer)
 {
     if (!*balancer)
         return;
-    assert((*balancer)->in_flight == 0);
+    assert((*balancer)->in_flight == 0 && (*balancer)->streaming == 0);
     for (unsigned i = 0; i < (*balancer)->server_count; i++)
         server_destroy((*balancer)->servers[i]);
     ring_release(*balancer);
@@ -264,12 +264,23 @@ bool balancer_retry(struct balancer *balancer, struct balancer_request *request,
     return granted;
 }
 
+void balancer_streams(struct balancer *balancer, struct balancer_request *request)
+{
+    lock_acquire(&balancer->lock);
+    assert(balancer->in_flight > 0 && !request->streams);
+    request->streams = true;
+    balancer->in_flight--;
+    balancer->streaming++;
+    lock_leave(&balancer->lock);
+}
+
 void balancer_leave(struct balancer *balancer, struct balancer_request *request,
                     enum balancer_outcome outcome, int64_t now_ns)
 {
     lock_acquire(&balancer->lock);
-    assert(balancer->in_flight > 0);
-    balancer->in_flight--;
+    unsigned *count = request->streams ? &balancer->streaming : &balancer->in_flight;
+    assert(*count > 0);
+    --*count;
     breaker_learn(balancer, request, outcome, now_ns);
     lock_leave(&balancer->lock);
 }

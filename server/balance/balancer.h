@@ -59,7 +59,7 @@ struct balancer_settings {
     unsigned breaker_requests;
     int64_t breaker_window_ns, breaker_time_ns;
     unsigned breaker_probes;
-    unsigned requests_max; /* in flight, in all */
+    unsigned requests_max; /* in flight, in all, but for those that stream */
 
     /* What the caller keeps with each server, a pool of connections say: made when a server comes,
      * closed when it has gone and its last request has ended, without a lock held. Or NULL. */
@@ -85,6 +85,7 @@ struct balancer_request {
     uint32_t tried[BALANCER_TRIES_MAX];
     unsigned tried_count;
     uint32_t probe; /* not 0: it was let through to see whether the breaker may close */
+    bool streams;   /* balancer_streams was told so */
 };
 
 enum balancer_verdict {
@@ -120,6 +121,10 @@ void balancer_ended(struct balancer *balancer, struct balancer_server *server,
 /* True if the request, which may be repeated, may be sent once more: it has retries left, and so
  * has the budget, which it takes from. */
 bool balancer_retry(struct balancer *balancer, struct balancer_request *request, int64_t now_ns);
+
+/* Its answer goes on at the pace of its client: it is in flight at its server still, but takes no
+ * place of requests_max any more, or a few slow clients would take all. Once. */
+void balancer_streams(struct balancer *balancer, struct balancer_request *request);
 
 /* Ends a request with what became of the last try. */
 void balancer_leave(struct balancer *balancer, struct balancer_request *request,

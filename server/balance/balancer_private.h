@@ -94,7 +94,7 @@ struct balancer {
     uint32_t probe; /* the number of the present half-open phase */
     unsigned probes_let, probes_ok;
 
-    unsigned in_flight;
+    unsigned in_flight, streaming; /* the one or the other */
     uint64_t requests, refused_open, refused_full, retries, retries_denied;
 };
 

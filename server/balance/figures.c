@@ -103,7 +103,7 @@ void balancer_figures(struct balancer *balancer, int64_t now_ns, struct balancer
     *out = (struct balancer_figures){
         .breaker = over ? BALANCER_HALF_OPEN : balancer->breaker,
         .breaker_until_ns = balancer->breaker_until_ns,
-        .in_flight = balancer->in_flight,
+        .in_flight = balancer->in_flight + balancer->streaming,
         .requests = balancer->requests,
         .refused_open = balancer->refused_open,
         .refused_full = balancer->refused_full,

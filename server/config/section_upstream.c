@@ -96,7 +96,7 @@ static const struct config_key upstream_keys[] = {
     {"breaker_probes", CONFIG_INT, "3", 1, 1000, CONFIG_RELOADS, NULL,
      "Requests that are let through then; if all succeed it closes."},
     {"requests_max", CONFIG_INT, "256", 1, 1000000, CONFIG_RELOADS, NULL,
-     "Requests to all of its servers at once; those beyond get 503."},
+     "Requests to all of its servers at once, but for streams; those beyond get 503."},
 
     {"tls", CONFIG_BOOL, "no", 0, 0, CONFIG_RELOADS, NULL, "Whether its servers speak TLS."},
     {"tls_verify", CONFIG_BOOL, "yes", 0, 0, CONFIG_RELOADS, NULL,

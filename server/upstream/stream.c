@@ -77,6 +77,8 @@ void proxied_stream(struct proxied *p)
                                    .finite = sized || !is_event_stream(response),
                                    .sized = sized,
                                    .length = sized ? (uint64_t)head->content_length : 0};
-    if (!response->feed.finite)
+    if (response->feed.finite)
+        balancer_streams(p->upstream->balancer, &p->balance);
+    else
         proxied_leave(p);
 }

@@ -402,3 +402,14 @@ test('a route to an upstream that is not there is an error with its line', async
     await galley.reload();
     assert.match(galley.log(), /config\.ini:\d+: \[route up\] target: there is no \[upstream nowhere\]/);
 });
+
+test('what goes out to clients at their pace takes no place of requests_max', async () => {
+    const big = Buffer.alloc(64 * MIB);
+    const upstream = await startUpstream((request, response) => response.end(request.url === '/up/big' ? big : 'ok'));
+    const galley = await startGalley(passingOn(upstream, { requests_max: 1 }));
+    const slow = await new Promise((resolve, reject) => {
+        http.get({ port: galley.port, path: '/up/big', agent: false }, resolve).on('error', reject);
+    });
+    assert.equal((await galley.request('GET', '/up/small')).status, 200);
+    slow.destroy();
+});

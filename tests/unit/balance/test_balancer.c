@@ -288,13 +288,18 @@ static void test_balancer_lets_so_many_requests_in_at_once_and_no_more(void **st
     struct going one = begin(balancer, START), two = begin(balancer, START);
     struct balancer_request more = {.hash = 0};
     assert_int_equal(balancer_enter(balancer, &more, START), BALANCER_FULL);
+    balancer_streams(balancer, &one.request);
+    struct going three = begin(balancer, START);
+    assert_int_equal(balancer_enter(balancer, &more, START), BALANCER_FULL);
     finish(balancer, &one, BALANCER_ANSWERED, START);
+    assert_int_equal(balancer_enter(balancer, &more, START), BALANCER_FULL);
+    finish(balancer, &three, BALANCER_ANSWERED, START);
     assert_int_equal(balancer_enter(balancer, &more, START), BALANCER_OK);
     balancer_leave(balancer, &more, BALANCER_ABANDONED, START);
     finish(balancer, &two, BALANCER_ANSWERED, START);
     struct balancer_figures figures;
     balancer_figures(balancer, START, &figures);
-    assert_int_equal(figures.refused_full, 1);
+    assert_int_equal(figures.refused_full, 3);
     assert_int_equal(figures.in_flight, 0);
     balancer_destroy(&balancer);
 }
