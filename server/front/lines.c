@@ -61,8 +61,6 @@ static struct connection *take_of(struct run_queue *queue, enum line line, struc
 struct connection *lines_take(struct run_queue *queue, enum line line)
 {
     struct peer *peer = TAILQ_FIRST(&queue->turns[line]);
-    if (!peer)
-        return NULL;
     struct connection *c = take_of(queue, line, peer);
     if (!TAILQ_EMPTY(&peer->waiting[line])) {
         TAILQ_REMOVE(&queue->turns[line], peer, turn[line]);

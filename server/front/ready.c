@@ -268,16 +268,22 @@ void ready_wait_for_awaited(struct front *front)
     lock_leave(&queue->lock);
 }
 
+/* Mostly a line is empty, and no call is worth it. */
+static struct connection *take(struct run_queue *queue, enum line line)
+{
+    return TAILQ_EMPTY(&queue->turns[line]) ? NULL : lines_take(queue, line);
+}
+
 static struct connection *take_for(struct run_queue *queue, const struct worker *worker)
 {
     if (worker->reserved && !is_exhausted(queue))
         return NULL;
-    struct connection *c = lines_take(queue, LINE_RESUMED);
+    struct connection *c = take(queue, LINE_RESUMED);
     if (!c && !worker->reserved)
-        c = lines_take(queue, LINE_CLASSIFIED);
+        c = take(queue, LINE_CLASSIFIED);
     if (!c)
-        c = lines_take(queue, LINE_READY);
-    return c || worker->reserved ? c : lines_take(queue, LINE_LOW);
+        c = take(queue, LINE_READY);
+    return c || worker->reserved ? c : take(queue, LINE_LOW);
 }
 
 /* While enough run it brings in only, and they take what waits when they are done. */

@@ -390,12 +390,12 @@ static bool is_safe(enum method method)
     return method == METHOD_GET || method == METHOD_HEAD || method == METHOD_OPTIONS;
 }
 
-static void invalidate_if_changed(struct exchange *exchange)
+static __attribute__((noinline)) void invalidate_if_changed(struct exchange *exchange)
 {
     const struct request *request = exchange->request;
     int status = exchange->response->status;
     if (!exchange->gateway->responses || !request->plan->caches || !request->route ||
-        is_safe(request->method) || status < 200 || status >= 400)
+        status < 200 || status >= 400)
         return;
     invalidate_url(exchange, request_host(request), request->path, request->query);
     invalidate_reference(exchange, "Location");
@@ -424,13 +424,10 @@ static void say_nothing(struct response *response, bool collects)
     response->quiet = true;
 }
 
-void stage_cache_end(struct exchange *exchange)
+static __attribute__((noinline)) void end_visit(struct exchange *exchange)
 {
     struct cache_visit *visit = exchange->visit;
     struct response *response = exchange->response;
-    invalidate_if_changed(exchange);
-    if (!visit)
-        return;
     bool went = visit->own; /* to the target, for a whole answer */
     return_headers(exchange);
     if (visit->validates && response->status == 304)
@@ -447,4 +444,12 @@ void stage_cache_end(struct exchange *exchange)
     if (visit->refreshes)
         say_nothing(response, visit->collects);
     cache_visit_forget(exchange);
+}
+
+void stage_cache_end(struct exchange *exchange)
+{
+    if (!is_safe(exchange->request->method))
+        invalidate_if_changed(exchange);
+    if (exchange->visit)
+        end_visit(exchange);
 }

@@ -351,12 +351,10 @@ static bool is_for_cache(const struct request *request)
            key_is_plain(request);
 }
 
-enum stage_result stage_cache(struct exchange *exchange)
+static __attribute__((noinline)) enum stage_result visit_cache(struct exchange *exchange)
 {
     struct request *request = exchange->request;
     struct cache_visit *visit = exchange->visit;
-    if (!request->route->spec.cache.enabled || !exchange->gateway->responses)
-        return STAGE_NEXT;
     if (visit) {
         visit->waits++;
         visit->alone = !visit->wait.landed;
@@ -368,6 +366,12 @@ enum stage_result stage_cache(struct exchange *exchange)
     if (visit->refreshes && goes_astray(exchange, visit))
         return leave(exchange);
     return is_for_cache(request) ? decide(exchange, visit) : pass(visit, FORWARDED_BYPASS);
+}
+
+enum stage_result stage_cache(struct exchange *exchange)
+{
+    bool stored = exchange->request->route->spec.cache.enabled && exchange->gateway->responses;
+    return stored ? visit_cache(exchange) : STAGE_NEXT;
 }
 
 void cache_visit_forget(struct exchange *exchange)

@@ -35,6 +35,10 @@ struct exchange {
     unsigned stage;             /* the present one, of gateway.c's table */
 };
 
+/* On what is rare in a stage that every request passes: inlined it would cost all of them its stack
+ * and registers. */
+#define STAGE_RARE __attribute__((noinline, cold))
+
 enum stage_result {
     STAGE_NEXT,
     STAGE_ANSWERED,

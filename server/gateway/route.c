@@ -67,10 +67,8 @@ static bool is_for_target(struct exchange *exchange, const struct route *route)
 
 /* A rule for "/admin/" has to hold for "//admin/" and "/admin;x/" too where a server behind us
  * takes them for the same: a path that would take another route then is nobody's. */
-static bool means_another(const struct request *request, const struct route *route)
+static STAGE_RARE bool means_another(const struct request *request, const struct route *route)
 {
-    if (!route->spec.passes_path || !path_is_ambiguous(request->path))
-        return false;
     struct buf plain = BUF_INIT;
     struct request read = *request;
     bool same = path_plain(request->path, &plain);
@@ -86,7 +84,8 @@ enum stage_result stage_route(struct exchange *exchange)
     const struct route *route = route_table_find(request->plan->routes, request, request->method);
     if (!route || !is_for_target(exchange, route))
         return answer_in_place_of_route(exchange);
-    if (means_another(request, route))
+    if (route->spec.passes_path && path_is_ambiguous(request->path) &&
+        means_another(request, route))
         return exchange_refuse(exchange, ERR_MALFORMED,
                                "This path can be read as another one; write it plainly.");
     request->route = route;

@@ -9,7 +9,7 @@
 
 /* Values of parameters are segments that were decoded: who hands the path on encodes them again, so
  * that none becomes a query, a dot segment or two. */
-static void rewrite(struct exchange *exchange, const char *pattern)
+static STAGE_RARE void rewrite(struct exchange *exchange, const char *pattern)
 {
     struct slice rest = slice_str(pattern + 1);
     struct buf *out = &exchange->inner;
@@ -47,7 +47,7 @@ static bool is_left_without(const struct response *response)
     return response->status >= 502 && response->status <= 504 && (ours || response->passed_on);
 }
 
-static void fall_back(struct exchange *exchange, struct respond *fallback)
+static STAGE_RARE void fall_back(struct exchange *exchange, struct respond *fallback)
 {
     struct response *response = exchange->response;
     bool close = response->close;
@@ -60,12 +60,19 @@ static void fall_back(struct exchange *exchange, struct respond *fallback)
     response->close = close;
 }
 
+static STAGE_RARE void tell_tried(struct exchange *exchange)
+{
+    const struct request *request = exchange->request;
+    if (request->plan && request->plan->development)
+        response_header(exchange->response, "X-Galley-Tried", slice_str(request->tried));
+}
+
 void stage_target_end(struct exchange *exchange)
 {
     const struct request *request = exchange->request;
     struct respond *fallback = request->route ? request->route->spec.fallback : NULL;
     if (fallback && is_left_without(exchange->response))
         fall_back(exchange, fallback);
-    if (request->tried[0] && request->plan && request->plan->development)
-        response_header(exchange->response, "X-Galley-Tried", slice_str(request->tried));
+    if (request->tried[0])
+        tell_tried(exchange);
 }

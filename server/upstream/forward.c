@@ -41,20 +41,19 @@ static int fold(char c)
     return c >= 'A' && c <= 'Z' ? c + ('a' - 'A') : c;
 }
 
-/* X_User_Id is X-User-Id to servers that make variables of fields, as CGI does. */
-static bool is_same_name(struct slice name, struct slice other)
+/* X_User_Id is X-User-Id to servers that make variables of fields, as CGI does. Most names differ
+ * in their first letter. */
+static bool is_same_name(struct slice name, const char *other)
 {
-    if (name.len != other.len)
-        return false;
     size_t i = 0;
-    while (i < name.len && fold(name.ptr[i]) == fold(other.ptr[i]))
+    while (i < name.len && other[i] && fold(name.ptr[i]) == fold(other[i]))
         i++;
-    return i == name.len;
+    return i == name.len && other[i] == '\0';
 }
 
 static bool stands_in(struct slice name, const char *const *names)
 {
-    while (*names && !is_same_name(name, slice_str(*names)))
+    while (*names && !is_same_name(name, *names))
         names++;
     return *names;
 }

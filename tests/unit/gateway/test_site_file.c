@@ -25,7 +25,7 @@ struct fixture {
 
 static void make_file(const char *dir, const char *name)
 {
-    char path[200];
+    char path[512];
     snprintf(path, sizeof path, "%s/%s", dir, name);
     int fd = open(path, O_WRONLY | O_CREAT, 0644);
     assert_true(fd >= 0);
@@ -35,7 +35,7 @@ static void make_file(const char *dir, const char *name)
 
 static void make_link(const char *dir, const char *to, const char *name)
 {
-    char path[200];
+    char path[512];
     snprintf(path, sizeof path, "%s/%s", dir, name);
     assert_int_equal(symlink(to, path), 0);
 }
