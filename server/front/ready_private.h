@@ -56,8 +56,7 @@ void lines_put(struct run_queue *queue, enum line line, struct peer *peer, struc
 /* LINE_CLASSIFIED or LINE_HELD_BACK. */
 void lines_put_classified(struct run_queue *queue, enum line line, struct peer *peer,
                           struct connection *c);
-/* Of the peer whose turn it is, or NULL. */
-/* The line is not empty. */
+/* Of the peer whose turn it is. The line is not empty. */
 struct connection *lines_take(struct run_queue *queue, enum line line);
 
 /* Takes out those that have waited too long. Returns since when the first of those waits that want
