@@ -35,6 +35,8 @@ const ENDPOINTS = [
     ['GET', 'live', 'viewer', 200],
     ['GET', 'history', 'viewer', 200],
     ['GET', 'routes', 'viewer', 200],
+    ['GET', 'gateway/routes', 'viewer', 200],
+    ['POST', 'gateway/try', 'viewer', 200, { url: '/nowhere' }],
     ['GET', 'cache', 'viewer', 200],
     ['GET', 'cache/entry', 'viewer', 404],
     ['POST', 'cache/purge', 'operator', 204, { tag: 'none' }],
