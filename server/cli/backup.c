@@ -11,6 +11,7 @@
 #include <inttypes.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -38,7 +39,7 @@ static bool fail(struct backup *it, const char *path, const char *why)
 
 /* ---- Signals */
 
-static volatile sig_atomic_t interrupted;
+static atomic_int interrupted; /* whichever thread the signal comes to */
 
 static void on_signal(int signal)
 {
