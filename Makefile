@@ -27,7 +27,7 @@ tsan_CFLAGS     := -O1 -fno-omit-frame-pointer -fsanitize=thread -Wno-tsan
 tsan_LDFLAGS    := -fsanitize=thread
 CFLAGS_ALL  := $(BASE) $($(VARIANT)_CFLAGS) $(CFLAGS)
 LDFLAGS_ALL := -pthread $($(VARIANT)_LDFLAGS) $(LDFLAGS)
-LIBS        := -lresolv -llmdb -ljansson -ljwt -lssl -lcrypto -linih -lxxhash -lz -lbrotlienc -lcurl -lm
+LIBS        := -lresolv -llmdb -ljansson -ljwt -lssl -lcrypto -linih -lxxhash -lpcre2-8 -lz -lbrotlienc -lcurl -lm
 
 # Only what we use of civetweb; the quantum is how often its acceptor looks whether to stop. Its code
 # is not ours to warn about.

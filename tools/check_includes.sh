@@ -34,7 +34,7 @@ BEGIN {
     home["lmdb.h"] = "storage/engine"
     home["jwt.h"] = "server/identity"
     home["ini.h"] = "server/config"
-    home["xxhash.h"] = "base"
+    home["xxhash.h"] = home["pcre2.h"] = "base"
     home["zlib.h"] = home["brotli/encode.h"] = "server/http"
     home["curl/curl.h"] = "modules/mail"
 }

@@ -12,7 +12,7 @@ packages() {
         case $set in
         build)
             echo gcc libc6-dev make dpkg-dev patch ca-certificates curl
-            echo liblmdb-dev libjansson-dev libjwt-dev libssl-dev libinih-dev libxxhash-dev zlib1g-dev libbrotli-dev libcurl4-openssl-dev
+            echo liblmdb-dev libjansson-dev libjwt-dev libssl-dev libinih-dev libxxhash-dev libpcre2-dev zlib1g-dev libbrotli-dev libcurl4-openssl-dev
             ;;
         npm) npm_packages ;;
         test) echo libcmocka-dev chromium strace procps openssl ;;
