@@ -28,13 +28,12 @@ cpu_us_each() { # NAME URL : processor time of the server for each request, besi
 
 start_nginx
 start_tls_galley
-nginx_workers=$(cat "/proc/$nginx_pid/task/$nginx_pid/children")
 for _ in $(seq "$ROUNDS"); do
     cpu_us_each plain "$url"
     cpu_us_each tls "https://127.0.0.1:$tls_port"
     measure nginx-plain "http://127.0.0.1:$nginx_port" healthz ""
     measure nginx-tls "https://127.0.0.1:$nginx_tls_port" healthz ""
-    shaking nginx-shake "$nginx_tls_port" $nginx_workers
+    shaking nginx-shake "$nginx_tls_port" $(cat "/proc/$nginx_pid/task/$nginx_pid/children")
     shaking galley-shake "$tls_port" "$galley_pid"
 done
 
