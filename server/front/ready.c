@@ -1,8 +1,8 @@
 /* DESIGN. Workers, and how connections that are ready (lines.c) come to them.
  *
- * Hundreds of workers may wait (for a commit, for a client), but few run at once, one more than
- * there are processors: more would only take them from each other, and each wake-up costs more than
- * a short request. A worker that is about to wait says so (base/blocking.h) and another runs in its
+ * Hundreds of workers may wait (for a commit, for a client), but few run at once, as many as there
+ * are processors: more would only take them from each other, and each wake-up costs more than a
+ * short request. A worker that is about to wait says so (base/blocking.h) and another runs in its
  * place; one that ends a request takes the next itself. The rule is that of Windows' completion
  * ports. Sleepers are woken last come, first served, so that few stacks and caches are in use. A
  * handler that waits without saying so is noticed by the hub, when the queue does not move.
@@ -29,7 +29,7 @@ void ready_init(struct front *front)
 {
     struct run_queue *queue = &front->queue;
     long processors = sysconf(_SC_NPROCESSORS_ONLN);
-    queue->running_max = processors > 0 ? (unsigned)processors + 1 : 2;
+    queue->running_max = processors > 1 ? (unsigned)processors : 2;
     queue->most = front->options.workers - front->reserved_workers;
     lock_init(&queue->lock, LOCK_RANK_FRONT_QUEUE);
     lock_cond_init(&queue->left);
