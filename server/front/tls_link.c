@@ -58,7 +58,8 @@ static void begin(struct tls_link *link)
 
 static void start_call(struct tls_link *link, bool wait)
 {
-    ERR_clear_error();
+    if (ERR_peek_error()) /* of something else on this thread; clearing costs more than looking */
+        ERR_clear_error();
     link->wire.wait = wait;
     link->wire.stop = TLS_STOP_NOT;
 }
