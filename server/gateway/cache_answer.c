@@ -338,6 +338,8 @@ static void invalidate_url(struct exchange *exchange, struct slice host, struct 
                            struct slice query)
 {
     struct response_cache *responses = exchange->gateway->responses;
+    if (!plan_caches_path(exchange->request->plan, path))
+        return;
     for (int secure = 0; secure < 2; secure++) {
         struct buf key = BUF_INIT;
         response_cache_url(secure, host, path, query, &key);

@@ -65,6 +65,9 @@ struct plan *plan_hold(struct gateway *gateway);
 /* Threads: any, also another than the one that took it. */
 void plan_release(struct plan *plan);
 
+/* Whether an answer to a GET of the path may be stored. */
+bool plan_caches_path(const struct plan *plan, struct slice path);
+
 /* Frees all; nobody holds one. */
 void plans_destroy(struct gateway *gateway);
 

@@ -15,6 +15,8 @@
  * true. Who lets go may be another thread than who took hold, so a single stripe may be negative.
  */
 #include "server/gateway/gateway_private.h"
+#include "server/gateway/response_cache.h"
+#include "server/gateway/route_pattern.h"
 #include "server/gateway/route_table.h"
 
 #include "base/hash.h"
@@ -165,6 +167,40 @@ void plan_destroy(struct gateway *gateway, struct plan **plan)
     *plan = NULL;
 }
 
+/* ---- What is stored, over plans */
+
+static bool caches_pattern(const struct plan *plan, const char *pattern)
+{
+    for (unsigned i = 0; plan->caches && i < route_table_count(plan->routes); i++) {
+        const struct route_spec *spec = &route_table_at(plan->routes, i)->spec;
+        if (spec->cache.enabled && pattern_same_shape(spec->pattern, pattern))
+            return true;
+    }
+    return false;
+}
+
+bool plan_caches_path(const struct plan *plan, struct slice path)
+{
+    for (unsigned i = 0; plan->caches && i < route_table_count(plan->routes); i++) {
+        const struct route_spec *spec = &route_table_at(plan->routes, i)->spec;
+        if (spec->cache.enabled && pattern_fits(spec->pattern, spec->place, path))
+            return true;
+    }
+    return false;
+}
+
+/* A pattern that was not cached by the plan before may have been by an earlier one: what changed in
+ * between has voided nothing. */
+static bool caches_anew(const struct plan *before, const struct plan *plan)
+{
+    for (unsigned i = 0; plan->caches && i < route_table_count(plan->routes); i++) {
+        const struct route_spec *spec = &route_table_at(plan->routes, i)->spec;
+        if (spec->cache.enabled && !caches_pattern(before, spec->pattern))
+            return true;
+    }
+    return false;
+}
+
 /* ---- Swapping */
 
 void gateway_swap(struct gateway *gateway, struct plan *plan)
@@ -173,6 +209,8 @@ void gateway_swap(struct gateway *gateway, struct plan *plan)
     struct plan *before = atomic_load(&gateway->plan);
     assert(plan->state == PLAN_MADE);
     plan->state = PLAN_PRESENT;
+    if (before && gateway->responses && caches_anew(before, plan))
+        response_cache_purge(gateway->responses, PURGE_PREFIX, slice_str("/"));
     atomic_store(&gateway->plan, plan);
     if (before)
         before->state = PLAN_PAST;

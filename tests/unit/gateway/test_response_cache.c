@@ -956,6 +956,35 @@ static void test_what_is_confirmed_after_a_change_is_not_stored(void **state)
     call_release(&change);
 }
 
+static void test_what_was_changed_while_its_route_had_no_cache_is_forgotten(void **state)
+{
+    struct fixture *f = *state;
+    static const struct route_spec other[] = {
+        {METHOD_GET, "/a", .target = answer},
+        {METHOD_POST, "/a", .target = answer}};
+    static const struct route_spec as_before[] = {
+        {METHOD_GET, "/a", .cache = {.enabled = true}, .target = answer}};
+    struct call change;
+    assert_get(f, "/a", NULL, NULL, 200, "body", "galley; fwd=uri-miss; stored");
+    fixture_swap(f, other, 2);
+    call_init(&change, METHOD_POST, "/a");
+    assert_int_equal(call_send(&change, f), 200);
+    call_release(&change);
+    fixture_swap(f, as_before, 1);
+    assert_get(f, "/a", NULL, NULL, 200, "body", "galley; fwd=uri-miss; stored");
+}
+
+static void test_what_is_stored_outlives_a_plan_that_caches_the_same(void **state)
+{
+    struct fixture *f = *state;
+    static const struct route_spec same[] = {
+        {METHOD_GET, "/a", .cache = {.enabled = true}, .target = answer},
+        {METHOD_GET, "/new", .target = answer}};
+    assert_get(f, "/a", NULL, NULL, 200, "body", "galley; fwd=uri-miss; stored");
+    fixture_swap(f, same, 2);
+    assert_get(f, "/a", NULL, NULL, 200, "body", "galley; hit; ttl=60");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -1000,6 +1029,8 @@ int main(void)
         CLAIM(test_who_leads_and_goes_lets_another_lead),
         CLAIM(test_an_answer_that_was_asked_for_before_a_change_is_not_stored),
         CLAIM(test_what_is_confirmed_after_a_change_is_not_stored),
+        CLAIM(test_what_was_changed_while_its_route_had_no_cache_is_forgotten),
+        CLAIM(test_what_is_stored_outlives_a_plan_that_caches_the_same),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
