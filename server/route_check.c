@@ -5,6 +5,7 @@
 #include "server/gateway/route_pattern.h"
 #include "server/gateway/site.h"
 #include "server/gateway/split.h"
+#include "server/transform/transform.h"
 
 #include <stdio.h>
 
@@ -165,18 +166,31 @@ static bool targets_ok(const struct config *config, const struct config_section 
     return weights > 0 && count <= SPLIT_TARGETS_MAX;
 }
 
+/* What is wrong with what a section does itself goes to `why`. */
+static bool section_ok(const struct config_section *section, char *why, size_t why_size)
+{
+    struct transform *transform;
+    const char *fault = rewriting_fault(section);
+    if (fault) {
+        snprintf(why, why_size, "%s", fault);
+        return false;
+    }
+    enum err err = route_transform(section, &transform, why, why_size);
+    transform_destroy(&transform);
+    return !err;
+}
+
 static bool check_sections(const struct config *config, const char *path, struct buf *errors)
 {
     bool good = true;
     const struct config_section *section;
     for (unsigned i = 0; (section = config_named(config, "route", i)); i++) {
         char why[300];
-        const char *fault = rewriting_fault(section);
         bool targets = targets_ok(config, section, why, sizeof why);
-        if (targets && !fault)
+        if (targets && section_ok(section, why, sizeof why))
             continue;
         buf_printf(errors, "%s:%u: [route %s] %s%s\n", path, config_line(section),
-                   config_name(section), targets ? "" : "target: ", targets ? fault : why);
+                   config_name(section), targets ? "" : "target: ", why);
         good = false;
     }
     return good;

@@ -7,6 +7,7 @@
 #include "server/gateway/respond.h"
 #include "server/gateway/site.h"
 #include "server/gateway/split.h"
+#include "server/transform/transform.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -37,6 +38,8 @@ void route_list_release(struct route_list *list, bool taken_over)
             spec->drop(spec->arg);
         if (!taken_over && spec->fallback)
             respond_drop(spec->fallback);
+        if (!taken_over)
+            transform_destroy(&list->specs[i].transform);
     }
     for (unsigned i = 0; i <= list->room; i++)
         release_parts(&list->parts[i]);
@@ -186,6 +189,9 @@ static void section_read(const struct config_section *section, struct route_spec
     if (config_text(section, "host")[0])
         spec->host = config_text(section, "host");
     route_cache_read(section, &spec->cache);
+    char why[200];
+    enum err err = route_transform(section, &spec->transform, why, sizeof why);
+    assert(!err); /* routes_check */
     const char *prefix = config_text(section, "strip_prefix");
     if (config_text(section, "rewrite")[0])
         spec->rewrite = config_text(section, "rewrite");

@@ -83,6 +83,12 @@ const struct cors_options *route_cors(const struct config *config,
 /* What rate limit a key says; .count 0: none. */
 struct rate_limit route_rate(const struct config_section *section, const char *key);
 
+/* ---- route_transform.c */
+
+/* What a section changes; *out NULL: nothing. ERR_VALIDATION, with why. */
+enum err route_transform(const struct config_section *section, struct transform **out, char *why,
+                         size_t why_size);
+
 /* ---- route_compose.c */
 
 struct compose;

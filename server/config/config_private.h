@@ -131,6 +131,11 @@ bool config_cache_key_value(const struct config_field *field, const char *text,
                             struct config_value *out, struct buf *why);
 void config_cache_key_describe(const struct config_field *field, struct buf *out);
 
+/* value_change.c's type. */
+bool config_change_value(const struct config_field *field, const char *text,
+                         struct config_value *out, struct buf *why);
+void config_change_describe(const struct config_field *field, struct buf *out);
+
 /* value_compose.c's type. */
 bool config_part_value(const struct config_field *field, const char *text, struct config_value *out,
                        struct buf *why);

@@ -37,6 +37,8 @@ enum config_type {
     CONFIG_HASH_KEY, /* "address", "path", "header:NAME", "cookie:NAME" */
     CONFIG_PART,     /* of a composed answer: what config_parse_part reads */
     CONFIG_KEY_PART, /* "user", "header:NAME", "cookie:NAME" */
+    CONFIG_CHANGE, /* of requests or answers: what transform_create reads, of the kind that the key
+                      names */
 };
 
 enum config_flag {

@@ -9,10 +9,6 @@
 #define GATHER_MAX 16384  /* a body up to this is copied behind its head: one system call */
 #define PIECE_MAX  262144 /* the client has body_timeout_ms to take each */
 
-static const char common_headers[] = "X-Content-Type-Options: nosniff\r\n"
-                                     "X-Frame-Options: DENY\r\n"
-                                     "Referrer-Policy: no-referrer\r\n";
-
 static bool is_feed(const struct response *response)
 {
     return response->feed.fill;
@@ -104,8 +100,8 @@ static void append_head(struct connection *c, size_t length)
     else if (service->head.http10)
         buf_append_str(out, "\r\nConnection: keep-alive");
     buf_append(out, "\r\n", 2);
-    if (!service->response.passed_on)
-        buf_append(out, common_headers, sizeof common_headers - 1);
+    if (!service->response.passed_on && !service->response.says_security)
+        buf_append(out, SECURITY_HEADERS, sizeof SECURITY_HEADERS - 1);
     if (c->tls)
         buf_append_str(out, tls_hsts_line(c->tls));
     buf_append(out, service->response.headers.data, service->response.headers.len);

@@ -11,6 +11,7 @@
 #include "base/mem.h"
 #include "server/http/conditional.h"
 #include "server/http/fields.h"
+#include "server/transform/transform.h"
 
 #include <ctype.h>
 #include <stdlib.h>
@@ -94,6 +95,8 @@ static void write_key(const struct request *request, struct buf *out)
         buf_append_str(out, "\n[");
         buf_append_str(out, section ? section : "");
     }
+    if (request->route->spec.transform)
+        transform_write_key(request->route->spec.transform, request, out);
 }
 
 /* ---- Looking up */

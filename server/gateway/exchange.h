@@ -32,6 +32,7 @@ struct exchange {
     const struct cors *cors;    /* of a preflight; or NULL */
     struct buf inner;           /* request->inner; target.c */
     struct cache_visit *visit;  /* cache_stage.c; or NULL */
+    struct lent *lent;          /* transform_stage.c; or NULL */
     unsigned stage;             /* the present one, of gateway.c's table */
 };
 
@@ -54,6 +55,12 @@ void exchange_forget(struct request *request);
 
 /* cache_stage.c: gives back what the exchange has of the response cache. */
 void cache_visit_forget(struct exchange *exchange);
+
+/* transform_stage.c: what its target is to see of a request, while it has it. STAGE_ANSWERED: there
+ * is too much of it. */
+enum stage_result transform_lend(struct exchange *exchange);
+/* Once it has answered, and if it never will. */
+void transform_return(struct exchange *exchange);
 
 /* cors.c: true after answering a preflight, which is not a request for any route; `methods` are
  * those of its path. */
@@ -78,8 +85,9 @@ enum stage_result stage_target(struct exchange *exchange);        /* target.c */
 void stage_cache_end(struct exchange *exchange); /* first: it may give another answer */
 void stage_idempotency_end(struct exchange *exchange);
 void stage_rate_limit_end(struct exchange *exchange);
-void stage_target_end(struct exchange *exchange); /* target.c */
-void stage_cors_end(struct exchange *exchange);   /* cors.c */
-void stage_encode_end(struct exchange *exchange); /* last: it changes the bytes */
+void stage_target_end(struct exchange *exchange);    /* target.c */
+void stage_transform_end(struct exchange *exchange); /* transform_stage.c */
+void stage_cors_end(struct exchange *exchange);      /* cors.c */
+void stage_encode_end(struct exchange *exchange);    /* last: it changes the bytes */
 
 #endif

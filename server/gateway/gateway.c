@@ -18,7 +18,7 @@ static const stage_fn stages[] = {
 };
 
 static void (*const closing_stages[])(struct exchange *exchange) = {
-    stage_cache_end,      stage_target_end, stage_idempotency_end,
+    stage_cache_end,      stage_target_end, stage_idempotency_end, stage_transform_end,
     stage_rate_limit_end, stage_cors_end,   stage_encode_end,
 };
 
@@ -115,6 +115,7 @@ void exchange_forget(struct request *request)
     json_decref(request->json);
     request->json = NULL;
     if (request->exchange) {
+        transform_return(request->exchange);
         cache_visit_forget(request->exchange);
         buf_release(&request->exchange->inner);
         request->inner = slice_of(NULL, 0);

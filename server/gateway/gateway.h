@@ -97,7 +97,8 @@ struct route_condition {
     const char *text;
 };
 
-struct respond; /* respond.h */
+struct respond;   /* respond.h */
+struct transform; /* server/transform/transform.h */
 
 /* Texts are copied and then live as long as the process. Which of several routes a request takes:
  * route_table.h. */
@@ -139,6 +140,7 @@ struct route_spec {
     const char *rewrite;
     bool passes_path; /* the target goes by the path itself, and may read it in its own way */
     struct respond *fallback; /* when the target has no answer; taken over; or NULL (respond.h) */
+    struct transform *transform; /* of its requests and answers; taken over; or NULL */
     target_fn target;
     void *arg;
     void (*drop)(void *arg); /* when no plan has the route any more; or NULL: arg lives longer */

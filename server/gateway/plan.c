@@ -21,6 +21,7 @@
 
 #include "base/hash.h"
 #include "base/mem.h"
+#include "server/transform/transform.h"
 
 #include <assert.h>
 #include <stdatomic.h>
@@ -112,7 +113,10 @@ static void note_caching(struct plan *plan, unsigned count)
         const struct route *route = route_table_at(plan->routes, i);
         const struct route_cache *cache = &route->spec.cache;
         plan->caches |= cache->enabled;
-        plan->cache_keys |= cache->enabled && (cache->key_count > 0 || route->condition_count > 0);
+        const struct transform *transform = route->spec.transform;
+        bool by_more = cache->key_count > 0 || route->condition_count > 0 ||
+                       (transform && transform_has_key(transform));
+        plan->cache_keys |= cache->enabled && by_more;
     }
 }
 

@@ -16,6 +16,7 @@
 
 #include "base/mem.h"
 #include "server/http/host.h"
+#include "server/transform/transform.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -411,6 +412,7 @@ static void release_route(struct route *route)
     cors_destroy(&route->cors);
     if (route->spec.fallback)
         respond_drop(route->spec.fallback);
+    transform_destroy(&route->spec.transform);
     if (route->spec.drop)
         route->spec.drop(route->spec.arg);
 }

@@ -33,10 +33,16 @@ enum stage_result stage_target(struct exchange *exchange)
     const struct route_spec *spec = &exchange->request->route->spec;
     if (spec->rewrite && !exchange->request->inner.ptr)
         rewrite(exchange, spec->rewrite);
+    if (spec->transform && transform_lend(exchange) == STAGE_ANSWERED)
+        return STAGE_ANSWERED;
     spec->target(exchange->request, exchange->response, spec->arg);
     if (exchange->request->awaiting)
         return STAGE_WAIT; /* all else is another thread's now */
-    return exchange->response->status != 0 ? STAGE_ANSWERED : STAGE_WAIT; /* for its body */
+    if (exchange->response->status == 0)
+        return STAGE_WAIT; /* for its body */
+    if (exchange->lent)
+        transform_return(exchange);
+    return STAGE_ANSWERED;
 }
 
 /* No server has an answer: by our word, or by that of one behind it. */

@@ -222,12 +222,19 @@ struct response {
         borrowed; /* instead of body, when ptr is set: bytes that stay valid until release */
     void (*release)(void *arg); /* called once after sending or dropping, a feed too; or NULL */
     void *release_arg;
-    struct feed feed; /* instead of a body, when feed.fill is set; not asked for HEAD */
-    bool close;       /* close the connection after this */
-    bool passed_on;   /* of another server: Date and the security headers are its own */
-    bool quiet;       /* unless it is an error, logged at debug: asked for often, and by machines */
-    enum err err;     /* what went wrong, for log and metrics; ERR_OK otherwise */
+    struct feed feed;   /* instead of a body, when feed.fill is set; not asked for HEAD */
+    bool close;         /* close the connection after this */
+    bool passed_on;     /* of another server: Date and the security headers are its own */
+    bool says_security; /* what there is of SECURITY_HEADERS is among the headers */
+    bool quiet;   /* unless it is an error, logged at debug: asked for often, and by machines */
+    enum err err; /* what went wrong, for log and metrics; ERR_OK otherwise */
 };
+
+/* Of every answer of ours that does not say otherwise. */
+#define SECURITY_HEADERS                                                                           \
+    "X-Content-Type-Options: nosniff\r\n"                                                          \
+    "X-Frame-Options: DENY\r\n"                                                                    \
+    "Referrer-Policy: no-referrer\r\n"
 
 /* What became of an answer. */
 enum outcome {
