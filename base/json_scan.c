@@ -51,20 +51,13 @@ static const char *skip_value(const char *at, const char *end)
     return at;
 }
 
-/* The members of an object, one after the other. `at` stands on the bracket or comma in front. */
-struct members {
-    const char *at, *end;
-    struct slice name, value;
-};
-
-static struct members members_of(struct slice object)
+struct json_members json_members_of(struct slice object)
 {
     const char *end = object.ptr + object.len;
-    return (struct members){.at = skip_space(object.ptr, end), .end = end};
+    return (struct json_members){.at = skip_space(object.ptr, end), .end = end};
 }
 
-/* False at the end, and where no whole member follows. */
-static bool next_member(struct members *m)
+bool json_next_member(struct json_members *m)
 {
     if (m->at == m->end || (*m->at != '{' && *m->at != ','))
         return false;
@@ -83,8 +76,53 @@ static bool next_member(struct members *m)
     return m->at < m->end && m->value.len > 0;
 }
 
+struct json_elements json_elements_of(struct slice array)
+{
+    const char *end = array.ptr + array.len;
+    return (struct json_elements){.at = skip_space(array.ptr, end), .end = end};
+}
+
+bool json_next_element(struct json_elements *e)
+{
+    if (e->at == e->end || (*e->at != '[' && *e->at != ','))
+        return false;
+    const char *value = skip_space(e->at + 1, e->end);
+    const char *behind = skip_value(value, e->end);
+    e->value = slice_of(value, (size_t)(behind - value));
+    e->at = skip_space(behind, e->end);
+    return e->at < e->end && e->value.len > 0;
+}
+
+static bool is_name_with_escapes(struct slice written, struct slice name)
+{
+    struct buf text = BUF_INIT;
+    json_append_unescaped(&text, slice_of(written.ptr - 1, written.len + 2));
+    bool same = slice_eq(buf_slice(&text), name);
+    buf_release(&text);
+    return same;
+}
+
+bool json_name_is(struct slice written, struct slice name)
+{
+    if (slice_eq(written, name))
+        return true;
+    return written.len > name.len && memchr(written.ptr, '\\', written.len) &&
+           is_name_with_escapes(written, name);
+}
+
+bool json_find_member(struct slice object, struct slice name, struct slice *value)
+{
+    struct json_members members = json_members_of(object);
+    while (json_next_member(&members)) {
+        *value = members.value;
+        if (json_name_is(members.name, name))
+            return true;
+    }
+    return false;
+}
+
 /* Most names differ in the first character. */
-static bool is_named(const struct members *m, const char *name)
+static bool is_named(const struct json_members *m, const char *name)
 {
     return m->name.len > 0 && m->name.ptr[0] == name[0] && slice_is(m->name, name);
 }
@@ -92,8 +130,8 @@ static bool is_named(const struct members *m, const char *name)
 bool json_find(struct slice object, const char *key, struct slice *value)
 {
     struct slice wanted = slice_str(key);
-    struct members members = members_of(object);
-    while (next_member(&members)) {
+    struct json_members members = json_members_of(object);
+    while (json_next_member(&members)) {
         *value = members.value;
         if (slice_eq(members.name, wanted))
             return true;
@@ -104,11 +142,11 @@ bool json_find(struct slice object, const char *key, struct slice *value)
 unsigned json_find_all(struct slice object, const char *const *names, unsigned count,
                        struct slice *values)
 {
-    struct members members = members_of(object);
+    struct json_members members = json_members_of(object);
     unsigned found = 0;
     for (unsigned i = 0; i < count; i++)
         values[i] = slice_of(NULL, 0);
-    while (found < count && next_member(&members)) {
+    while (found < count && json_next_member(&members)) {
         for (unsigned i = 0; i < count; i++) {
             if (values[i].ptr || !is_named(&members, names[i]))
                 continue;
@@ -130,9 +168,9 @@ void json_append_with(struct buf *out, struct slice object, struct slice value, 
 void json_append_without(struct buf *out, struct slice object, const char *key)
 {
     struct slice unwanted = slice_str(key);
-    struct members members = members_of(object);
+    struct json_members members = json_members_of(object);
     char before = '{';
-    while (next_member(&members)) {
+    while (json_next_member(&members)) {
         if (slice_eq(members.name, unwanted))
             continue;
         buf_append_char(out, before);
