@@ -31,7 +31,7 @@ run_node() { # FILE OUT
 }
 
 run_one() { # KIND PATH NUMBER DIR: prints a line, keeps the counts
-    local kind=$1 path=$2 log=$4/$3 status passed failed
+    local kind=$1 path=$2 log=$4/$3 begin=$SECONDS status passed failed
     "run_$kind" "$path" "$log"
     status=$?
     if ((failed == 0 && (status != 0 || passed == 0))); then
@@ -42,7 +42,7 @@ run_one() { # KIND PATH NUMBER DIR: prints a line, keeps the counts
     {
         flock 9 # outputs do not mix
         if ((failed == 0)); then
-            echo "ok    $path ($passed)"
+            echo "ok    $path ($passed in $((SECONDS - begin)) s)"
         else
             echo "FAIL  $path ($failed of $((passed + failed)))"
             cat "$log.log"
