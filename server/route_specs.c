@@ -38,8 +38,11 @@ void route_list_release(struct route_list *list, bool taken_over)
             spec->drop(spec->arg);
         if (!taken_over && spec->fallback)
             respond_drop(spec->fallback);
-        if (!taken_over)
-            transform_destroy(&list->specs[i].transform);
+        if (taken_over)
+            continue;
+        transform_destroy(&list->specs[i].transform);
+        cidr_list_release(&list->specs[i].addresses.allow);
+        cidr_list_release(&list->specs[i].addresses.deny);
     }
     for (unsigned i = 0; i <= list->room; i++)
         release_parts(&list->parts[i]);
@@ -70,6 +73,18 @@ struct rate_limit route_rate(const struct config_section *section, const char *k
     bool parsed = !*text || rate_limit_parse(slice_str(text), &limit, why, sizeof why);
     assert(parsed); /* the configuration checked it */
     return limit;
+}
+
+struct cidr_list route_networks(const struct config_section *section, const char *key)
+{
+    struct cidr_list list = {0};
+    char why[128];
+    for (unsigned i = 0; i < config_list_count(section, key); i++) {
+        struct slice text = slice_str(config_list_at(section, key, i));
+        bool parsed = cidr_list_parse(&list, text, why, sizeof why);
+        assert(parsed); /* the configuration checked it */
+    }
+    return list;
 }
 
 static void tiers_read(const struct config_section *section, struct route_spec *spec)
@@ -183,6 +198,8 @@ static void section_read(const struct config_section *section, struct route_spec
     spec->signed_in |= config_bool(section, "signed_in");
     spec->limit = route_rate(section, "rate_limit");
     tiers_read(section, spec);
+    spec->addresses.allow = route_networks(section, "allow");
+    spec->addresses.deny = route_networks(section, "deny");
     spec->limit_name = spec->section = config_name(section);
     spec->line = config_line(section);
     spec->priority = (enum priority)config_choice(section, "priority");

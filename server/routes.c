@@ -6,7 +6,6 @@
 #include "server/admin/admin.h"
 #include "server/gateway/route_table.h"
 
-#include <assert.h>
 #include <stdlib.h>
 
 static void redirect_to_admin(struct request *request, struct response *response, void *arg)
@@ -103,18 +102,6 @@ static void add_landing(struct route_list *list, struct galley *galley, const st
                                                   .arg = galley ? galley->admin : NULL});
 }
 
-static struct cidr_list networks(const struct config_section *section, const char *key)
-{
-    struct cidr_list list = {0};
-    char why[128];
-    for (unsigned i = 0; i < config_list_count(section, key); i++) {
-        struct slice text = slice_str(config_list_at(section, key, i));
-        bool parsed = cidr_list_parse(&list, text, why, sizeof why);
-        assert(parsed); /* the configuration checked it */
-    }
-    return list;
-}
-
 /* The caller frees the array, whose names are the configuration's. */
 static const char **list_hosts(const struct config_section *server)
 {
@@ -135,9 +122,10 @@ static enum err create(struct galley *galley, const struct config *config, struc
         .routes = list->specs,
         .route_count = list->count,
         .cors = route_cors(config, NULL, &list->parts[list->room]),
-        .trusted = networks(server, "trusted_proxies"),
+        .trusted = route_networks(server, "trusted_proxies"),
+        .addresses = {route_networks(server, "allow"), route_networks(server, "deny")},
         .address_limit = route_rate(server, "address_limit"),
-        .guard = {.allow = networks(config_section(config, "admin"), "allow"),
+        .guard = {.allow = route_networks(config_section(config, "admin"), "allow"),
                   .hosts = hosts,
                   .host_count = config_list_count(server, "hosts"),
                   .listener = galley->admin_listener},
@@ -152,6 +140,8 @@ static enum err create(struct galley *galley, const struct config *config, struc
     if (err) {
         cidr_list_release(&options.trusted);
         cidr_list_release(&options.guard.allow);
+        cidr_list_release(&options.addresses.allow);
+        cidr_list_release(&options.addresses.deny);
     }
     return err;
 }

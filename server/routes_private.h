@@ -83,6 +83,9 @@ const struct cors_options *route_cors(const struct config *config,
 /* What rate limit a key says; .count 0: none. */
 struct rate_limit route_rate(const struct config_section *section, const char *key);
 
+/* The networks that a key says; the caller's. */
+struct cidr_list route_networks(const struct config_section *section, const char *key);
+
 /* ---- route_transform.c */
 
 /* What a section changes; *out NULL: nothing. ERR_VALIDATION, with why. */

@@ -22,6 +22,10 @@ static const struct config_key server_keys[] = {
     {"requests_per_address", CONFIG_INT, "64", 1, 100000, CONFIG_RESTART, NULL,
      "Requests of one address that run at once; those beyond wait. One that waits for the disk "
      "or an upstream counts a quarter."},
+    {"allow", CONFIG_CIDR, "", 0, 0, CONFIG_RELOADS | CONFIG_LIST | CONFIG_COMMAS, NULL,
+     "The addresses that alone are served anything, /healthz too; empty: all. Others get 403."},
+    {"deny", CONFIG_CIDR, "", 0, 0, CONFIG_RELOADS | CONFIG_LIST | CONFIG_COMMAS, NULL,
+     "Addresses that are served nothing, also if allow has them."},
     {"address_limit", CONFIG_RATE, "", 0, 0, CONFIG_RELOADS, NULL,
      "How many requests each address may send in all, whatever becomes of them; empty: any "
      "number."},

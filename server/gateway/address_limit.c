@@ -1,16 +1,30 @@
-/* The limit of all that an address sends, before anybody looks what it is: paths that lead nowhere,
- * tokens that are none and requests that cannot be read cost as much as others and are limited like
- * them. */
+/* Whom the server denies, and the limit of all that an address sends, before anybody looks what it
+ * is: paths that lead nowhere, tokens that are none and requests that cannot be read cost as much
+ * as others and are limited like them. */
 #include "server/gateway/exchange.h"
 #include "server/gateway/gateway_private.h"
 
 #include <stdio.h>
+
+static STAGE_RARE bool deny(struct gateway *gateway, const struct plan *plan,
+                            const struct request *request, struct response *response)
+{
+    if (request->local || request->depth > 0 || address_rules_let(plan->addresses, request))
+        return false;
+    counter_add(&gateway->denied[DENIED_BY_SERVER], 1);
+    response_error(response, request, ERR_FORBIDDEN, NULL,
+                   "Nothing is served to your address ([server] allow, deny).", NULL);
+    response->close = true;
+    return true;
+}
 
 /* Whether it is one too many, and answered. The connection closes, so that what the client has sent
  * ahead is not even read. */
 static bool refuse(struct gateway *gateway, const struct plan *plan, const struct request *request,
                    struct response *response)
 {
+    if (plan->addresses && deny(gateway, plan, request, response))
+        return true;
     if (plan->address_limit.count == 0 || request->local || request->depth > 0)
         return false;
     struct rate_verdict verdict =

@@ -49,6 +49,7 @@ enum err gateway_create(const struct gateway_options *options, struct gateway **
             gateway->refreshes = refreshes_create(options->connect_inside, options->connect_arg);
     }
     gateway->unsent = counters_create(OUTCOMES);
+    gateway->denied = counters_create(DENIED_BY_COUNT);
     struct plan *plan = NULL;
     struct answer_limits limits = {
         .keep_ms = options->answers_keep_ms ? options->answers_keep_ms : ANSWERS_KEEP_MS,
@@ -77,6 +78,7 @@ void gateway_destroy(struct gateway **gateway)
     response_cache_destroy(&(*gateway)->responses);
     notables_destroy(&(*gateway)->notables);
     counters_destroy(&(*gateway)->unsent, OUTCOMES);
+    counters_destroy(&(*gateway)->denied, DENIED_BY_COUNT);
     log_sampling_destroy(&(*gateway)->sampling);
     traffic_destroy(&(*gateway)->traffic);
     keys_in_flight_destroy(&(*gateway)->in_flight);

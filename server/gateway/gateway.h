@@ -91,6 +91,11 @@ struct route_cache {
     unsigned key_count;
 };
 
+/* Who is denied, and, if it is not empty, who alone is allowed. */
+struct address_lists {
+    struct cidr_list allow, deny;
+};
+
 /* As condition_parse reads it. */
 struct route_condition {
     enum condition_kind kind;
@@ -132,8 +137,9 @@ struct route_spec {
     unsigned tier_count;
     const char *limit_name; /* routes of one name share its buckets, over plans too; NULL: "" */
     enum route_reach reach;
-    bool known_host; /* only under hosts that the administration is known by */
-    bool own;        /* of the server itself (health, metrics, /_/): counted apart in the figures */
+    struct address_lists addresses; /* taken over */
+    bool known_host;                /* only under hosts that the administration is known by */
+    bool own; /* of the server itself (health, metrics, /_/): counted apart in the figures */
     const struct cors_options *cors; /* copied; NULL: nobody */
     struct route_cache cache;
     /* The path that the target sees: a pattern of the parameters of `pattern`; NULL: the path. */
@@ -158,6 +164,7 @@ struct plan_options {
     const struct route_spec *routes; /* copied; schemas live longer than the plan, and args that
                                         nobody drops */
     unsigned route_count;
+    struct address_lists addresses;  /* of all requests; taken over by plan_create on ERR_OK */
     struct rate_limit address_limit; /* of all that an address sends; .count 0: none */
     bool old_rate_headers;           /* X-RateLimit-* as well */
     bool development;                /* answers say what was tried */

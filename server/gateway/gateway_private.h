@@ -9,6 +9,9 @@
 #include "server/gateway/idempotency_private.h"
 #include "server/gateway/log_sampling.h"
 
+/* By whose lists of addresses. */
+enum denied_by { DENIED_BY_SERVER, DENIED_BY_ROUTE, DENIED_BY_COUNT };
+
 struct gateway {
     const struct clock *clock;
     struct jwt *jwt;
@@ -19,6 +22,7 @@ struct gateway {
     struct answer_records answers;
     struct traffic *traffic;
     struct counter *unsent; /* OUTCOMES of them: answers that did not arrive */
+    struct counter *denied; /* DENIED_BY_COUNT of them */
     struct log_sampling *sampling;
     struct notables *notables;
     struct response_cache *responses; /* or NULL; and these two with it */
@@ -50,6 +54,7 @@ struct plan {
     struct cidr_list trusted;
     struct guard *guard;
     struct cors *cors;               /* or NULL */
+    struct address_rules *addresses; /* or NULL */
     struct rate_limit address_limit; /* .count 0: none */
     bool old_rate_headers;
     bool development;
@@ -76,6 +81,14 @@ void plans_destroy(struct gateway *gateway);
 /* Takes the list of networks over. */
 struct guard *guard_create(const struct guard_options *options);
 void guard_destroy(struct guard **guard);
+
+/* ---- address_rules.c */
+
+/* Takes the lists over. NULL of empty ones, which let everybody. */
+struct address_rules *address_rules_create(const struct address_lists *lists);
+void address_rules_destroy(struct address_rules **rules);
+bool address_rules_let(const struct address_rules *rules, const struct request *request);
+void address_rules_metrics(struct gateway *gateway, struct buf *out);
 
 /* ---- cors.c */
 

@@ -108,6 +108,16 @@ static bool is_known(const struct guard *guard, struct slice text)
 
 /* ---- The stage */
 
+static STAGE_RARE enum stage_result deny(struct exchange *exchange)
+{
+    if (exchange->request->local ||
+        address_rules_let(exchange->request->route->addresses, exchange->request))
+        return STAGE_NEXT;
+    counter_add(&exchange->gateway->denied[DENIED_BY_ROUTE], 1);
+    return exchange_refuse(exchange, ERR_FORBIDDEN,
+                           "This is not served to your address ([route] allow, deny).");
+}
+
 static bool is_hidden(const struct request *request, const struct guard *guard)
 {
     bool apart = guard->listener > 0;
@@ -121,6 +131,8 @@ enum stage_result stage_guard(struct exchange *exchange)
     const struct request *request = exchange->request;
     const struct guard *guard = request->plan->guard;
     const struct route_spec *spec = &request->route->spec;
+    if (request->route->addresses && deny(exchange) == STAGE_ANSWERED)
+        return STAGE_ANSWERED;
     if (request->local || spec->reach == REACH_ALL)
         return STAGE_NEXT;
     if (is_hidden(request, guard))

@@ -230,6 +230,7 @@ void gateway_metrics(struct gateway *gateway, struct buf *out)
     struct buf labels = BUF_INIT;
     write_totals(traffic_first(gateway->traffic), &labels, out);
     write_unsent(gateway->unsent, out);
+    address_rules_metrics(gateway, out);
     write_durations(traffic_first(gateway->traffic), &labels, out);
     write_served(traffic_first(gateway->traffic), &labels, out);
     metrics_write_help(out, "galley_response_cache_purges_total", "counter",

@@ -136,6 +136,7 @@ enum err plan_create(struct gateway *gateway, const struct plan_options *options
     (*out)->trusted = options->trusted;
     (*out)->guard = guard_create(&options->guard);
     (*out)->cors = cors_create(options->cors);
+    (*out)->addresses = address_rules_create(&options->addresses);
     (*out)->address_limit = options->address_limit;
     (*out)->old_rate_headers = options->old_rate_headers;
     (*out)->development = options->development;
@@ -150,6 +151,7 @@ static void drop_contents(struct plan *plan)
     route_table_destroy(&plan->routes);
     cidr_list_release(&plan->trusted);
     guard_destroy(&plan->guard);
+    address_rules_destroy(&plan->addresses);
     cors_destroy(&plan->cors);
 }
 

@@ -349,6 +349,8 @@ static enum err take_over(struct route *route, char *why, size_t why_size)
         spec->roles[role] = keep_text(spec->roles[role]);
     for (unsigned key = 0; key < spec->cache.key_count; key++)
         spec->cache.keys[key] = keep_text(spec->cache.keys[key]);
+    route->addresses = address_rules_create(&spec->addresses);
+    spec->addresses = (struct address_lists){0};
     route->cors = cors_create(spec->cors);
     spec->cors = NULL; /* the caller's */
     rate_limit_write_head(NULL, &spec->limit, &route->limit_heads[0]);
@@ -410,6 +412,9 @@ static void release_route(struct route *route)
     for (unsigned tier = 0; tier <= ROUTE_TIERS_MAX; tier++)
         buf_release(&route->limit_heads[tier]);
     cors_destroy(&route->cors);
+    address_rules_destroy(&route->addresses);
+    cidr_list_release(&route->spec.addresses.allow);
+    cidr_list_release(&route->spec.addresses.deny);
     if (route->spec.fallback)
         respond_drop(route->spec.fallback);
     transform_destroy(&route->spec.transform);

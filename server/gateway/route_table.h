@@ -23,8 +23,9 @@ struct route {
     _Atomic(struct route_traffic *) *by_method; /* instead of `traffic`, of one for any method */
     struct condition *conditions;
     unsigned condition_count;
-    unsigned index;    /* in the order of the specs */
-    struct cors *cors; /* or NULL */
+    unsigned index;                  /* in the order of the specs */
+    struct cors *cors;               /* or NULL */
+    struct address_rules *addresses; /* or NULL */
     /* Of the limit, and of each tier's: the part of its headers that never changes (rate_limit.c).
      */
     struct buf limit_heads[1 + ROUTE_TIERS_MAX];
