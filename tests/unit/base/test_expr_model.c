@@ -1,0 +1,620 @@
+/* Random expressions on random documents, against an evaluator that walks trees of both and takes
+ * its time; and texts with random bytes in them, of which only the memory is looked at. */
+#include "base/expr.h"
+#include "base/json.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define ROUNDS 20000
+
+static uint64_t random_state = 20261122;
+
+static unsigned below(unsigned limit)
+{
+    random_state = random_state * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+    return (unsigned)(random_state >> 33) % limit;
+}
+
+/* ---- Values, and their text in a document and in an expression. */
+
+static const struct scalar {
+    const char *text;
+    int64_t moment_ms; /* of a timestamp, -1 else */
+} scalars[] = {
+    {"null", -1},
+    {"true", -1},
+    {"false", -1},
+    {"0", -1},
+    {"1", -1},
+    {"-1", -1},
+    {"2", -1},
+    {"1.0", -1},
+    {"1.5", -1},
+    {"-1.5", -1},
+    {"9007199254740993", -1},
+    {"9007199254740992.0", -1},
+    {"9223372036854775807", -1},
+    {"9.3e18", -1},
+    {"\"\"", -1},
+    {"\"a\"", -1},
+    {"\"A\"", -1},
+    {"\"ab\"", -1},
+    {"\"b\\\"\\\\c\"", -1},
+    {"\"\\u00e4\"", -1},
+    {"\"\\ud83d\\ude00a\"", -1},
+    {"\"1\"", -1},
+    {"\"2026-01-31T10:30:00Z\"", 1769855400000},
+    {"\"2026-01-31T11:30:00.000+01:00\"", 1769855400000},
+    {"\"2026-01-31T10:30:00.25Z\"", 1769855400250},
+    {"\"2026-01-31\"", -1},
+};
+#define SCALARS (unsigned)(sizeof scalars / sizeof scalars[0])
+
+static json_t *tree_of(const char *text)
+{
+    return json_loads(text, JSON_DECODE_ANY, NULL);
+}
+
+static json_t *random_tree(unsigned depth)
+{
+    static const char *const names[] = {"a", "b", "c"};
+    unsigned kind = depth == 0 ? 9 : below(10);
+    if (kind > 3)
+        return tree_of(scalars[below(SCALARS)].text);
+    json_t *out = kind < 2 ? json_array() : json_object();
+    for (unsigned i = below(4); i > 0; i--) {
+        json_t *child = random_tree(depth - 1);
+        if (kind < 2)
+            json_array_append_new(out, child);
+        else
+            json_object_set_new(out, names[below(3)], child);
+    }
+    return out;
+}
+
+static json_t *random_document(void)
+{
+    static const char *const names[] = {"a", "b", "c", "d", "e"};
+    json_t *out = json_object();
+    for (unsigned i = below(6); i > 0; i--)
+        json_object_set_new(out, names[below(5)], random_tree(2));
+    return out;
+}
+
+/* ---- Expressions: a tree, and its text. */
+
+enum kind { OR, AND, NOT, COMPARE, IN, ALONE };
+enum { EQ, NE, LT, LE, GT, GE, CONTAINS, LACKS, ANY, HAS, OPS };
+
+struct side {
+    bool is_path, is_now;
+    const struct scalar *scalar;
+    unsigned depth;
+    char names[3];
+    bool each[3];
+};
+
+struct tree {
+    enum kind kind;
+    struct tree *left, *right;
+    unsigned op, count;
+    struct side sides[4]; /* of COMPARE two, of IN one and the list */
+};
+
+static bool side_has_each(const struct side *side)
+{
+    return side->is_path && (side->each[0] || side->each[1] || side->each[2]);
+}
+
+static struct side random_side(bool with_each)
+{
+    struct side side = {.is_path = below(3) > 0};
+    side.scalar = &scalars[below(SCALARS)];
+    side.is_now = !side.is_path && below(20) == 0;
+    side.depth = side.is_path ? 1 + below(3) : 0;
+    for (unsigned i = 0; i < side.depth; i++) {
+        side.names[i] = (char)("abcde"[i == 0 ? below(5) : below(3)]);
+        side.each[i] = with_each && below(3) == 0;
+    }
+    return side;
+}
+
+static bool is_string(const struct side *side)
+{
+    return !side->is_path && !side->is_now && side->scalar->text[0] == '"';
+}
+
+static bool is_ordered(const struct side *side)
+{
+    return side->is_path || side->is_now || !strchr("ntf", side->scalar->text[0]);
+}
+
+/* What the grammar does not let pass. */
+static bool is_wrong(const struct tree *tree)
+{
+    const struct side *left = &tree->sides[0], *right = &tree->sides[1];
+    bool contains = tree->op == CONTAINS || tree->op == LACKS;
+    if (tree->op == ANY && !left->is_path)
+        return true;
+    bool left_each = side_has_each(left) || tree->op == ANY;
+    if (side_has_each(right) && (left_each || contains || tree->op == HAS))
+        return true;
+    if (tree->op >= LT && tree->op <= GE)
+        return !is_ordered(left) || !is_ordered(right);
+    return contains && !right->is_path && !is_string(right);
+}
+
+static struct tree *random_compare(void)
+{
+    struct tree *tree = calloc(1, sizeof *tree);
+    tree->kind = COMPARE;
+    do {
+        tree->op = below(OPS);
+        tree->sides[0] = random_side(true);
+        tree->sides[1] = random_side(below(4) == 0);
+    } while (is_wrong(tree));
+    return tree;
+}
+
+static struct tree *random_leaf(void)
+{
+    if (below(6) > 1)
+        return random_compare();
+    struct tree *tree = calloc(1, sizeof *tree);
+    tree->kind = below(2) ? IN : ALONE;
+    do {
+        tree->sides[0] = random_side(true);
+    } while (tree->kind == ALONE && !tree->sides[0].is_path);
+    tree->count = 1 + below(3);
+    for (unsigned i = 1; i <= tree->count; i++)
+        tree->sides[i] = random_side(!side_has_each(&tree->sides[0]) && below(3) == 0);
+    return tree;
+}
+
+static struct tree *random_expression(unsigned depth)
+{
+    unsigned kind = depth == 0 ? 9 : below(6);
+    if (kind > NOT)
+        return random_leaf();
+    struct tree *tree = calloc(1, sizeof *tree);
+    tree->kind = kind;
+    tree->left = random_expression(depth - 1);
+    tree->right = kind == NOT ? NULL : random_expression(depth - 1);
+    return tree;
+}
+
+static void free_tree(struct tree *tree)
+{
+    if (!tree)
+        return;
+    free_tree(tree->left);
+    free_tree(tree->right);
+    free(tree);
+}
+
+static void print_side(struct buf *out, const struct side *side)
+{
+    if (side->is_now)
+        buf_append_str(out, "now()");
+    else if (!side->is_path)
+        buf_append_str(out, side->scalar->text);
+    for (unsigned i = 0; i < side->depth; i++)
+        buf_printf(out, "%s%c%s", i ? "." : "", side->names[i], side->each[i] ? "[]" : "");
+}
+
+static void print_tree(struct buf *out, const struct tree *tree);
+
+/* In parentheses if it binds less, and now and then if it does not. */
+static void print_child(struct buf *out, const struct tree *child, enum kind within)
+{
+    bool needed = child->kind < within || below(4) == 0;
+    buf_append_str(out, needed ? "(" : "");
+    print_tree(out, child);
+    buf_append_str(out, needed ? ")" : "");
+}
+
+static void print_list(struct buf *out, const struct tree *tree)
+{
+    buf_append_str(out, " in (");
+    for (unsigned i = 1; i <= tree->count; i++) {
+        buf_append_str(out, i > 1 ? "," : "");
+        print_side(out, &tree->sides[i]);
+    }
+    buf_append_char(out, ')');
+}
+
+static void print_tree(struct buf *out, const struct tree *tree)
+{
+    static const char *const ops[] = {"=", "!=", "<", "<=", ">", ">=", "~", "!~", "?=", " has "};
+    const char *space = below(2) ? " " : "";
+    if (tree->kind == NOT) {
+        buf_append_str(out, "!");
+        print_child(out, tree->left, NOT);
+    } else if (tree->left) {
+        print_child(out, tree->left, tree->kind);
+        buf_printf(out, "%s%s%s", space, tree->kind == OR ? "||" : "&&", space);
+        print_child(out, tree->right, tree->kind);
+    } else {
+        print_side(out, &tree->sides[0]);
+        if (tree->kind == IN)
+            print_list(out, tree);
+        if (tree->kind != COMPARE)
+            return;
+        buf_printf(out, "%s%s%s", space, ops[tree->op], space);
+        print_side(out, &tree->sides[1]);
+    }
+}
+
+/* ---- The slow evaluator. */
+
+#define NOW_MS INT64_C(1769855400250)
+
+enum { NO, YES, UNKNOWN };
+
+struct values {
+    json_t *list[200];
+    unsigned count;
+    bool is_now;
+};
+
+static void collect(struct values *out, const struct side *side, unsigned step, json_t *at)
+{
+    if (step == side->depth) {
+        out->list[out->count++] = at ? at : json_null();
+        return;
+    }
+    char name[2] = {side->names[step], '\0'};
+    json_t *member = json_object_get(at, name);
+    if (!side->each[step]) {
+        collect(out, side, step + 1, member);
+        return;
+    }
+    for (size_t i = 0; i < json_array_size(member); i++)
+        collect(out, side, step + 1, json_array_get(member, i));
+    if (json_array_size(member) == 0)
+        out->list[out->count++] = json_null();
+}
+
+static struct values values_of(const struct side *side, json_t *doc)
+{
+    struct values out = {.is_now = side->is_now};
+    if (side->is_path)
+        collect(&out, side, 0, doc);
+    else
+        out.list[out.count++] = side->is_now ? json_null() : tree_of(side->scalar->text);
+    return out;
+}
+
+static void release_values(const struct side *side, struct values *values)
+{
+    if (!side->is_path)
+        json_decref(values->list[0]);
+}
+
+static int64_t moment_of(const json_t *value, bool is_now)
+{
+    if (is_now)
+        return NOW_MS;
+    for (unsigned i = 0; i < SCALARS; i++) {
+        json_t *scalar = tree_of(scalars[i].text);
+        bool same = json_is_string(value) && json_equal(scalar, value);
+        json_decref(scalar);
+        if (same)
+            return scalars[i].moment_ms;
+    }
+    return -1;
+}
+
+static int sign_of(long double a, long double b)
+{
+    return (a > b) - (a < b);
+}
+
+/* A long double has 64 bits: those of any integer. */
+static long double number_of(const json_t *value)
+{
+    return json_is_integer(value) ? (long double)json_integer_value(value)
+                                  : (long double)json_real_value(value);
+}
+
+static bool same_tree(const json_t *a, const json_t *b);
+
+/* 2: neither. */
+static int order(const json_t *a, bool a_now, const json_t *b, bool b_now)
+{
+    int64_t x = moment_of(a, a_now), y = moment_of(b, b_now);
+    if (x >= 0 && y >= 0)
+        return sign_of((long double)x, (long double)y);
+    if (a_now || b_now)
+        return 2;
+    if (json_is_number(a) && json_is_number(b))
+        return sign_of(number_of(a), number_of(b));
+    if (json_is_string(a) && json_is_string(b)) {
+        int sign = strcmp(json_string_value(a), json_string_value(b));
+        return (sign > 0) - (sign < 0);
+    }
+    return 2;
+}
+
+static bool same_members(const json_t *a, const json_t *b)
+{
+    const char *name;
+    json_t *value;
+    json_object_foreach((json_t *)a, name, value) {
+        const json_t *other = json_object_get(b, name);
+        if (!other || !same_tree(value, other))
+            return false;
+    }
+    return json_object_size(a) == json_object_size(b);
+}
+
+static bool same_tree(const json_t *a, const json_t *b)
+{
+    if (json_is_object(a) && json_is_object(b))
+        return same_members(a, b);
+    if (json_is_array(a) && json_is_array(b)) {
+        bool same = json_array_size(a) == json_array_size(b);
+        for (size_t i = 0; same && i < json_array_size(a); i++)
+            same = same_tree(json_array_get(a, i), json_array_get(b, i));
+        return same;
+    }
+    int sign = order(a, false, b, false);
+    return sign != 2 ? sign == 0
+                     : json_typeof(a) == json_typeof(b) && !json_is_array(a) &&
+                           !json_is_object(a) && !json_is_string(a);
+}
+
+static bool has(const json_t *a, const json_t *b, bool b_now)
+{
+    for (size_t i = 0; i < json_array_size(a); i++) {
+        const json_t *element = json_array_get(a, i);
+        if (b_now ? order(element, false, b, true) == 0 : same_tree(element, b))
+            return true;
+    }
+    return json_is_object(a) && json_is_string(b) && json_object_get(a, json_string_value(b));
+}
+
+static int ask_two(unsigned op, const json_t *a, bool a_now, const json_t *b, bool b_now)
+{
+    int sign = order(a, a_now, b, b_now);
+    switch (op) {
+    case EQ:
+    case NE:
+    case ANY:
+        return a_now || b_now ? sign == 0 : same_tree(a, b);
+    case CONTAINS:
+    case LACKS:
+        return json_is_string(a) && json_is_string(b) &&
+               strcasestr(json_string_value(a), json_string_value(b));
+    case HAS:
+        return has(a, b, b_now);
+    default:
+        if (sign == 2)
+            return UNKNOWN;
+        return op == LT ? sign < 0 : op == LE ? sign <= 0 : op == GT ? sign > 0 : sign >= 0;
+    }
+}
+
+static int or_of(int a, int b)
+{
+    return a == YES || b == YES ? YES : a == UNKNOWN || b == UNKNOWN ? UNKNOWN : NO;
+}
+
+static int not_of(int a)
+{
+    return a == UNKNOWN ? a : !a;
+}
+
+static int ask_sides(unsigned op, struct side left, const struct side *right, json_t *doc)
+{
+    if (op == ANY)
+        left.each[left.depth - 1] = true;
+    struct values a = values_of(&left, doc), b = values_of(right, doc);
+    int result = NO;
+    for (unsigned i = 0; i < a.count; i++) {
+        for (unsigned k = 0; k < b.count; k++)
+            result = or_of(result, ask_two(op, a.list[i], a.is_now, b.list[k], b.is_now));
+    }
+    release_values(&left, &a);
+    release_values(right, &b);
+    return op == NE || op == LACKS ? not_of(result) : result;
+}
+
+static int ask(const struct tree *tree, json_t *doc)
+{
+    static const struct scalar yes = {"true", -1};
+    static const struct side truth = {.scalar = &yes};
+    int result = NO;
+    switch (tree->kind) {
+    case OR:
+        return or_of(ask(tree->left, doc), ask(tree->right, doc));
+    case AND:
+        return not_of(or_of(not_of(ask(tree->left, doc)), not_of(ask(tree->right, doc))));
+    case NOT:
+        return not_of(ask(tree->left, doc));
+    case ALONE:
+        return ask_sides(EQ, tree->sides[0], &truth, doc);
+    case COMPARE:
+        return ask_sides(tree->op, tree->sides[0], &tree->sides[1], doc);
+    default:
+        for (unsigned i = 1; i <= tree->count; i++)
+            result = or_of(result, ask_sides(EQ, tree->sides[0], &tree->sides[i], doc));
+        return result;
+    }
+}
+
+/* ---- */
+
+static const struct expr_env env = {.now_ms = NOW_MS};
+
+static char *random_text(json_t *doc)
+{
+    static const size_t flags[] = {JSON_COMPACT, JSON_COMPACT | JSON_ENSURE_ASCII, JSON_INDENT(2),
+                                   JSON_SORT_KEYS};
+    return json_dumps(doc, flags[below(4)]);
+}
+
+static void compare(const struct tree *tree, const struct expr *expr, struct slice text,
+                    unsigned answers[3])
+{
+    json_t *doc = random_document();
+    char *json = random_text(doc);
+    int wanted = ask(tree, doc), result = (int)expr_eval(expr, slice_str(json), &env);
+    if (result != wanted)
+        fail_msg("%.*s on %s: %d instead of %d", SLICE_ARG(text), json, result, wanted);
+    answers[result]++;
+    free(json);
+    json_decref(doc);
+}
+
+static void test_any_expression_says_what_the_model_says(void **state)
+{
+    (void)state;
+    unsigned answers[3] = {0};
+    for (unsigned i = 0; i < ROUNDS; i++) {
+        struct tree *tree = random_expression(below(4));
+        struct buf text = BUF_INIT;
+        struct expr *expr;
+        char why[EXPR_WHY_SIZE];
+        print_tree(&text, tree);
+        if (expr_compile(buf_slice(&text), 0, &expr, why, sizeof why))
+            fail_msg("%.*s: %s", SLICE_ARG(buf_slice(&text)), why);
+        for (unsigned k = 0; k < 5; k++)
+            compare(tree, expr, buf_slice(&text), answers);
+        expr_destroy(&expr);
+        buf_release(&text);
+        free_tree(tree);
+    }
+    assert_true(answers[YES] > ROUNDS / 2 && answers[NO] > ROUNDS / 2);
+    assert_true(answers[UNKNOWN] > ROUNDS / 4);
+}
+
+/* What the expression can be true of satisfies its terms: a planner loses nothing. */
+static bool satisfies(const struct expr_terms *terms, struct slice json)
+{
+    static const char *const ops[] = {"=", "<", "<=", ">", ">="};
+    bool all = true;
+    for (unsigned i = 0; i < terms->count; i++) {
+        const struct expr_term *term = &terms->list[i];
+        struct buf text = BUF_INIT;
+        buf_printf(&text, "%.*s %s ", SLICE_ARG(term->path), ops[term->op]);
+        struct json_writer w = {.out = &text};
+        if (term->value.type >= EXPR_STRING && term->value.string.len > 0)
+            jw_str(&w, term->value.string);
+        else if (term->value.type == EXPR_STRING)
+            buf_append_str(&text, "\"\"");
+        else if (term->value.type == EXPR_TIME)
+            buf_append_str(&text, "now()");
+        else if (term->value.type == EXPR_INT)
+            buf_append_i64(&text, term->value.integer);
+        else if (term->value.type == EXPR_REAL)
+            buf_printf(&text, "%.17e", term->value.real);
+        else
+            buf_append_str(&text, term->value.type == EXPR_NULL ? "null"
+                                  : term->value.integer         ? "true"
+                                                                : "false");
+        struct expr *expr;
+        char why[EXPR_WHY_SIZE];
+        assert_int_equal(expr_compile(buf_slice(&text), 0, &expr, why, sizeof why), ERR_OK);
+        all = all && expr_eval(expr, json, &env) == EXPR_TRUE;
+        expr_destroy(&expr);
+        buf_release(&text);
+    }
+    return all;
+}
+
+static void test_what_an_expression_is_true_of_satisfies_its_terms(void **state)
+{
+    (void)state;
+    unsigned terms_seen = 0;
+    for (unsigned i = 0; i < ROUNDS / 4; i++) {
+        struct tree *tree = random_expression(below(3));
+        struct buf text = BUF_INIT;
+        struct expr *expr;
+        char why[EXPR_WHY_SIZE];
+        print_tree(&text, tree);
+        assert_int_equal(expr_compile(buf_slice(&text), 0, &expr, why, sizeof why), ERR_OK);
+        struct expr_terms terms;
+        bool possible = expr_terms(expr, &env, &terms);
+        terms_seen += terms.count;
+        for (unsigned k = 0; k < 5; k++) {
+            json_t *doc = random_document();
+            char *json = random_text(doc);
+            if (expr_eval(expr, slice_str(json), &env) == EXPR_TRUE)
+                assert_true(possible && satisfies(&terms, slice_str(json)));
+            free(json);
+            json_decref(doc);
+        }
+        expr_terms_release(&terms);
+        expr_destroy(&expr);
+        buf_release(&text);
+        free_tree(tree);
+    }
+    assert_true(terms_seen > ROUNDS / 40);
+}
+
+/* ---- Texts that are none. The bytes end where their memory ends, which the sanitizer watches. */
+
+static struct slice damaged_copy(struct slice text, char **memory)
+{
+    static const char alphabet[] = "\"\\{}[](),.:'`/@!=<>~?&|u0a\xc3\xff ";
+    size_t len = text.len > 0 && below(3) == 0 ? below((unsigned)text.len) : text.len;
+    *memory = malloc(len + 1);
+    char *out = realloc(*memory, len ? len : 1);
+    *memory = out;
+    memcpy(out, text.ptr, len);
+    for (unsigned i = len ? below(4) : 0; i > 0; i--)
+        out[below((unsigned)len)] = alphabet[below(sizeof alphabet - 1)];
+    return slice_of(out, len);
+}
+
+static void eval_damaged(const struct expr *expr)
+{
+    json_t *doc = random_document();
+    char *json = random_text(doc), *memory;
+    struct slice text = damaged_copy(slice_str(json), &memory);
+    expr_eval(expr, text, &(struct expr_env){.user = text, .old = text, .request = text});
+    free(memory);
+    free(json);
+    json_decref(doc);
+}
+
+static void test_damaged_texts_do_no_harm(void **state)
+{
+    (void)state;
+    unsigned good = 0;
+    for (unsigned i = 0; i < ROUNDS; i++) {
+        struct tree *tree = random_expression(below(4));
+        struct buf text = BUF_INIT;
+        struct expr *expr;
+        char why[EXPR_WHY_SIZE], *memory;
+        print_tree(&text, tree);
+        struct slice damaged = damaged_copy(buf_slice(&text), &memory);
+        if (!expr_compile(damaged, EXPR_USER | EXPR_OLD, &expr, why, sizeof why)) {
+            good++;
+            eval_damaged(expr);
+        }
+        expr_destroy(&expr);
+        free(memory);
+        buf_release(&text);
+        free_tree(tree);
+    }
+    assert_true(good > ROUNDS / 10);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_any_expression_says_what_the_model_says),
+        cmocka_unit_test(test_what_an_expression_is_true_of_satisfies_its_terms),
+        cmocka_unit_test(test_damaged_texts_do_no_harm),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
