@@ -2,6 +2,7 @@
  * of a start and of a reload. */
 #include "server/account.h"
 #include "server/app/modules.h"
+#include "server/data/data.h"
 #include "server/galley_private.h"
 #include "server/listeners.h"
 
@@ -55,6 +56,7 @@ bool galley_check(const struct config *config, const char *path, struct buf *err
     bool good = listeners_check(config, path, errors);
     for (unsigned i = 0; app_modules[i]; i++)
         good = check_settings(config, app_modules[i], path, errors) && good;
+    good = data_check(config, path, errors) && good;
     return routes_check(config, app_modules, path, errors) && good;
 }
 

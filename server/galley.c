@@ -7,6 +7,7 @@
 #include "server/admin/admin.h"
 #include "server/app/modules.h"
 #include "server/control.h"
+#include "server/data/data.h"
 #include "server/identity/signing_key.h"
 #include "server/listeners.h"
 #include "server/scrub.h"
@@ -209,6 +210,15 @@ static enum err open_app(struct galley *galley, char *why, size_t why_size)
     return app_open(&options, &galley->app, why, why_size);
 }
 
+static enum err open_data(struct galley *galley, char *why, size_t why_size)
+{
+    (void)why;
+    (void)why_size;
+    galley->data =
+        data_create(&(struct data_options){.store = galley->store, .clock = &clock_system});
+    return ERR_OK;
+}
+
 static enum err reload_for_admin(void *arg, struct buf *report)
 {
     return galley_reload(arg, report);
@@ -348,6 +358,11 @@ static void close_app(struct galley *galley)
     app_close(&galley->app);
 }
 
+static void close_data(struct galley *galley)
+{
+    data_destroy(&galley->data);
+}
+
 static void close_admin(struct galley *galley)
 {
     admin_destroy(&galley->admin);
@@ -455,6 +470,7 @@ static const struct step {
     {open_users, close_users},
     {open_administrators, close_administrators},
     {open_app, close_app},
+    {open_data, close_data},
     {proxying_open, proxying_close},
     {open_gateway, close_gateway},
     {open_scrub, close_scrub},

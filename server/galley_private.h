@@ -21,6 +21,7 @@
 
 struct admin;
 struct checks;
+struct data;
 struct discovery;
 struct listeners;
 struct scrub;
@@ -48,6 +49,7 @@ struct galley {
     struct timer *users_timer;
     struct administrators *administrators;
     struct app *app;
+    struct data *data;
     struct admin *admin;
     struct upstreams *upstreams;
     struct checks *checks;

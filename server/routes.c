@@ -150,12 +150,13 @@ enum err routes_plan(struct galley *galley, const struct config *config, struct 
                      char *why, size_t why_size)
 {
     struct mounts mounts = mounts_of_app(config, galley->app);
-    struct route_list list = route_list_create(OWN_ROUTES + mounts.count);
+    struct route_list list = route_list_create(OWN_ROUTES + data_routes(config) + mounts.count);
     enum err err = ERR_VALIDATION;
     *out = NULL;
     add_own(&list, galley, config);
     add_registration(&list, galley, config);
-    bool made = route_list_add_mounts(&list, galley, &mounts, why, why_size);
+    bool made = route_list_add_data(&list, galley, config, why, why_size) &&
+                route_list_add_mounts(&list, galley, &mounts, why, why_size);
     if (made) {
         add_landing(&list, galley, config);
         err = create(galley, config, &list, out, why, why_size);
@@ -169,9 +170,10 @@ enum err routes_look(const struct config *config, const struct app_module *const
                      struct route_table **out, char *why, size_t why_size)
 {
     struct mounts mounts = mounts_of_modules(config, modules);
-    struct route_list list = route_list_create(OWN_ROUTES + mounts.count);
+    struct route_list list = route_list_create(OWN_ROUTES + data_routes(config) + mounts.count);
     add_own(&list, NULL, config);
     add_registration(&list, NULL, config);
+    route_list_add_data(&list, NULL, config, why, why_size);
     route_list_add_mounts(&list, NULL, &mounts, why, why_size);
     add_landing(&list, NULL, config);
     enum err err = route_table_create(list.specs, list.count, out, why, why_size);

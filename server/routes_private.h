@@ -92,6 +92,14 @@ struct cidr_list route_networks(const struct config_section *section, const char
 enum err route_transform(const struct config_section *section, struct transform **out, char *why,
                          size_t why_size);
 
+/* ---- route_data.c */
+
+/* How many routes the collections have. */
+unsigned data_routes(const struct config *config);
+/* Adds them; `galley` NULL: without targets, to look at. */
+bool route_list_add_data(struct route_list *list, struct galley *galley,
+                         const struct config *config, char *why, size_t why_size);
+
 /* ---- route_compose.c */
 
 struct compose;

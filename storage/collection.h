@@ -23,7 +23,11 @@ struct index_spec {
     bool sparse;        /* documents with all fields null are not in the index */
 };
 
-/* Declares a collection; the specs are copied. Before threads start. The indexes of a collection
+/* Whether there can be such an index. */
+bool index_spec_good(const struct index_spec *spec);
+
+/* Declares a collection; the specs are copied. The first before threads start, others at any time,
+ * one at a time. The indexes of a collection
  * that has documents are those it was created with: another set is ERR_CONFLICT (rebuilding comes
  * with the data API). */
 enum err collection_open(struct store *store, const char *name, const struct index_spec *indexes,

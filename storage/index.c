@@ -65,6 +65,14 @@ bool index_define(struct index *index, const struct index_spec *spec)
     return good;
 }
 
+bool index_spec_good(const struct index_spec *spec)
+{
+    struct index index;
+    bool good = index_define(&index, spec);
+    index_release(&index);
+    return good;
+}
+
 void index_release(struct index *index)
 {
     free(index->fields);

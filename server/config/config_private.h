@@ -14,8 +14,9 @@ extern const struct config_kind config_server, config_listener, config_admin; /*
 extern const struct config_kind config_storage, config_cache, config_queue;   /* section_data.c */
 extern const struct config_kind config_auth, config_log; /* section_process.c */
 extern const struct config_kind config_route, config_cors, config_compression; /* section_route.c */
-extern const struct config_kind config_upstream; /* section_upstream.c */
-extern const struct config_kind config_compose;  /* section_compose.c */
+extern const struct config_kind config_upstream;   /* section_upstream.c */
+extern const struct config_kind config_compose;    /* section_compose.c */
+extern const struct config_kind config_collection; /* section_collection.c */
 
 /* ---- file.c */
 

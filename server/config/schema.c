@@ -5,9 +5,9 @@
 
 /* In the order of docs/config.md. */
 static const struct config_kind *const own[] = {
-    &config_server,  &config_listener, &config_admin,       &config_storage, &config_cache,
-    &config_queue,   &config_auth,     &config_log,         &config_route,   &config_upstream,
-    &config_compose, &config_cors,     &config_compression,
+    &config_server,  &config_listener,   &config_admin, &config_storage,     &config_cache,
+    &config_queue,   &config_auth,       &config_log,   &config_route,       &config_upstream,
+    &config_compose, &config_collection, &config_cors,  &config_compression,
 };
 
 #define OWN_COUNT (sizeof own / sizeof own[0])

@@ -39,16 +39,19 @@ static bool has_role(const struct principal *user, const struct route_spec *spec
 enum stage_result stage_authenticate(struct exchange *exchange)
 {
     struct request *request = exchange->request;
-    if (!request->route->spec.signed_in)
+    const struct route_spec *spec = &request->route->spec;
+    if (!spec->signed_in && !spec->may_sign_in)
         return STAGE_NEXT;
     struct slice token;
     unsigned count = request_header_count(request, "Authorization");
+    if (count == 0 && !spec->signed_in)
+        return STAGE_NEXT;
     if (count == 0 || !bearer_token(request_header(request, "Authorization"), &token))
         return challenge(exchange, "A bearer token is required.", "Bearer realm=\"galley\"");
     if (count > 1 || !token_passes(exchange->gateway, token, request))
         return challenge(exchange, "The token is not valid, or not any more.",
                          "Bearer realm=\"galley\", error=\"invalid_token\"");
-    if (!has_role(&request->user, &request->route->spec))
+    if (!has_role(&request->user, spec))
         return exchange_refuse(exchange, ERR_FORBIDDEN, "None of your roles allows this.");
     return STAGE_NEXT;
 }

@@ -122,7 +122,8 @@ struct route_spec {
     unsigned line;        /* where that begins */
     const char *leads_to; /* "app:shop"; or NULL */
 
-    bool signed_in; /* a verified token is required */
+    bool signed_in;   /* a verified token is required */
+    bool may_sign_in; /* a token is looked at if there is one, and then has to be good */
     /* Of which its user must have one, if there are any. */
     const char *roles[ROUTE_ROLES_MAX];
     unsigned role_count;

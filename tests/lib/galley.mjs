@@ -7,7 +7,7 @@
 //   const { status, body } = await galley.request('GET', '/products/17', { token });
 import assert from 'node:assert/strict';
 import { execFile, spawn } from 'node:child_process';
-import { chmod, chown, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { chmod, chown, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import http from 'node:http';
 import net from 'node:net';
 import os from 'node:os';
@@ -41,6 +41,7 @@ export async function startGalley(options = {}) {
     if (options.open) await chmod(galley.dir, 0o755); // for others than who runs the test
     if (options.uid) await chown(galley.dir, options.uid, options.uid);
     await galley.configure(options.config);
+    await galley.write(options.files);
     await galley.start();
     return galley;
 }
@@ -161,6 +162,15 @@ class Galley {
     configure(config) {
         const text = typeof config === 'string' ? config : configText(config);
         return writeFile(path.join(this.dir, 'config.ini'), text);
+    }
+
+    // Files beside config.ini: { 'schemas/post.json': text, or what JSON is made of }.
+    async write(files = {}) {
+        for (const [name, content] of Object.entries(files)) {
+            const file = path.join(this.dir, name);
+            await mkdir(path.dirname(file), { recursive: true });
+            await writeFile(file, typeof content === 'string' ? content : JSON.stringify(content));
+        }
     }
 
     // Has it read its file anew by SIGHUP, and waits for the log to say how that went.
