@@ -10,7 +10,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define SWEEP_MS 5000
+#define SWEEP_MS     5000
+#define CLIENT_LEAST 16 /* requests of a client at once, if nothing else is said */
 
 /* What the options point to, as long as they are looked at. */
 struct read_upstream {
@@ -98,6 +99,16 @@ static const struct sockaddr_in *read_resolver(const struct config_section *sect
 
 /* ---- The rest */
 
+/* Few at once are for whoever comes. */
+static unsigned client_max(const struct config_section *section)
+{
+    unsigned own = number(section, "requests_per_address");
+    unsigned share = number(section, "requests_max") / 4;
+    if (own > 0)
+        return own;
+    return share > CLIENT_LEAST ? share : CLIENT_LEAST;
+}
+
 /* The words of `balance` stand in the order of the enum (section_upstream.c). */
 static struct balancer_settings balance_of(const struct config_section *section,
                                            const struct read_upstream *read)
@@ -124,6 +135,8 @@ static struct balancer_settings balance_of(const struct config_section *section,
         .breaker_time_ns = ns(section, "breaker_time"),
         .breaker_probes = number(section, "breaker_probes"),
         .requests_max = number(section, "requests_max"),
+        .client_max = client_max(section),
+        .queue_max = number(section, "queue"),
     };
 }
 
@@ -149,6 +162,7 @@ static struct upstream_options options_of(const struct config_section *section,
         .connect_timeout_ms = config_int(section, "connect_timeout"),
         .first_byte_timeout_ms = config_int(section, "first_byte_timeout"),
         .timeout_ms = config_int(section, "timeout"),
+        .queue_timeout_ms = config_int(section, "queue_timeout"),
         .keepalive = number(section, "keepalive"),
         .keepalive_timeout_ms = config_int(section, "keepalive_timeout"),
         .retry_delay_ms = config_int(section, "retry_delay"),

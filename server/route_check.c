@@ -130,6 +130,20 @@ static const char *rewriting_fault(const struct config_section *section)
     return NULL;
 }
 
+/* Whether its targets are servers, at once or by parts. */
+static bool is_passed_on(const struct config_section *section)
+{
+    return target_is(section, "upstream") || target_is(section, "compose");
+}
+
+/* What is wrong with a section as a whole; NULL: nothing. */
+static const char *fault_of(const struct config_section *section)
+{
+    if (config_int(section, "timeout") > 0 && !is_passed_on(section))
+        return "timeout is for upstream: and compose:, nothing else waits for others";
+    return rewriting_fault(section);
+}
+
 /* What is wrong with one target goes to `why`. */
 static bool target_ok(const struct config *config, const struct section_target *target, char *why,
                       size_t why_size)
@@ -170,7 +184,7 @@ static bool targets_ok(const struct config *config, const struct config_section 
 static bool section_ok(const struct config_section *section, char *why, size_t why_size)
 {
     struct transform *transform;
-    const char *fault = rewriting_fault(section);
+    const char *fault = fault_of(section);
     if (fault) {
         snprintf(why, why_size, "%s", fault);
         return false;

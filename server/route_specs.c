@@ -364,6 +364,7 @@ static bool lead(struct galley *galley, const struct mounts *mounts, const struc
     name_targets(section, &parts->leads_to);
     spec->leads_to = parts->leads_to.data;
     spec->passed_body_max = (uint64_t)body_max(mounts->config, section);
+    spec->timeout_ns = config_int(section, "timeout") * 1000000;
     if (!galley)
         return true;
     fallback_read(section, spec);

@@ -36,7 +36,7 @@ start_upstream
 start_sink
 {
     cat bench/bench.ini
-    printf '\n[upstream up]\nserver = 127.0.0.1:%s\nkeepalive = 600\nrequests_max = 2000\n' "$upstream_port"
+    printf '\n[upstream up]\nserver = 127.0.0.1:%s\nkeepalive = 600\nrequests_max = 2000\nrequests_per_address = 2000\n' "$upstream_port"
     printf '\n[route up]\npath = /up/*\ntarget = upstream:up\n'
     printf '\n[route own]\npath = /own/*\ntarget = upstream:up\nroles = customer\nrate_limit = 1000000/s by user burst 1000000\n'
     printf '\n[upstream sink]\nserver = 127.0.0.1:%s\n' "$sink_port"

@@ -100,6 +100,8 @@ static void write_upstream(struct upstream *upstream, void *arg)
     write_number(w, "requests", figures.requests);
     write_number(w, "refusedByBreaker", figures.refused_open);
     write_number(w, "refusedAsFull", figures.refused_full);
+    write_number(w, "refusedOfClients", figures.refused_much);
+    write_number(w, "queued", figures.queued);
     write_number(w, "retries", figures.retries);
     write_number(w, "retriesDenied", figures.retries_denied);
     jw_key(w, "servers");

@@ -66,6 +66,8 @@ struct balancer *balancer_create(const struct balancer_settings *settings, int64
     lock_init(&balancer->lock, LOCK_RANK_BALANCE);
     balancer->budget.bucket_ns = 10 * SECOND_NS / WINDOW_BUCKETS;
     balancer->random = hash_bytes(slice_str(settings->name)) | 1;
+    TAILQ_INIT(&balancer->door);
+    TAILQ_INIT(&balancer->at_servers);
     balancer_configure(balancer, settings, now_ns);
     for (unsigned i = 0; i < balancer->server_count; i++)
         balancer->servers[i]->start_ns = 0; /* nobody is there to take their part meanwhile */
@@ -138,6 +140,7 @@ void balancer_configure(struct balancer *balancer, const struct balancer_setting
     take_settings(balancer, settings);
     arrange(balancer, settings, &change, now_ns);
     ring_build(balancer);
+    queue_call_all(balancer);
     lock_leave(&balancer->lock);
     for (unsigned i = 0; i < change.idle_count; i++)
         server_destroy(change.idle[i]);
@@ -158,22 +161,40 @@ void balancer_destroy(struct balancer **balancer)
 
 /* ---- A request */
 
+static bool has_much(const struct balancer *balancer, const struct balancer_request *request)
+{
+    unsigned most = balancer->settings.client_max;
+    return most > 0 && request->client != 0 && !request->counted &&
+           share_of(&balancer->shares, request->client) >= most;
+}
+
+static enum balancer_verdict let_in(struct balancer *balancer, struct balancer_request *request,
+                                    int64_t now_ns)
+{
+    if (has_much(balancer, request))
+        return BALANCER_MUCH;
+    if (balancer->in_flight >= balancer->settings.requests_max ||
+        queue_is_before(balancer, request, BALANCER_AT_DOOR))
+        return queue_join(balancer, request, BALANCER_AT_DOOR);
+    if (!breaker_lets(balancer, request, now_ns))
+        return BALANCER_OPEN;
+    queue_pass(request);
+    share_add(&balancer->shares, request);
+    request->in = true;
+    balancer->in_flight++;
+    balancer->requests++;
+    window_add(&balancer->budget, WINDOW_REQUESTS, now_ns);
+    return BALANCER_OK;
+}
+
 enum balancer_verdict balancer_enter(struct balancer *balancer, struct balancer_request *request,
                                      int64_t now_ns)
 {
-    enum balancer_verdict verdict = BALANCER_OK;
     lock_acquire(&balancer->lock);
-    if (balancer->in_flight >= balancer->settings.requests_max) {
-        balancer->refused_full++;
-        verdict = BALANCER_FULL;
-    } else if (!breaker_lets(balancer, request, now_ns)) {
-        balancer->refused_open++;
-        verdict = BALANCER_OPEN;
-    } else {
-        balancer->in_flight++;
-        balancer->requests++;
-        window_add(&balancer->budget, WINDOW_REQUESTS, now_ns);
-    }
+    enum balancer_verdict verdict = let_in(balancer, request, now_ns);
+    balancer->refused_full += verdict == BALANCER_FULL;
+    balancer->refused_open += verdict == BALANCER_OPEN;
+    balancer->refused_much += verdict == BALANCER_MUCH;
     lock_leave(&balancer->lock);
     return verdict;
 }
@@ -216,6 +237,15 @@ static bool is_drained(const struct balancer *balancer)
     return true;
 }
 
+static enum balancer_verdict pick_none(struct balancer *balancer, struct balancer_request *request)
+{
+    if (is_drained(balancer))
+        return BALANCER_NONE;
+    enum balancer_verdict verdict = queue_join(balancer, request, BALANCER_AT_SERVERS);
+    balancer->refused_full += verdict == BALANCER_FULL;
+    return verdict;
+}
+
 enum balancer_verdict balancer_pick(struct balancer *balancer, struct balancer_request *request,
                                     int64_t now_ns, struct balancer_server **server, bool *again)
 {
@@ -226,11 +256,14 @@ enum balancer_verdict balancer_pick(struct balancer *balancer, struct balancer_r
     choice.now_ns = now_ns;
     enum balancer_verdict verdict = BALANCER_OK;
     lock_acquire(&balancer->lock);
-    unsigned class = lowest(balancer, request, &choice);
+    unsigned class = CLASS_NEVER;
+    if (!queue_is_before(balancer, request, BALANCER_AT_SERVERS))
+        class = lowest(balancer, request, &choice);
     if (class == CLASS_NEVER) {
-        verdict = is_drained(balancer) ? BALANCER_NONE : BALANCER_FULL;
+        verdict = pick_none(balancer, request);
         *server = NULL;
     } else {
+        queue_pass(request);
         *server = choose(balancer, &choice);
         (*server)->in_flight++;
         request->tried[request->tried_count++] = (*server)->id;
@@ -247,6 +280,7 @@ void balancer_ended(struct balancer *balancer, struct balancer_server *server,
     assert(server->in_flight > 0);
     server_learn(balancer, server, outcome, latency_ns, now_ns);
     bool last = --server->in_flight == 0 && server->gone;
+    queue_call(balancer, BALANCER_AT_SERVERS);
     lock_leave(&balancer->lock);
     if (last)
         server_destroy(server);
@@ -271,6 +305,8 @@ void balancer_streams(struct balancer *balancer, struct balancer_request *reques
     request->streams = true;
     balancer->in_flight--;
     balancer->streaming++;
+    share_remove(&balancer->shares, request);
+    queue_call(balancer, BALANCER_AT_DOOR);
     lock_leave(&balancer->lock);
 }
 
@@ -281,6 +317,10 @@ void balancer_leave(struct balancer *balancer, struct balancer_request *request,
     unsigned *count = request->streams ? &balancer->streaming : &balancer->in_flight;
     assert(*count > 0);
     --*count;
+    request->in = false;
+    share_remove(&balancer->shares, request);
+    if (!request->streams)
+        queue_call(balancer, BALANCER_AT_DOOR);
     breaker_learn(balancer, request, outcome, now_ns);
     lock_leave(&balancer->lock);
 }

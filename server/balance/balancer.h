@@ -11,6 +11,8 @@
 
 #include "base/slice.h"
 
+#include <sys/queue.h>
+
 #define BALANCER_SERVERS_MAX 256
 #define BALANCER_TRIES_MAX   11 /* the first and ten retries */
 #define BALANCER_NAME_SIZE   160
@@ -60,6 +62,8 @@ struct balancer_settings {
     int64_t breaker_window_ns, breaker_time_ns;
     unsigned breaker_probes;
     unsigned requests_max; /* in flight, in all, but for those that stream */
+    unsigned client_max;   /* of them, and of those that wait, of one client; 0: all */
+    unsigned queue_max;    /* that wait for one of them to end; 0: none */
 
     /* What the caller keeps with each server, a pool of connections say: made when a server comes,
      * closed when it has gone and its last request has ended, without a lock held. Or NULL. */
@@ -80,8 +84,22 @@ void balancer_destroy(struct balancer **balancer);
 
 /* ---- A request */
 
+/* One that waits for a place. */
+struct balancer_waiter {
+    TAILQ_ENTRY(balancer_waiter) link;
+    enum { BALANCER_NOWHERE, BALANCER_AT_DOOR, BALANCER_AT_SERVERS } at;
+    uint64_t number; /* the order in which they came; 0: it has not waited yet */
+    bool called;     /* a place was free, and it has not looked yet */
+    /* Set by the caller who can wait: try again, from another thread, with a lock held; or NULL. */
+    void (*wake)(struct balancer_waiter *waiter);
+};
+
 struct balancer_request {
-    uint64_t hash; /* set by the caller: of what BALANCER_HASH goes by */
+    uint64_t hash;   /* set by the caller: of what BALANCER_HASH goes by, */
+    uint64_t client; /* and of who asks; 0: nobody whom client_max is about */
+    struct balancer_waiter waiter;
+    bool in;      /* it has entered */
+    bool counted; /* as one of its client's */
     uint32_t tried[BALANCER_TRIES_MAX];
     unsigned tried_count;
     uint32_t probe; /* not 0: it was let through to see whether the breaker may close */
@@ -93,9 +111,14 @@ enum balancer_verdict {
     BALANCER_OPEN, /* the breaker is */
     BALANCER_FULL, /* too many requests are in flight, in all or at every server */
     BALANCER_NONE, /* every server is drained */
+    BALANCER_MUCH, /* the client has its share of requests in flight */
+    BALANCER_WAIT, /* too many requests are in flight, but this one may wait for its turn */
 };
 
-/* Begins a request; with OK it has to leave. The caller zeroes *request but for its hash. */
+/* Begins a request; with OK it has to leave. The caller zeroes *request but for its hash and
+ * client. With WAIT it stands in the queue until it is woken, for which it calls again; if it has
+ * no `wake` yet it is to get one, and to call again at once. Who does not want to wait any longer
+ * calls balancer_unwait. So with balancer_pick. */
 enum balancer_verdict balancer_enter(struct balancer *balancer, struct balancer_request *request,
                                      int64_t now_ns);
 
@@ -105,6 +128,10 @@ enum balancer_verdict balancer_enter(struct balancer *balancer, struct balancer_
  * tried: wait before asking it. */
 enum balancer_verdict balancer_pick(struct balancer *balancer, struct balancer_request *request,
                                     int64_t now_ns, struct balancer_server **server, bool *again);
+
+/* It waits no more, nor is it woken after this. Also if it does not wait. Its end has to follow, by
+ * balancer_leave only if it had been let in. `late`: it has waited long enough. */
+void balancer_unwait(struct balancer *balancer, struct balancer_request *request, bool late);
 
 /* What became of it. */
 enum balancer_outcome {
@@ -187,6 +214,10 @@ struct balancer_figures {
     unsigned in_flight;
     uint64_t requests; /* that have entered */
     uint64_t refused_open, refused_full;
+    uint64_t refused_much; /* of clients that had their share */
+    unsigned queued;       /* that wait for their turn */
+    uint64_t waited;       /* that had to */
+    uint64_t waited_late;  /* in vain */
     uint64_t retries;
     uint64_t retries_denied; /* by the budget */
 };

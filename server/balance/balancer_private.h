@@ -6,6 +6,7 @@
  *
  * balancer.c: making, configuring, a request's way. health.c: who can be asked, and what is
  * learned. choose.c: the algorithms; ring.c: that of BALANCER_HASH. breaker.c: breaker and budget.
+ * share.c: what one client has of it. queue.c: who waits for a place.
  * window.c: counts of late. figures.c: who looks, and what administrators do. */
 #ifndef GALLEY_SERVER_BALANCE_PRIVATE_H
 #define GALLEY_SERVER_BALANCE_PRIVATE_H
@@ -30,6 +31,19 @@ struct window {
 void window_add(struct window *window, enum window_kind kind, int64_t now_ns);
 uint64_t window_sum(struct window *window, enum window_kind kind, int64_t now_ns);
 void window_clear(struct window *window);
+
+/* ---- share.c: how many requests each client has, in bounded memory: two counts by different bits
+ * of a keyed hash, the lesser of which is at least the client's own, and seldom more. */
+
+#define SHARE_COUNTS 1024
+
+struct share_counts {
+    uint32_t counts[2][SHARE_COUNTS];
+};
+
+unsigned share_of(const struct share_counts *shares, uint64_t client);
+void share_add(struct share_counts *shares, struct balancer_request *request);
+void share_remove(struct share_counts *shares, struct balancer_request *request);
 
 /* ---- The parts of a balancer; all is guarded by its lock unless said otherwise. */
 
@@ -95,7 +109,12 @@ struct balancer {
     unsigned probes_let, probes_ok;
 
     unsigned in_flight, streaming; /* the one or the other */
-    uint64_t requests, refused_open, refused_full, retries, retries_denied;
+    uint64_t requests, refused_open, refused_full, refused_much, retries, retries_denied;
+
+    struct share_counts shares;
+    TAILQ_HEAD(balancer_queue, balancer_waiter) door, at_servers;
+    unsigned queued;
+    uint64_t waited, waited_late;
 };
 
 /* ---- health.c. Threads: holds the lock. */
@@ -151,6 +170,21 @@ bool breaker_lets(struct balancer *balancer, struct balancer_request *request, i
 void breaker_learn(struct balancer *balancer, const struct balancer_request *request,
                    enum balancer_outcome outcome, int64_t now_ns);
 bool budget_take(struct balancer *balancer, int64_t now_ns);
+
+/* ---- queue.c. Threads: holds the lock. */
+
+/* Whether others came before. */
+bool queue_is_before(const struct balancer *balancer, const struct balancer_request *request,
+                     int at);
+/* WAIT, or FULL if there is no room. */
+enum balancer_verdict queue_join(struct balancer *balancer, struct balancer_request *request,
+                                 int at);
+/* It has come to where it waited for. */
+void queue_pass(struct balancer_request *request);
+/* A place is free: the first may look. */
+void queue_call(struct balancer *balancer, int at);
+/* Perhaps many are. */
+void queue_call_all(struct balancer *balancer);
 
 /* ---- balancer.c */
 

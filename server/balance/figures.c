@@ -13,6 +13,7 @@ bool balancer_drain(struct balancer *balancer, const char *name, bool drain, int
         server->drained = drain;
         if (!drain)
             server->start_ns = now_ns;
+        queue_call_all(balancer);
     }
     lock_leave(&balancer->lock);
     return server;
@@ -107,6 +108,10 @@ void balancer_figures(struct balancer *balancer, int64_t now_ns, struct balancer
         .requests = balancer->requests,
         .refused_open = balancer->refused_open,
         .refused_full = balancer->refused_full,
+        .refused_much = balancer->refused_much,
+        .queued = balancer->queued,
+        .waited = balancer->waited,
+        .waited_late = balancer->waited_late,
         .retries = balancer->retries,
         .retries_denied = balancer->retries_denied,
     };

@@ -56,6 +56,7 @@ struct run {
     int event_fd; /* parts that were resumed, and the parts' descriptors */
     enum err err; /* there is no composed answer, whatever the parts come to */
     unsigned left;
+    int64_t until_ns; /* all parts are over, at the latest */
     unsigned header_count;
     struct header headers[HEADERS_MAX]; /* of each part's request */
     struct part_run parts[];

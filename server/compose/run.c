@@ -102,6 +102,9 @@ static struct run *create(struct compose *compose, struct request *request,
     run->request = request;
     run->response = response;
     run->left = compose->count;
+    run->until_ns = request->target_ns > 0
+                        ? clock_mono_ns(compose->options.clock) + request->target_ns
+                        : INT64_MAX;
     run->epoll_fd = run->timer_fd = run->event_fd = -1;
     for (unsigned i = 0; i < request->header_count; i++) {
         if (is_for_parts(request->headers[i].name))
@@ -262,6 +265,7 @@ static bool make_request(struct part_run *part)
     request->plan = NULL;
     request->exchange = NULL;
     request->awaited = NULL;
+    request->target_ns = 0;
     request->resume = resume;
     request->started_ns = clock_mono_ns(run->compose->options.clock);
     request->depth++;
@@ -277,6 +281,8 @@ static void begin(struct part_run *part)
 {
     const struct clock *clock = part->run->compose->options.clock;
     part->until_ns = clock_mono_ns(clock) + part->part->spec.timeout_ms * 1000000;
+    if (part->until_ns > part->run->until_ns)
+        part->until_ns = part->run->until_ns;
     part->state = PART_RUNNING;
     if (!make_request(part)) {
         end(part, ERR_UPSTREAM);

@@ -45,6 +45,9 @@ static const struct config_key route_keys[] = {
      "Its Content-Type; empty: JSON, HTML or text, as it looks."},
     {"respond_location", CONFIG_FIELD, "", 1, 2000, CONFIG_RELOADS, NULL,
      "The Location of respond:STATUS, such as 301 or 308."},
+    {"timeout", CONFIG_DURATION, "", 10, CONFIG_HOUR, CONFIG_RELOADS, NULL,
+     "How long the servers of an upstream or the parts of a composed answer may take, instead of "
+     "the upstream's timeout: beyond it 504; empty: as those say."},
     {"fallback", CONFIG_INT, "", 200, 599, CONFIG_RELOADS, NULL,
      "With target = upstream:NAME: the status of what is answered when no server has an answer "
      "(502, "

@@ -98,6 +98,15 @@ static const struct config_key upstream_keys[] = {
     {"requests_max", CONFIG_INT, "256", 1, 1000000, CONFIG_RELOADS, NULL,
      "Requests to all of its servers at once, but for streams; those beyond get 503."},
 
+    {"requests_per_address", CONFIG_INT, "", 1, 1000000, CONFIG_RELOADS, NULL,
+     "How many of them one address may have; those beyond get 429; empty: a quarter of "
+     "requests_max, at least 16."},
+    {"queue", CONFIG_INT, "0", 0, 100000, CONFIG_RELOADS, NULL,
+     "How many may wait, beyond requests_max or when every server has its max_conns; 0: none, they "
+     "get 503 at once."},
+    {"queue_timeout", CONFIG_DURATION, "2s", 10, CONFIG_HOUR, CONFIG_RELOADS, NULL,
+     "How long, until 503."},
+
     {"tls", CONFIG_BOOL, "no", 0, 0, CONFIG_RELOADS, NULL, "Whether its servers speak TLS."},
     {"tls_verify", CONFIG_BOOL, "yes", 0, 0, CONFIG_RELOADS, NULL,
      "Whether their certificates are checked."},

@@ -131,6 +131,7 @@ struct route_spec {
     const struct schema *schema; /* of the JSON body; NULL: none is expected */
     size_t body_max;          /* the body is gathered, up to so many bytes; 0: left to the target */
     uint64_t passed_body_max; /* of a body that is left to the target: request->body_max */
+    int64_t timeout_ns;       /* that the target may take: request->target_ns; 0: as it says */
     enum priority priority;
     struct rate_limit limit; /* .count 0: none */
     /* The first whose role the user has is the limit instead. */

@@ -35,6 +35,7 @@ enum stage_result stage_target(struct exchange *exchange)
         rewrite(exchange, spec->rewrite);
     if (spec->transform && transform_lend(exchange) == STAGE_ANSWERED)
         return STAGE_ANSWERED;
+    exchange->request->target_ns = spec->timeout_ns;
     spec->target(exchange->request, exchange->response, spec->arg);
     if (exchange->request->awaiting)
         return STAGE_WAIT; /* all else is another thread's now */

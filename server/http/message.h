@@ -132,6 +132,7 @@ struct request {
     struct commit_hook before_commit;
     const struct route *route; /* NULL until one is found */
     struct slice inner;        /* the path that its target is to see, if not `path`; else NULL */
+    int64_t target_ns; /* that its target may take (route_spec's timeout); 0: as its own word is */
     unsigned choice;   /* of several targets, one more than its place; 0: none is chosen yet */
     bool preflight;    /* a browser asks for a page whether it may send something (CORS) */
     struct plan *plan; /* held until the answer was sent; or NULL */

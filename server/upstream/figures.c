@@ -110,6 +110,26 @@ static double refused_full(const struct balancer_figures *figures)
     return (double)figures->refused_full;
 }
 
+static double refused_much(const struct balancer_figures *figures)
+{
+    return (double)figures->refused_much;
+}
+
+static double queued(const struct balancer_figures *figures)
+{
+    return figures->queued;
+}
+
+static double waited(const struct balancer_figures *figures)
+{
+    return (double)figures->waited;
+}
+
+static double waited_late(const struct balancer_figures *figures)
+{
+    return (double)figures->waited_late;
+}
+
 static const struct {
     const char *name, *type, *help;
     double (*value)(const struct balancer_figures *figures);
@@ -123,6 +143,12 @@ static const struct {
      "Requests answered with 503 by the open breaker.", refused_open},
     {"galley_upstream_refused_full_total", "counter",
      "Requests answered with 503 as there were too many at once.", refused_full},
+    {"galley_upstream_refused_client_total", "counter",
+     "Requests answered with 429 as their client had its share of them.", refused_much},
+    {"galley_upstream_queued", "gauge", "Requests that wait for a place.", queued},
+    {"galley_upstream_queued_total", "counter", "Requests that have waited for a place.", waited},
+    {"galley_upstream_queue_timeouts_total", "counter",
+     "Those that were answered with 503 after queue_timeout.", waited_late},
 };
 
 struct writing {

@@ -13,15 +13,19 @@ struct proxied {
     struct response *response;
     enum {
         PROXIED_GATHER,  /* the body, if it is small */
+        PROXIED_ENTER,   /* among the requests of its upstream */
         PROXIED_PICK,    /* a server */
         PROXIED_DELAY,   /* before the same server is asked again */
         PROXIED_CONNECT, /* takes a connection to it */
         PROXIED_TRIP,    /* until the head of the answer is there */
         PROXIED_COLLECT, /* until all of it is, if it is small */
     } state;
-    bool awaits;         /* a descriptor */
-    bool cut;            /* what it awaited took too long */
-    bool entered;        /* the balancer */
+    bool awaits;  /* a descriptor */
+    bool cut;     /* what it awaited took too long */
+    bool entered; /* the balancer */
+    bool queued;  /* there, for a place */
+    int bell_fd;  /* rung when there is one; or -1 */
+    int64_t queue_until_ns;
     bool streams;        /* the body is sent as it comes */
     bool pulled;         /* and some of it has been taken */
     bool fresh;          /* the next connection is to be a new one */
@@ -42,14 +46,24 @@ struct proxied {
 
 /* ---- tries.c: one server after the other. */
 
-/* Lets the request in; false after answering that it may not. */
-bool proxied_enter(struct proxied *p);
+/* What came of entering and picking. */
+enum entry {
+    ENTRY_OK,
+    ENTRY_QUEUED,  /* it waits: p->bell_fd is rung when to try again */
+    ENTRY_REFUSED, /* it has been answered; p is gone */
+};
+
+/* Lets the request in. */
+enum entry proxied_enter(struct proxied *p);
+
+/* It has waited for a place for long enough: answers so. */
+void proxied_give_up_waiting(struct proxied *p);
 
 /* Notes that the server has answered, for the log and for who develops. */
 void proxied_note_status(struct proxied *p);
 
-/* Chooses a server. False after answering that there is none. *again: it has been asked before. */
-bool proxied_pick(struct proxied *p, bool *again);
+/* Chooses a server. *again: it has been asked before. */
+enum entry proxied_pick(struct proxied *p, bool *again);
 
 /* The present try is over. Keeps the connection if it may be used again. */
 void proxied_end_trip(struct proxied *p, enum trip_outcome outcome);
@@ -71,6 +85,13 @@ void proxied_answer_error(struct proxied *p, enum err err, const char *message);
 static inline int64_t proxied_now_ns(const struct proxied *p)
 {
     return clock_mono_ns(p->upstream->clock);
+}
+
+/* Of all tries, until the head of the answer: the route's word, or the upstream's. */
+static inline int64_t proxied_whole_until_ns(const struct proxied *p)
+{
+    int64_t own_ns = p->request->target_ns;
+    return p->started_ns + (own_ns > 0 ? own_ns : p->settings->whole_ns);
 }
 
 /* ---- stream.c */

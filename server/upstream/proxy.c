@@ -11,6 +11,7 @@
 #include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/eventfd.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
 
@@ -27,10 +28,14 @@ static void proxied_destroy(void *arg)
     enum trip_outcome failed = p->cut ? TRIP_TIMEOUT : TRIP_BROKEN;
     bool ours = p->response->feed.fill && p->response->err; /* the server's, in a stream */
     proxied_end_trip(p, whole ? TRIP_ANSWERED : ours ? failed : TRIP_ABANDONED);
+    if (p->queued)
+        balancer_unwait(p->upstream->balancer, &p->balance, false);
     if (p->entered)
         balancer_leave(p->upstream->balancer, &p->balance, p->last, proxied_now_ns(p));
     if (p->timer_fd >= 0)
         close(p->timer_fd);
+    if (p->bell_fd >= 0)
+        close(p->bell_fd);
     buf_release(&p->prefix);
     upstream_settings_let_go(p->settings);
     free(p);
@@ -45,7 +50,7 @@ static struct proxied *proxied_create(struct upstream *upstream, struct request 
     p->request = request;
     p->response = response;
     p->settings = upstream_hold_settings(upstream);
-    p->timer_fd = -1;
+    p->timer_fd = p->bell_fd = -1;
     p->last = BALANCER_ABANDONED;
     request->awaited = p;
     response->release = proxied_destroy;
@@ -65,13 +70,20 @@ static void finish(struct proxied *p)
 
 /* ---- Waiting */
 
+/* A route that lets its target take longer than others waits for the head for as long. */
 static int64_t limit_ns(const struct proxied *p)
 {
-    return p->at == STRETCH_CONNECT ? p->settings->connect_ns : p->settings->first_byte_ns;
+    int64_t own_ns = p->request->target_ns;
+    if (p->at == STRETCH_CONNECT)
+        return p->settings->connect_ns;
+    return p->at == STRETCH_HEAD && own_ns > p->settings->first_byte_ns
+               ? own_ns
+               : p->settings->first_byte_ns;
 }
 
-/* Each stretch has its time, and so have bytes of a body; all of it together another, until the
- * head of the answer is there, but for a body that comes at the pace of the client. */
+/* Each stretch has its time, and so have bytes of a body; all of it together another, but for a
+ * body that comes at the pace of the client: until the head of the answer is there, or, by the word
+ * of the route, all of it. */
 static int64_t due_ns(struct proxied *p)
 {
     enum stretch stretch = p->trip.stretch;
@@ -79,8 +91,9 @@ static int64_t due_ns(struct proxied *p)
         p->at = stretch;
         p->until_ns = proxied_now_ns(p) + limit_ns(p);
     }
-    int64_t whole_ns = p->started_ns + p->settings->whole_ns;
-    bool bounded = stretch < STRETCH_BODY && !(p->streams && stretch == STRETCH_SEND);
+    int64_t whole_ns = proxied_whole_until_ns(p);
+    bool bounded = (stretch < STRETCH_BODY || p->request->target_ns > 0) &&
+                   !(p->streams && stretch == STRETCH_SEND);
     return bounded && whole_ns < p->until_ns ? whole_ns : p->until_ns;
 }
 
@@ -98,6 +111,10 @@ static bool look_why_woken(struct proxied *p)
     case WAKE_READY:
         return true;
     case WAKE_TIMEOUT:
+        if (p->state == PROXIED_ENTER || p->state == PROXIED_PICK) {
+            proxied_give_up_waiting(p);
+            return false;
+        }
         p->cut = p->state != PROXIED_DELAY;
         return true;
     case WAKE_GONE:
@@ -129,8 +146,37 @@ static bool gather(struct proxied *p)
         proxied_answer_error(p, err, NULL);
     if (err || !whole)
         return false;
+    p->state = PROXIED_ENTER;
+    return true;
+}
+
+/* True: it is to go on at once. */
+static bool may_go_on(struct proxied *p, enum entry entry)
+{
+    if (entry != ENTRY_QUEUED)
+        return entry == ENTRY_OK;
+    int64_t whole_ns = proxied_whole_until_ns(p);
+    p->awaits = true;
+    request_await_set(p->request, p->bell_fd, p->bell_fd,
+                      whole_ns < p->queue_until_ns ? whole_ns : p->queue_until_ns);
+    return false;
+}
+
+/* What was rung for is looked at now. */
+static void silence_bell(const struct proxied *p)
+{
+    eventfd_t rung;
+    if (p->bell_fd >= 0)
+        eventfd_read(p->bell_fd, &rung);
+}
+
+static bool enter(struct proxied *p)
+{
+    silence_bell(p);
+    if (!may_go_on(p, proxied_enter(p)))
+        return false;
     p->state = PROXIED_PICK;
-    return proxied_enter(p);
+    return true;
 }
 
 static bool delay(struct proxied *p)
@@ -163,7 +209,8 @@ static bool end_delay(struct proxied *p)
 static bool pick(struct proxied *p)
 {
     bool again;
-    if (!proxied_pick(p, &again))
+    silence_bell(p);
+    if (!may_go_on(p, proxied_pick(p, &again)))
         return false;
     p->state = PROXIED_CONNECT;
     return again ? delay(p) : true;
@@ -374,8 +421,13 @@ static bool collect(struct proxied *p)
 }
 
 static bool (*const steps[])(struct proxied *p) = {
-    [PROXIED_GATHER] = gather,          [PROXIED_PICK] = pick,   [PROXIED_DELAY] = end_delay,
-    [PROXIED_CONNECT] = connect_server, [PROXIED_TRIP] = travel, [PROXIED_COLLECT] = collect,
+    [PROXIED_GATHER] = gather,
+    [PROXIED_ENTER] = enter,
+    [PROXIED_PICK] = pick,
+    [PROXIED_DELAY] = end_delay,
+    [PROXIED_CONNECT] = connect_server,
+    [PROXIED_TRIP] = travel,
+    [PROXIED_COLLECT] = collect,
 };
 
 void upstream_target(struct request *request, struct response *response, void *arg)

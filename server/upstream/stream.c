@@ -18,6 +18,15 @@ static int64_t fail(struct proxied *p, enum err err)
     return FEED_FAILED;
 }
 
+/* The server has so long to say more, and the whole answer what the route lets it take. */
+static void expect_more(struct proxied *p, int64_t now_ns)
+{
+    int64_t whole_ns = proxied_whole_until_ns(p);
+    p->until_ns = now_ns + p->settings->first_byte_ns;
+    if (p->request->target_ns > 0 && whole_ns < p->until_ns)
+        p->until_ns = whole_ns;
+}
+
 /* The connection is kept until release: the front may still wait for it. */
 static int64_t fill(void *arg, struct buf *out, int64_t now_ns)
 {
@@ -26,7 +35,7 @@ static int64_t fill(void *arg, struct buf *out, int64_t now_ns)
     if (p->prefix.len > 0) {
         buf_append_slice(out, buf_slice(&p->prefix));
         buf_clear(&p->prefix);
-        p->until_ns = now_ns + p->settings->first_byte_ns;
+        expect_more(p, now_ns);
         return FEED_AGAIN;
     }
     enum step step = roundtrip_read(&p->trip, out, FEED_ROOM);
@@ -35,7 +44,7 @@ static int64_t fill(void *arg, struct buf *out, int64_t now_ns)
     if (step == STEP_FAILED)
         return fail(p, ERR_UPSTREAM);
     if (out->len > before) {
-        p->until_ns = now_ns + p->settings->first_byte_ns;
+        expect_more(p, now_ns);
         return FEED_AGAIN;
     }
     if (!p->response->feed.finite)
@@ -68,7 +77,7 @@ void proxied_stream(struct proxied *p)
     struct buf empty = p->prefix;
     p->prefix = response->body;
     response->body = empty;
-    p->until_ns = proxied_now_ns(p) + p->settings->first_byte_ns;
+    expect_more(p, proxied_now_ns(p));
     p->request->awaited = NULL;
     response->feed = (struct feed){.fill = fill,
                                    .arg = p,

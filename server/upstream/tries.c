@@ -4,6 +4,7 @@
 #include "base/log.h"
 
 #include <stdio.h>
+#include <sys/eventfd.h>
 
 #define QUIET_NS INT64_C(1000000000)
 
@@ -26,8 +27,48 @@ static void answer_verdict(struct proxied *p, enum balancer_verdict verdict)
         [BALANCER_OPEN] = "The service has failed too often lately.",
         [BALANCER_FULL] = "The service has too many requests.",
         [BALANCER_NONE] = "The service has no server.",
+        [BALANCER_MUCH] = "Too many requests of this client are on their way to the service.",
     };
-    proxied_answer_error(p, ERR_UNAVAILABLE, messages[verdict]);
+    enum err err = verdict == BALANCER_MUCH ? ERR_LIMITED : ERR_UNAVAILABLE;
+    proxied_answer_error(p, err, messages[verdict]);
+}
+
+/* ---- Waiting for a place */
+
+static void ring(struct balancer_waiter *waiter)
+{
+    const struct proxied *p =
+        (struct proxied *)((char *)waiter - offsetof(struct proxied, balance.waiter));
+    eventfd_write(p->bell_fd, 1);
+}
+
+/* It stands in the queue; or it is to get what it waits with, and to ask again. */
+static bool prepare_to_wait(struct proxied *p)
+{
+    p->queued = true;
+    if (p->bell_fd >= 0)
+        return false;
+    p->bell_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    p->balance.waiter.wake = ring;
+    p->queue_until_ns = proxied_now_ns(p) + p->settings->queue_ns;
+    return p->bell_fd >= 0;
+}
+
+static enum entry take_verdict(struct proxied *p, enum balancer_verdict verdict)
+{
+    if (verdict == BALANCER_OK)
+        return ENTRY_OK;
+    if (verdict == BALANCER_WAIT && p->bell_fd >= 0)
+        return ENTRY_QUEUED;
+    answer_verdict(p, verdict == BALANCER_WAIT ? BALANCER_FULL : verdict); /* which drops p */
+    return ENTRY_REFUSED;
+}
+
+void proxied_give_up_waiting(struct proxied *p)
+{
+    p->queued = false;
+    balancer_unwait(p->upstream->balancer, &p->balance, true);
+    answer_verdict(p, BALANCER_FULL);
 }
 
 /* ---- Choosing */
@@ -46,32 +87,40 @@ static uint64_t hash_of(const struct proxied *p)
     return hash_bytes(text.len > 0 ? text : p->request->address);
 }
 
-bool proxied_enter(struct proxied *p)
+/* Who it is counts for what one may have at once; what we ask ourselves is nobody's. */
+static void begin(struct proxied *p)
 {
-    struct balancer *balancer = p->upstream->balancer;
-    enum balancer_verdict verdict = BALANCER_NONE;
     p->started_ns = proxied_now_ns(p);
     if (p->settings && p->settings->hashes)
         p->balance.hash = hash_of(p);
-    if (p->settings)
-        verdict = balancer_enter(balancer, &p->balance, p->started_ns);
-    p->entered = verdict == BALANCER_OK;
-    if (verdict != BALANCER_OK)
-        answer_verdict(p, verdict); /* which drops p */
-    return verdict == BALANCER_OK;
+    if (!p->request->local)
+        p->balance.client = hash_keyed(p->request->network);
 }
 
-bool proxied_pick(struct proxied *p, bool *again)
+enum entry proxied_enter(struct proxied *p)
 {
+    struct balancer *balancer = p->upstream->balancer;
+    enum balancer_verdict verdict = BALANCER_NONE;
+    if (p->started_ns == 0)
+        begin(p);
+    if (p->settings)
+        verdict = balancer_enter(balancer, &p->balance, p->started_ns);
+    if (verdict == BALANCER_WAIT && prepare_to_wait(p))
+        verdict = balancer_enter(balancer, &p->balance, p->started_ns);
+    p->entered = verdict == BALANCER_OK;
+    return take_verdict(p, verdict);
+}
+
+enum entry proxied_pick(struct proxied *p, bool *again)
+{
+    struct balancer *balancer = p->upstream->balancer;
     p->began_ns = proxied_now_ns(p);
     p->head_ns = 0;
     enum balancer_verdict verdict =
-        balancer_pick(p->upstream->balancer, &p->balance, p->began_ns, &p->picked, again);
-    if (verdict != BALANCER_OK) {
-        p->picked = NULL;
-        answer_verdict(p, verdict);
-    }
-    return verdict == BALANCER_OK;
+        balancer_pick(balancer, &p->balance, p->began_ns, &p->picked, again);
+    if (verdict == BALANCER_WAIT && prepare_to_wait(p))
+        verdict = balancer_pick(balancer, &p->balance, p->began_ns, &p->picked, again);
+    return take_verdict(p, verdict);
 }
 
 /* ---- The end of a try */
@@ -164,7 +213,7 @@ static void log_failure(struct proxied *p, enum trip_outcome outcome)
 
 static bool may_send_again(const struct proxied *p, enum stretch stretch)
 {
-    bool late = proxied_now_ns(p) - p->started_ns >= p->settings->whole_ns;
+    bool late = proxied_now_ns(p) >= proxied_whole_until_ns(p);
     if (late || (p->streams && p->pulled))
         return false;
     return stretch == STRETCH_CONNECT || forward_is_repeatable(p->request);

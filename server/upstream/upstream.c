@@ -142,6 +142,7 @@ static struct upstream_settings *settings_create(const struct upstream_options *
     settings->connect_ns = options->connect_timeout_ms * 1000000;
     settings->first_byte_ns = options->first_byte_timeout_ms * 1000000;
     settings->whole_ns = options->timeout_ms * 1000000;
+    settings->queue_ns = options->queue_timeout_ms * 1000000;
     settings->keepalive = options->keepalive;
     settings->keepalive_ns = options->keepalive_timeout_ms * 1000000;
     settings->retry_delay_ns = options->retry_delay_ms * 1000000;

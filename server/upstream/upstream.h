@@ -48,6 +48,7 @@ struct upstream_options {
     int64_t connect_timeout_ms;
     int64_t first_byte_timeout_ms; /* also between two pieces of an answer */
     int64_t timeout_ms;            /* from the whole request to the head of its answer */
+    int64_t queue_timeout_ms;      /* of who waits for a place: balance.queue_max */
     unsigned keepalive;            /* unused connections to each server */
     int64_t keepalive_timeout_ms;
     int64_t retry_delay_ms, retry_delay_max_ms; /* before a server is asked again */

@@ -36,7 +36,7 @@ struct server {
 struct upstream_settings {
     atomic_uint holders;
     unsigned generation; /* of connections: those of another are not used */
-    int64_t connect_ns, first_byte_ns, whole_ns;
+    int64_t connect_ns, first_byte_ns, whole_ns, queue_ns;
     unsigned keepalive;
     int64_t keepalive_ns;
     int64_t retry_delay_ns, retry_delay_max_ns;

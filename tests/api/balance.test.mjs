@@ -187,7 +187,7 @@ test('operators see how servers do, drain them and give them other weights', asy
     const { servers: [first, second], ...rest } = upstream;
     assert.deepEqual(rest, {
         upstream: 'up', breaker: 'closed', breakerEndsInMs: null, inFlight: 0, requests: 3, refusedByBreaker: 0,
-        refusedAsFull: 0, retries: 0, retriesDenied: 0,
+        refusedAsFull: 0, refusedOfClients: 0, queued: 0, retries: 0, retriesDenied: 0,
     });
     const { latencyMs, ...figures } = first;
     assert.ok(latencyMs > 0);

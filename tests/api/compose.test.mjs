@@ -19,7 +19,7 @@ const json = (response, value, status = 200) => {
 // A Galley whose /home is composed of these parts, with servers { name: upstream }.
 function composing(parts, servers = {}, { compose = {}, route = {}, more = {} } = {}) {
     const upstreams = Object.entries(servers).map(([name, server]) =>
-        [`upstream ${name}`, { server: server.address, retries: 0, check: 'no' }]);
+        [`upstream ${name}`, { server: server.address, retries: 0, check: 'no', requests_per_address: 256 }]);
     return {
         config: {
             'compose home': { part: [parts].flat(), ...compose },

@@ -215,7 +215,7 @@ test('a client that goes takes its request along', async () => {
 test('many wait for a silent server, and nobody else waits', async () => {
     const waiting = [];
     const upstream = await startUpstream((request, response) => waiting.push(response));
-    const galley = await startGalley(passingOn(upstream, {}, {}, { server: { workers: 4 } }));
+    const galley = await startGalley(passingOn(upstream, { requests_per_address: 256 }, {}, { server: { workers: 4 } }));
     const agent = new http.Agent({ maxSockets: Infinity });
     const answers = Array.from({ length: 100 }, () => galley.request('GET', '/up/x', { agent }));
     await eventually('all are there', () => waiting.length === 100);

@@ -83,8 +83,8 @@ const columnsOf = (upstream, changed) => [
 ];
 
 function Upstream({ upstream, changed }) {
-    const { upstream: name, breaker, breakerEndsInMs, inFlight, retries, retriesDenied, refusedByBreaker, refusedAsFull, servers } = upstream;
-    const refused = refusedByBreaker + refusedAsFull;
+    const { upstream: name, breaker, breakerEndsInMs, inFlight, retries, retriesDenied, refusedByBreaker, refusedAsFull, refusedOfClients, queued, servers } = upstream;
+    const refused = refusedByBreaker + refusedAsFull + refusedOfClients;
     return html`
         <div class="section-head"><h2>${name}</h2>
             <span class="pill" data-tone=${breakerTones[breaker]}
@@ -94,7 +94,8 @@ function Upstream({ upstream, changed }) {
             rowKey=${({ server }) => server} empty="It has no server." />
         <p class="faint">${text(count(inFlight))} in flight, ${text(count(retries))} sent again
             (${text(count(retriesDenied))} not, as the budget was used up), ${text(count(refused))} refused:
-            ${' '}${text(count(refusedByBreaker))} by the breaker, ${text(count(refusedAsFull))} as there were too many.</p>
+            ${' '}${text(count(refusedByBreaker))} by the breaker, ${text(count(refusedAsFull))} as there were too many,
+            ${text(count(refusedOfClients))} of one client; ${text(count(queued))} wait.</p>
     `;
 }
 
