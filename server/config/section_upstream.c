@@ -107,6 +107,9 @@ static const struct config_key upstream_keys[] = {
     {"queue_timeout", CONFIG_DURATION, "2s", 10, CONFIG_HOUR, CONFIG_RELOADS, NULL,
      "How long, until 503."},
 
+    {"proxy_protocol", CONFIG_CHOICE, "no", 0, 0, CONFIG_RELOADS, "no v1 v2",
+     "Whether connections begin with the client's address, and in which version of the PROXY "
+     "protocol; then each request has a connection of its own, whatever keepalive says."},
     {"tls", CONFIG_BOOL, "no", 0, 0, CONFIG_RELOADS, NULL, "Whether its servers speak TLS."},
     {"tls_verify", CONFIG_BOOL, "yes", 0, 0, CONFIG_RELOADS, NULL,
      "Whether their certificates are checked."},

@@ -118,11 +118,42 @@ void channel_close(struct channel **channel)
         return;
     client_tls_end(&(*channel)->tls);
     close((*channel)->fd);
+    buf_release(&(*channel)->preface);
     buf_release(&(*channel)->in);
     buf_release(&(*channel)->out);
     free(*channel);
     *channel = NULL;
 }
+
+void channel_introduce(struct channel *channel, enum preface preface,
+                       const struct proxy_header *whose)
+{
+    static const struct proxy_header ours = {.known = false};
+    if (preface == PREFACE_V1)
+        proxy_header_write_v1(&channel->preface, whose ? whose : &ours);
+    else if (preface == PREFACE_V2)
+        proxy_header_write_v2(&channel->preface, whose ? whose : &ours);
+}
+
+static enum flow flow_of_errno(enum flow again)
+{
+    return errno == EAGAIN || errno == EWOULDBLOCK ? again : FLOW_FAILED;
+}
+
+static enum flow send_plain(int fd, struct slice bytes, size_t *sent)
+{
+    *sent = 0;
+    while (*sent < bytes.len) {
+        ssize_t n = send(fd, bytes.ptr + *sent, bytes.len - *sent, MSG_NOSIGNAL);
+        if (n >= 0)
+            *sent += (size_t)n;
+        else if (errno != EINTR)
+            return flow_of_errno(FLOW_WANTS_WRITE);
+    }
+    return FLOW_DONE;
+}
+
+/* ---- Connecting */
 
 /* A socket that is not connected yet has neither an error nor a peer. */
 static enum flow look_at_connecting(struct channel *channel)
@@ -141,17 +172,19 @@ static enum flow look_at_connecting(struct channel *channel)
 enum flow channel_connect(struct channel *channel)
 {
     enum flow flow = channel->connected ? FLOW_DONE : look_at_connecting(channel);
+    if (flow == FLOW_DONE && channel->preface_sent < channel->preface.len) {
+        struct slice left = buf_slice(&channel->preface);
+        left = slice_of(left.ptr + channel->preface_sent, left.len - channel->preface_sent);
+        size_t sent;
+        flow = send_plain(channel->fd, left, &sent);
+        channel->preface_sent += sent;
+    }
     if (flow == FLOW_DONE && channel->tls)
         flow = client_tls_shake_hands(channel->tls);
     return flow;
 }
 
 /* ---- Bytes */
-
-static enum flow flow_of_errno(enum flow again)
-{
-    return errno == EAGAIN || errno == EWOULDBLOCK ? again : FLOW_FAILED;
-}
 
 enum flow channel_receive(struct channel *channel, void *out, size_t room, size_t *got)
 {
@@ -173,14 +206,7 @@ enum flow channel_send(struct channel *channel, struct slice bytes, size_t *sent
     *sent = 0;
     if (channel->tls)
         return client_tls_send(channel->tls, bytes, sent);
-    while (*sent < bytes.len) {
-        ssize_t n = send(channel->fd, bytes.ptr + *sent, bytes.len - *sent, MSG_NOSIGNAL);
-        if (n >= 0)
-            *sent += (size_t)n;
-        else if (errno != EINTR)
-            return flow_of_errno(FLOW_WANTS_WRITE);
-    }
-    return FLOW_DONE;
+    return send_plain(channel->fd, bytes, sent);
 }
 
 bool channel_is_clean(struct channel *channel)

@@ -4,6 +4,7 @@
 #define GALLEY_SERVER_UPSTREAM_CHANNEL_H
 
 #include "base/buf.h"
+#include "server/http/proxy_protocol.h"
 #include "server/upstream/client_tls.h"
 
 #include <stdbool.h>
@@ -35,6 +36,8 @@ struct channel {
     int fd;
     struct client_tls_link *tls; /* or NULL */
     bool connected;
+    struct buf preface; /* sent before anything else, TLS too */
+    size_t preface_sent;
     unsigned served;       /* exchanges so far */
     unsigned generation;   /* of the settings that it was made by */
     int64_t idle_since_ns; /* in a pool */
@@ -46,6 +49,12 @@ struct channel {
 /* Begins to connect; `tls` NULL: none. NULL: not even that is possible (no descriptors). */
 struct channel *channel_open(const struct server_address *address, struct client_tls *tls);
 void channel_close(struct channel **channel);
+
+/* Which version of the PROXY protocol a server wants to be told by whose connection it is. */
+enum preface { PREFACE_NO, PREFACE_V1, PREFACE_V2 };
+/* Before the first channel_connect; `whose` NULL: our own. */
+void channel_introduce(struct channel *channel, enum preface preface,
+                       const struct proxy_header *whose);
 
 /* Goes on with connecting, and with the handshake. */
 enum flow channel_connect(struct channel *channel);

@@ -170,6 +170,8 @@ static void begin_probe(struct checks *checks, struct upstream *upstream,
     atomic_fetch_add_explicit(&settings->holders, 1, memory_order_relaxed);
     probe->until_ns = now_ns + settings->check_timeout_ns;
     probe->channel = channel_open(&probe->address, settings->tls);
+    if (probe->channel)
+        channel_introduce(probe->channel, settings->preface, NULL);
     if (probe->channel && settings->check == UPSTREAM_CHECK_HTTP)
         write_request(probe);
     checks->probes[checks->count++] = probe;

@@ -266,6 +266,16 @@ static bool compose(struct proxied *p)
     return true;
 }
 
+/* Says whose connection it is to a server that wants to know; its port we do not. */
+static void introduce(struct proxied *p)
+{
+    const struct request *request = p->request;
+    struct proxy_header whose = {.destination_port = request->local_port};
+    whose.known = ip_parse(request->address, &whose.source);
+    ip_parse(slice_str(ip_is_v4(&whose.source) ? "0.0.0.0" : "::"), &whose.destination);
+    channel_introduce(p->channel, p->settings->preface, &whose);
+}
+
 static bool connect_server(struct proxied *p)
 {
     const struct upstream_settings *settings = p->settings;
@@ -284,6 +294,8 @@ static bool connect_server(struct proxied *p)
     if (!p->channel)
         return proxied_fail(p);
     p->channel->generation = settings->generation;
+    if (settings->preface)
+        introduce(p);
     if (compose(p))
         return true;
     proxied_answer_error(p, ERR_HEADER_TOO_LARGE, NULL);

@@ -143,7 +143,8 @@ static struct upstream_settings *settings_create(const struct upstream_options *
     settings->first_byte_ns = options->first_byte_timeout_ms * 1000000;
     settings->whole_ns = options->timeout_ms * 1000000;
     settings->queue_ns = options->queue_timeout_ms * 1000000;
-    settings->keepalive = options->keepalive;
+    settings->preface = options->proxy_protocol;
+    settings->keepalive = options->proxy_protocol ? 0 : options->keepalive;
     settings->keepalive_ns = options->keepalive_timeout_ms * 1000000;
     settings->retry_delay_ns = options->retry_delay_ms * 1000000;
     settings->retry_delay_max_ns = options->retry_delay_max_ms * 1000000;

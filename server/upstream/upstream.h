@@ -11,7 +11,7 @@
 #include "base/clock.h"
 #include "server/balance/balancer.h"
 #include "server/http/message.h"
-#include "server/upstream/client_tls.h"
+#include "server/upstream/channel.h"
 
 #include <netinet/in.h>
 
@@ -55,6 +55,7 @@ struct upstream_options {
     size_t retry_body_max;                      /* bodies up to this are kept to be sent again */
     const char *hash_key; /* "address", "path", "header:NAME", "cookie:NAME" */
     bool tls;
+    enum preface proxy_protocol; /* then each request has a connection of its own */
     struct upstream_check check;
     const struct upstream_name *names; /* beside the servers of `balance` */
     unsigned name_count;

@@ -41,6 +41,7 @@ struct upstream_settings {
     int64_t keepalive_ns;
     int64_t retry_delay_ns, retry_delay_max_ns;
     size_t retry_body_max;
+    enum preface preface;
     bool hashes;
     struct client_tls *tls; /* or NULL */
     struct sources
