@@ -209,7 +209,8 @@ void change_write(struct change *change)
     unsigned count = change->write_count;
     change->write_count = 0;
     for (unsigned i = 0; i < count; i++)
-        entry_del(change, &writes[i].from);
+        if (!writes[i].is_claimed)
+            entry_del(change, &writes[i].from);
     for (unsigned i = 0; i < count; i++)
         index_put(change->queue, change->txn, &writes[i].to);
     write_statuses(change, writes, count);
@@ -227,17 +228,13 @@ static void add_write(struct change *change, const struct job_write *write)
     change->writes[change->write_count++] = *write;
 }
 
-static void move(struct change *change, const struct id *id, const struct index_entry *from,
-                 const struct job_status *status, bool drops_body)
+static void move(struct change *change, struct job_write write, const struct job_status *status)
 {
-    struct job_write write = {.id = *id,
-                              .from = *from,
-                              .to = index_entry_of(status, id),
-                              .status = status_encode(change->txn, status),
-                              .is_new = !status->stored,
-                              .drops_body = drops_body};
+    write.to = index_entry_of(status, &write.id);
+    write.status = status_encode(change->txn, status);
+    write.is_new = !status->stored;
     add_write(change, &write);
-    count_out(change, from, status->payload_len);
+    count_out(change, &write.from, status->payload_len);
     count_in(change, &write.to, status->payload_len);
     note_due(change, entry_due_ms(change, &write.to));
 }
@@ -245,13 +242,19 @@ static void move(struct change *change, const struct id *id, const struct index_
 void job_move(struct change *change, const struct id *id, const struct index_entry *from,
               const struct job_status *status)
 {
-    move(change, id, from, status, false);
+    move(change, (struct job_write){.id = *id, .from = *from}, status);
 }
 
 void job_move_dropping_body(struct change *change, const struct id *id,
                             const struct index_entry *from, const struct job_status *status)
 {
-    move(change, id, from, status, true);
+    move(change, (struct job_write){.id = *id, .from = *from, .drops_body = true}, status);
+}
+
+void job_move_claimed(struct change *change, const struct id *id, const struct index_entry *from,
+                      const struct job_status *status)
+{
+    move(change, (struct job_write){.id = *id, .from = *from, .is_claimed = true}, status);
 }
 
 void change_forget(struct change *change, const struct index_entry *entry)
@@ -282,32 +285,74 @@ static void become_ready(struct change *change, const struct index_entry *entry)
 
 /* ---- What is in the index. */
 
+/* Takes out what a walk has shown. */
+static void expel(struct cursor *cursor, const struct key *from, const struct cursor_entry *entry)
+{
+    enum err err = cursor_seek(cursor, key_slice(from));
+    while (err == ERR_OK && cursor->key.ptr != entry->key.ptr)
+        err = cursor_next(cursor);
+    if (err == ERR_OK)
+        cursor_del(cursor);
+}
+
+/* A position in the index, and what it has read ahead. */
+struct look {
+    struct cursor cursor;
+    struct cursor_entry entries[ENTRIES_AT_ONCE];
+    unsigned count;
+};
+
+static enum err look_at_first(struct look *look, const struct key *from)
+{
+    enum err err = cursor_seek(&look->cursor, key_slice(from));
+    look->entries[0] = (struct cursor_entry){look->cursor.key, look->cursor.value};
+    look->count = 1;
+    return err;
+}
+
+/* Reads what `look` has of a state, at most up to `max` in all. NULL, or what cannot be read; *end:
+ * there is no more of it. */
+static const struct cursor_entry *read_look(const struct change *change, const struct look *look,
+                                            const struct key *prefix, const struct key *from,
+                                            struct index_entry *out, unsigned *count, bool *end)
+{
+    for (unsigned i = 0; i < look->count; i++) {
+        const struct slice key = look->entries[i].key;
+        *end = !key_has_prefix(key, prefix);
+        if (*end)
+            return NULL;
+        if (!key_is_possible(key) || slice_eq(key, key_slice(from)))
+            continue; /* the verification tells of the former */
+        if (!index_take_key(change->queue, key, &out[*count]))
+            return &look->entries[i];
+        ++*count;
+    }
+    return NULL;
+}
+
 /* One walk. True if it met a key that cannot be read, which is taken out: walk again. */
 static bool walk(struct change *change, const struct key *prefix, const struct index_entry *after,
                  struct index_entry *out, unsigned max, unsigned *count)
 {
     change_write(change);
     struct key from = after ? job_index_key(change->queue, after) : *prefix, damaged;
-    size_t queue_len = change->queue->prefix.len;
-    bool unreadable = false;
-    struct cursor cursor;
-    cursor_open(&cursor, change->txn, change->queue->queues->index);
-    enum err err = cursor_seek(&cursor, key_slice(&from));
-    for (*count = 0; err == ERR_OK && *count < max; err = cursor_next(&cursor)) {
-        if (!key_has_prefix(cursor.key, prefix))
+    const struct cursor_entry *unreadable = NULL;
+    bool end = false;
+    struct look look;
+    cursor_open(&look.cursor, change->txn, change->queue->queues->index);
+    enum err err = look_at_first(&look, &from);
+    for (*count = 0; err == ERR_OK && !end;) {
+        unreadable = read_look(change, &look, prefix, &from, out, count, &end);
+        if (unreadable || end || *count == max)
             break;
-        if (!cursor_has_key(&cursor) || slice_eq(cursor.key, key_slice(&from)))
-            continue; /* the verification tells of the former */
-        struct slice rest = slice_of(cursor.key.ptr + queue_len, cursor.key.len - queue_len);
-        unreadable = !index_take_entry(rest, &out[*count]);
-        if (unreadable) {
-            damaged = key_copy(cursor.key);
-            cursor_del(&cursor);
-            break;
-        }
-        ++*count;
+        err = cursor_fetch(&look.cursor, false, key_slice(prefix), max - *count, look.entries,
+                           &look.count);
     }
-    cursor_close(&cursor);
+    if (unreadable) {
+        damaged = key_copy(unreadable->key);
+        expel(&look.cursor, &from, unreadable);
+    }
+    cursor_close(&look.cursor);
     if (unreadable)
         index_key_mend(change, key_slice(&damaged));
     return unreadable;
@@ -336,6 +381,17 @@ static const struct rule rules[] = {
     {JOB_COMPLETED, change_forget}, {JOB_CANCELLED, change_forget}, {JOB_DEAD, change_forget},
 };
 
+/* Whether there should have been entries: then they have been sorted in and counted again. */
+static bool are_missing(struct change *change, unsigned count)
+{
+    if (count > 0 || txn_error(change->txn) != ERR_OK)
+        return false;
+    damage_note(change, NULL, "its index has fewer jobs than it counts");
+    change->recount = true;
+    counts_make(change->queue, change->txn, &change->counts, true);
+    return true;
+}
+
 /* The next entries of a state that has some, as it counts. */
 static unsigned front(struct change *change, enum job_state state, struct index_entry *out,
                       unsigned max)
@@ -343,17 +399,55 @@ static unsigned front(struct change *change, enum job_state state, struct index_
     if (change->counts.jobs[state] == 0)
         return 0;
     unsigned count = change_entries(change, state, NULL, out, max);
-    if (count > 0 || txn_error(change->txn) != ERR_OK)
-        return count;
-    damage_note(change, NULL, "its index has fewer jobs than it counts");
-    change->recount = true;
-    counts_make(change->queue, change->txn, &change->counts, true);
-    return change_entries(change, state, NULL, out, max);
+    return are_missing(change, count) ? change_entries(change, state, NULL, out, max) : count;
 }
 
-unsigned change_ready(struct change *change, struct index_entry *out, unsigned max)
+/* Puts back the keys that can be read; the others are gone, and their jobs mended. */
+static void mend_claimed(struct change *change, const struct slice *keys, unsigned count)
 {
-    return front(change, JOB_READY, out, max);
+    struct index_entry entry;
+    for (unsigned i = 0; i < count; i++)
+        if (index_take_key(change->queue, keys[i], &entry))
+            index_put(change->queue, change->txn, &entry);
+    for (unsigned i = 0; i < count; i++)
+        if (!index_take_key(change->queue, keys[i], &entry))
+            index_key_mend(change, keys[i]);
+}
+
+/* False if some of those that were claimed cannot be read: claim again. */
+static bool claim(struct change *change, struct index_entry *out, unsigned max, unsigned *count)
+{
+    const struct key *prefix = job_index_state(change->queue, JOB_READY);
+    struct slice keys[ENTRIES_AT_ONCE];
+    bool sound = true;
+    change_write(change);
+    txn_claim(change->txn, change->queue->queues->index, key_slice(prefix), max, keys, count);
+    for (unsigned i = 0; i < *count && sound; i++)
+        sound = index_take_key(change->queue, keys[i], &out[i]);
+    if (!sound)
+        mend_claimed(change, keys, *count);
+    return sound;
+}
+
+static unsigned claim_ready(struct change *change, struct index_entry *out, unsigned max)
+{
+    unsigned count;
+    while (!claim(change, out, max, &count))
+        continue;
+    return txn_error(change->txn) == ERR_OK ? count : 0;
+}
+
+unsigned change_claim(struct change *change, struct index_entry *out, unsigned max)
+{
+    if (change->counts.jobs[JOB_READY] == 0)
+        return 0;
+    unsigned count = claim_ready(change, out, max);
+    return are_missing(change, count) ? claim_ready(change, out, max) : count;
+}
+
+void change_unclaim(struct change *change, const struct index_entry *entry)
+{
+    index_put(change->queue, change->txn, entry);
 }
 
 /* Returns when the state's first job that is left is due. */

@@ -89,3 +89,9 @@ bool index_take_entry(struct slice rest, struct index_entry *out)
     out->state = (enum job_state)state;
     return state >= 0 && state < JOB_STATES;
 }
+
+bool index_take_key(const struct queue *queue, struct slice key, struct index_entry *out)
+{
+    size_t len = queue->prefix.len;
+    return index_take_entry(slice_of(key.ptr + len, key.len - len), out);
+}

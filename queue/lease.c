@@ -224,14 +224,15 @@ struct taking {
 };
 
 /* A job whose last attempt was lost is leased alone: if it is the one that kills the process, then
- * it costs no other job an attempt. */
-static void take(struct change *change, const struct lease_terms *terms,
-                 const struct index_entry *entry, struct job_records *job, struct taking *taking)
+ * it costs no other job an attempt. False: it is not taken. */
+static bool take(struct change *change, const struct lease_terms *terms,
+                 const struct index_entry *entry, struct job_records *job, bool is_claimed,
+                 struct taking *taking)
 {
     struct job_status *status = &job->status;
     taking->over = status->lost && taking->count > 0;
     if (taking->over)
-        return;
+        return false;
     status->state = JOB_RUNNING;
     status->by_hand = terms->by_hand;
     status->attempt++;
@@ -241,26 +242,47 @@ static void take(struct change *change, const struct lease_terms *terms,
     taking->count++;
     taking->over = status->lost || taking->count == terms->max || taking->bytes >= LEASE_BYTES_MAX;
     show(entry, &job->body, status, terms); /* first: a write ends what is borrowed */
-    job_move(change, &entry->id, entry, status);
+    if (is_claimed)
+        job_move_claimed(change, &entry->id, entry, status);
+    else
+        job_move(change, &entry->id, entry, status);
+    return true;
 }
 
-/* Read together; what is not as it should be, or void since something was mended, once more. */
+/* What is not as it should be, or void since something was mended, goes back and is looked at once
+ * more. */
+static bool take_mended(struct change *change, const struct lease_terms *terms,
+                        const struct index_entry *entry, struct job_records *job,
+                        struct taking *taking)
+{
+    change_unclaim(change, entry);
+    return entry_job(change, entry, &job->body, &job->status) != ERR_OK ||
+           take(change, terms, entry, job, false, taking);
+}
+
+static bool is_sound(const struct job_records *job, const struct index_entry *entry)
+{
+    if (job->err != ERR_OK)
+        return false;
+    struct index_entry right = index_entry_of(&job->status, &entry->id);
+    return index_entry_eq(&right, entry);
+}
+
+/* Read together; what is not taken is put back. */
 static void take_some(struct change *change, const struct lease_terms *terms,
                       const struct index_entry *entries, unsigned count, struct taking *taking)
 {
     struct job_records jobs[ENTRIES_AT_ONCE];
-    unsigned writes = txn_writes(change->txn);
+    unsigned writes = txn_writes(change->txn), i = 0;
     jobs_get(change->queue->queues, change->txn, entries, count, jobs);
-    for (unsigned i = 0; i < count && !taking->over; i++) {
-        struct job_records *job = &jobs[i];
-        bool sound = job->err == ERR_OK && writes == txn_writes(change->txn);
-        struct index_entry right;
-        if (sound)
-            right = index_entry_of(&job->status, &entries[i].id);
-        if ((sound && index_entry_eq(&right, &entries[i])) ||
-            entry_job(change, &entries[i], &job->body, &job->status) == ERR_OK)
-            take(change, terms, &entries[i], job, taking);
+    for (; i < count && !taking->over; i++) {
+        bool sound = writes == txn_writes(change->txn) && is_sound(&jobs[i], &entries[i]);
+        if (!(sound ? take(change, terms, &entries[i], &jobs[i], true, taking)
+                    : take_mended(change, terms, &entries[i], &jobs[i], taking)))
+            break;
     }
+    for (; i < count; i++)
+        change_unclaim(change, &entries[i]);
 }
 
 unsigned lease_take(struct change *change, const struct lease_terms *terms)
@@ -271,7 +293,7 @@ unsigned lease_take(struct change *change, const struct lease_terms *terms)
         struct index_entry entries[ENTRIES_AT_ONCE];
         unsigned left = terms->max - taking.count, before = taking.count;
         unsigned count =
-            change_ready(change, entries, left < ENTRIES_AT_ONCE ? left : ENTRIES_AT_ONCE);
+            change_claim(change, entries, left < ENTRIES_AT_ONCE ? left : ENTRIES_AT_ONCE);
         if (count == 0)
             break;
         take_some(change, terms, entries, count, &taking);

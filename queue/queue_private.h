@@ -274,6 +274,8 @@ bool index_has(struct queue *queue, struct txn *txn, const struct index_entry *e
 
 /* Reads what follows (queue) in a key; false if it is not of our making. */
 bool index_take_entry(struct slice rest, struct index_entry *out);
+/* The same of a key of the queue. */
+bool index_take_key(const struct queue *queue, struct slice key, struct index_entry *out);
 
 /* ---- change.c: one queue's change by one transaction. */
 
@@ -284,6 +286,7 @@ struct job_write {
     struct slice status; /* encoded */
     bool is_new;         /* there was no record of its status */
     bool drops_body;
+    bool is_claimed; /* its entry is no more in the index */
 };
 
 struct change {
@@ -319,14 +322,20 @@ void job_move(struct change *change, const struct id *id, const struct index_ent
 void job_move_dropping_body(struct change *change, const struct id *id,
                             const struct index_entry *from, const struct job_status *status);
 
+/* job_move of one that change_claim has given. */
+void job_move_claimed(struct change *change, const struct id *id, const struct index_entry *from,
+                      const struct job_status *status);
+
 /* Writes what has moved, before the tables are looked at again. */
 void change_write(struct change *change);
 
 /* Takes a job out that is not running, and all that is known of it. */
 void change_forget(struct change *change, const struct index_entry *entry);
 
-/* The first ready jobs' entries, as change_entries. */
-unsigned change_ready(struct change *change, struct index_entry *out, unsigned max);
+/* Takes the entries of the first ready jobs out of the index, 1 to ENTRIES_AT_ONCE; how many. Each
+ * of these jobs is then moved, or its entry put back. */
+unsigned change_claim(struct change *change, struct index_entry *out, unsigned max);
+void change_unclaim(struct change *change, const struct index_entry *entry);
 
 /* Does what is due, at most `budget` jobs of it. */
 void change_do_due(struct change *change, unsigned budget);

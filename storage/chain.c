@@ -94,9 +94,14 @@ void chain_close(struct chain_cursor *c)
     cursor_close(&c->cursor);
 }
 
-static enum err take(struct chain_cursor *c)
+static enum err take(struct chain_cursor *c, struct slice key, struct slice value)
 {
-    return read_entry(c->cursor.txn, c->chain, c->cursor.key, c->cursor.value, &c->at);
+    return read_entry(c->cursor.txn, c->chain, key, value, &c->at);
+}
+
+static enum err take_here(struct chain_cursor *c)
+{
+    return take(c, c->cursor.key, c->cursor.value);
 }
 
 static enum err lost(const struct chain_cursor *c, struct slice key, const char *how)
@@ -111,18 +116,48 @@ static bool is_before(struct slice a, struct slice b)
     return order < 0 || (order == 0 && a.len < b.len);
 }
 
+/* The entry before `key`, if it says that `next` is the one behind it. */
+static enum err take_before(struct chain_cursor *c, const struct cursor_entry *before,
+                            struct slice key, uint32_t next)
+{
+    enum err err = take(c, before->key, before->value);
+    if (err)
+        return err;
+    bool whole = c->at.link == next && is_before(c->at.key, key);
+    return whole ? ERR_OK : lost(c, key, "has lost entries, or their order, before");
+}
+
+/* The entry behind that where `c` is, if that one names it. */
+static enum err take_behind(struct chain_cursor *c, const struct cursor_entry *behind)
+{
+    uint32_t link = c->at.link;
+    enum err err = take(c, behind->key, behind->value);
+    if (err)
+        return err;
+    return c->at.name == link ? ERR_OK
+                              : lost(c, c->at.key, "has lost entries, or their order, before");
+}
+
+static enum err no_beginning(const struct chain_cursor *c, struct slice key)
+{
+    return lost(c, key, "has no beginning before");
+}
+
+/* ERR_NOT_FOUND, if it may end here. */
+static enum err take_end(const struct chain_cursor *c)
+{
+    return c->at.link == link_to(nothing) ? ERR_NOT_FOUND
+                                          : lost(c, c->at.key, "has lost what follows");
+}
+
 /* To the entry before the cursor, which says that `next` is the one behind it. */
 static enum err step_back(struct chain_cursor *c, enum err (*step)(struct cursor *),
                           struct slice key, uint32_t next)
 {
     enum err err = step(&c->cursor);
     if (err)
-        return err == ERR_NOT_FOUND ? lost(c, key, "has no beginning before") : err;
-    err = take(c);
-    if (err)
-        return err;
-    bool whole = c->at.link == next && is_before(c->at.key, key);
-    return whole ? ERR_OK : lost(c, key, "has lost entries, or their order, before");
+        return err == ERR_NOT_FOUND ? no_beginning(c, key) : err;
+    return take_before(c, &(struct cursor_entry){c->cursor.key, c->cursor.value}, key, next);
 }
 
 static enum err to_last(struct cursor *cursor)
@@ -137,7 +172,7 @@ enum err chain_find(struct chain_cursor *c, struct slice key)
     if (err && !end)
         return err;
     if (!end && slice_eq(c->cursor.key, key))
-        return take(c);
+        return take_here(c);
     if (!end && !is_before(key, c->cursor.key))
         return lost(c, key, "is out of order around");
     uint32_t next = link_to(end ? nothing : c->cursor.key);
@@ -147,22 +182,31 @@ enum err chain_find(struct chain_cursor *c, struct slice key)
 
 enum err chain_next(struct chain_cursor *c)
 {
-    uint32_t link = c->at.link;
     enum err err = cursor_next(&c->cursor);
-    if (err == ERR_NOT_FOUND && link != link_to(nothing))
-        return lost(c, c->at.key, "has lost what follows");
     if (err)
-        return err;
-    err = take(c);
-    if (err)
-        return err;
-    return c->at.name == link ? ERR_OK
-                              : lost(c, c->at.key, "has lost entries, or their order, before");
+        return err == ERR_NOT_FOUND ? take_end(c) : err;
+    return take_behind(c, &(struct cursor_entry){c->cursor.key, c->cursor.value});
 }
 
 enum err chain_prev(struct chain_cursor *c)
 {
     return step_back(c, cursor_prev, c->at.key, c->at.name);
+}
+
+enum err chain_step(struct chain_cursor *c, struct chain_ahead *ahead, bool back,
+                    struct slice prefix, unsigned wanted)
+{
+    if (ahead->at == ahead->count) {
+        unsigned max = wanted < CHAIN_AHEAD_MAX ? wanted : CHAIN_AHEAD_MAX;
+        ahead->at = 0;
+        enum err err = cursor_fetch(&c->cursor, back, prefix, max, ahead->list, &ahead->count);
+        if (err == ERR_NOT_FOUND)
+            err = back ? no_beginning(c, c->at.key) : take_end(c);
+        if (err)
+            return err;
+    }
+    const struct cursor_entry *entry = &ahead->list[ahead->at++];
+    return back ? take_before(c, entry, c->at.key, c->at.name) : take_behind(c, entry);
 }
 
 /* ---- Single entries. */

@@ -17,6 +17,7 @@
 #include "storage/store.h"
 
 #define CHAIN_HEAD_SIZE 8    /* the link and the check, 4 bytes each, little endian */
+#define CHAIN_AHEAD_MAX 64   /* entries that a walk reads at once */
 #define CHAIN_BODY_MAX  1700 /* bytes: an entry stands in its leaf page, and nowhere else */
 
 struct chain {
@@ -83,5 +84,17 @@ enum err chain_find(struct chain_cursor *c, struct slice key);
 /* ERR_NOT_FOUND behind the last; before the first is the anchor. */
 enum err chain_next(struct chain_cursor *c);
 enum err chain_prev(struct chain_cursor *c);
+
+/* What a walk over a range has read ahead, in one direction. {0} at the beginning, and after
+ * chain_find. */
+struct chain_ahead {
+    unsigned at, count;
+    struct cursor_entry list[CHAIN_AHEAD_MAX];
+};
+
+/* chain_next, or with `back` chain_prev, by way of what was read ahead; where that ends, the next
+ * `wanted` entries are read, but none behind the first that does not begin with `prefix`. */
+enum err chain_step(struct chain_cursor *c, struct chain_ahead *ahead, bool back,
+                    struct slice prefix, unsigned wanted);
 
 #endif

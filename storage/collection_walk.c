@@ -15,6 +15,8 @@ struct walk {
     struct key prefix;
     struct key place; /* where to begin behind, later where it stands; empty: at the beginning */
     struct chain_cursor cursor;
+    struct chain_ahead ahead;
+    unsigned count; /* documents shown */
 };
 
 static const struct index *find_index(const struct collection *c, const char *fields)
@@ -27,17 +29,39 @@ static const struct index *find_index(const struct collection *c, const char *fi
     return NULL;
 }
 
+/* The rest is set before it is read: it is large. */
+static void walk_init(struct walk *w, struct txn *txn, const struct collection *c,
+                      const struct doc_scan *scan)
+{
+    w->txn = txn;
+    w->c = c;
+    w->scan = scan;
+    w->index = NULL;
+    w->count = 0;
+}
+
 /* ---- Where to begin. */
+
+/* In the direction of the walk. */
+static enum err go_on(struct walk *w)
+{
+    unsigned wanted = w->scan->limit ? w->scan->limit - w->count : CHAIN_AHEAD_MAX;
+    return chain_step(&w->cursor, &w->ahead, w->scan->descending, key_slice(&w->prefix), wanted);
+}
+
+static enum err find(struct walk *w, const struct key *key)
+{
+    w->ahead.at = w->ahead.count = 0;
+    return chain_find(&w->cursor, key_slice(key));
+}
 
 /* Behind the place, in the direction of the walk. */
 static enum err seek_behind(struct walk *w)
 {
-    enum err err = chain_find(&w->cursor, key_slice(&w->place));
-    if (!w->scan->descending)
-        return err && err != ERR_NOT_FOUND ? err : chain_next(&w->cursor);
-    if (err == ERR_NOT_FOUND)
+    enum err err = find(w, &w->place);
+    if (err == ERR_NOT_FOUND && w->scan->descending)
         return ERR_OK; /* it stands before */
-    return err ? err : chain_prev(&w->cursor);
+    return err && err != ERR_NOT_FOUND ? err : go_on(w);
 }
 
 /* To the first key that begins with the prefix, or the last. */
@@ -47,10 +71,10 @@ static enum err seek_begin(struct walk *w)
     key_init_from(&begin, &w->prefix);
     if (w->scan->descending)
         key_add_end(&begin);
-    enum err err = chain_find(&w->cursor, key_slice(&begin));
+    enum err err = find(w, &begin);
     if (err != ERR_NOT_FOUND)
         return err;
-    return w->scan->descending ? ERR_OK : chain_next(&w->cursor);
+    return w->scan->descending ? ERR_OK : go_on(w);
 }
 
 /* Sets the place to begin behind. */
@@ -127,9 +151,7 @@ static enum err document_here(struct walk *w, char id[DOC_ID_MAX + 1], struct do
 
 static enum err step(struct walk *w, unsigned writes_before)
 {
-    if (txn_writes(w->txn) != writes_before)
-        return seek_behind(w);
-    return w->scan->descending ? chain_prev(&w->cursor) : chain_next(&w->cursor);
+    return txn_writes(w->txn) != writes_before ? seek_behind(w) : go_on(w);
 }
 
 static void save_place(struct walk *w)
@@ -151,13 +173,12 @@ static enum err visit(struct walk *w, doc_fn each, void *arg, bool *stop, bool *
 static enum err walk_all(struct walk *w, doc_fn each, void *arg)
 {
     enum err err = w->place.len > 0 ? seek_behind(w) : seek_begin(w);
-    unsigned count = 0;
     bool stop = false, matches;
     while (!err && key_has_prefix(w->cursor.at.key, &w->prefix)) {
         unsigned writes_before = txn_writes(w->txn);
         save_place(w);
         err = visit(w, each, arg, &stop, &matches);
-        if (!err && matches && (stop || ++count == w->scan->limit))
+        if (!err && matches && (stop || ++w->count == w->scan->limit))
             break;
         if (!err && w->scan->more && txn_out_of_time(w->txn)) {
             *w->scan->more = true;
@@ -181,7 +202,8 @@ static void hand_out_place(const struct walk *w)
 enum err doc_walk(struct txn *txn, const struct collection *c, const struct doc_scan *scan,
                   doc_fn each, void *arg)
 {
-    struct walk w = {.txn = txn, .c = c, .scan = scan};
+    struct walk w;
+    walk_init(&w, txn, c, scan);
     if (scan->more)
         *scan->more = false;
     key_init_from(&w.prefix, &c->prefix);

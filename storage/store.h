@@ -172,6 +172,13 @@ enum err txn_reserve(struct txn *txn, struct table table, struct slice key, size
                      uint8_t **place);
 /* ERR_NOT_FOUND if there is none. */
 enum err txn_del(struct txn *txn, struct table table, struct slice key);
+/* Takes the first entries whose keys begin with `prefix` out of the table, at most `max`: `keys`
+ * are copies of theirs, in order, that live as txn_alloc's do; fewer than `max` were all there are.
+ * What turns out not to be wanted is put again. For work that is handed out: who claims next gets
+ * others, and an engine with many writers passes over what a transaction beside this one is
+ * claiming. */
+enum err txn_claim(struct txn *txn, struct table table, struct slice prefix, unsigned max,
+                   struct slice *keys, unsigned *count);
 /* Shows each table that lies in the file, be it open or not. */
 enum err store_each_table(struct txn *txn, void (*each)(const char *name, void *arg), void *arg);
 /* How far looking at the pages has come: {0} at the beginning. */
@@ -217,16 +224,29 @@ enum err cursor_seek(struct cursor *cursor, struct slice key);
 enum err cursor_seek_before(struct cursor *cursor, struct slice key);
 enum err cursor_next(struct cursor *cursor);
 enum err cursor_prev(struct cursor *cursor);
+/* cursor_next, or with `back` cursor_prev, up to `max` times at once, which costs an engine that is
+ * far away one round trip: the entries that it came by, borrowed as the cursor's own. It stops on
+ * the first whose key does not begin with `prefix`, which is shown as well: a walk over a range
+ * thus sees where it ends. ERR_NOT_FOUND if none was left. */
+struct cursor_entry {
+    struct slice key, value;
+};
+enum err cursor_fetch(struct cursor *cursor, bool back, struct slice prefix, unsigned max,
+                      struct cursor_entry *out, unsigned *count);
 /* Replaces the value where the cursor stands by one of the same size. */
 enum err cursor_put(struct cursor *cursor, struct slice value);
 /* Reserves a new key, cheap if the cursor stands beside where it belongs. ERR_EXISTS, which
  * does not stick, if it is there. */
 enum err cursor_reserve(struct cursor *cursor, struct slice key, size_t size, uint8_t **place);
-/* Whether where the cursor stands there is a key of a length that can be. Of another one neither
- * the bytes may be read nor the entry deleted. */
+/* Whether a key that a cursor has shown is of a length that can be. Of another one neither the
+ * bytes may be read nor the entry deleted. */
+static inline bool key_is_possible(struct slice key)
+{
+    return key.len > 0 && key.len <= STORE_KEY_MAX;
+}
 static inline bool cursor_has_key(const struct cursor *cursor)
 {
-    return cursor->key.len > 0 && cursor->key.len <= STORE_KEY_MAX;
+    return key_is_possible(cursor->key);
 }
 /* Deletes what the cursor stands on, wherever a search for its key would end; seek again. */
 enum err cursor_del(struct cursor *cursor);

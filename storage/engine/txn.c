@@ -153,11 +153,6 @@ static struct slice slice_of_val(MDB_val val)
     return slice_of(val.mv_data, val.mv_size);
 }
 
-static bool key_fits(struct slice key)
-{
-    return key.len > 0 && key.len <= STORE_KEY_MAX;
-}
-
 /* Every write comes by here before it is made. */
 static enum err count_write(struct txn *txn, size_t size)
 {
@@ -177,7 +172,7 @@ static enum err count_write(struct txn *txn, size_t size)
  */
 static enum err count_put(struct txn *txn, struct slice key, size_t size)
 {
-    assert(key_fits(key));
+    assert(key_is_possible(key));
     enum err err = count_write(txn, size);
     txn->large_pages += (unsigned)(size / PAGE_BYTES);
     if (err != ERR_OK || txn->shrinking || txn->large_pages <= txn->room)
@@ -216,7 +211,7 @@ static int get(struct txn *txn, struct table table, MDB_val *key, MDB_val *value
 
 enum err txn_get(struct txn *txn, struct table table, struct slice key, struct slice *value)
 {
-    assert(key_fits(key));
+    assert(key_is_possible(key));
     *value = slice_of(NULL, 0);
     if (txn->err != ERR_OK)
         return txn->err;
@@ -304,7 +299,7 @@ enum err txn_reserve(struct txn *txn, struct table table, struct slice key, size
 
 enum err txn_del(struct txn *txn, struct table table, struct slice key)
 {
-    assert(key_fits(key));
+    assert(key_is_possible(key));
     enum err err = count_write(txn, 0);
     if (err != ERR_OK)
         return err;
@@ -388,10 +383,32 @@ enum err cursor_prev(struct cursor *cursor)
     return move(cursor, MDB_PREV, nothing);
 }
 
+static bool begins_with(struct slice key, struct slice prefix)
+{
+    return key.len >= prefix.len &&
+           (prefix.len == 0 || memcmp(key.ptr, prefix.ptr, prefix.len) == 0);
+}
+
+enum err cursor_fetch(struct cursor *cursor, bool back, struct slice prefix, unsigned max,
+                      struct cursor_entry *out, unsigned *count)
+{
+    enum err err = ERR_OK;
+    bool within = true;
+    for (*count = 0; within && *count < max; ++*count) {
+        err = move(cursor, back ? MDB_PREV : MDB_NEXT, nothing);
+        if (err != ERR_OK)
+            break;
+        out[*count] = (struct cursor_entry){cursor->key, cursor->value};
+        within = begins_with(cursor->key, prefix);
+    }
+    return err == ERR_NOT_FOUND && *count > 0 ? ERR_OK : err;
+}
+
 enum err cursor_del(struct cursor *cursor)
 {
     enum err err = count_write(cursor->txn, 0);
-    if (err == ERR_OK && !key_fits(cursor->key)) /* others of the page would be written over */
+    if (err == ERR_OK &&
+        !key_is_possible(cursor->key)) /* others of the page would be written over */
         err = txn_fail(cursor->txn, ERR_DAMAGED);
     if (err != ERR_OK)
         return err;
@@ -401,7 +418,7 @@ enum err cursor_del(struct cursor *cursor)
 
 enum err cursor_reserve(struct cursor *cursor, struct slice key, size_t size, uint8_t **place)
 {
-    assert(key_fits(key));
+    assert(key_is_possible(key));
     enum err err = count_write(cursor->txn, size);
     if (err != ERR_OK)
         return err;
@@ -428,4 +445,40 @@ enum err cursor_put(struct cursor *cursor, struct slice value)
     MDB_val k = val_of(cursor->key), v = val_of(value);
     cursor->txn->touched = true;
     return err_of(cursor->txn, mdb_cursor_put(cursor->impl, &k, &v, MDB_CURRENT), "writing");
+}
+
+/* ---- Claims. */
+
+static struct slice copy_of(struct txn *txn, struct slice key)
+{
+    return slice_of(memcpy(arena_alloc(txn->arena, key.len), key.ptr, key.len), key.len);
+}
+
+/* LMDB's cursor stands before what follows when it has deleted. */
+static enum err claim(struct cursor *cursor, struct slice prefix, unsigned max, struct slice *keys,
+                      unsigned *count)
+{
+    enum err err = cursor_seek(cursor, prefix);
+    for (; err == ERR_OK && *count < max; err = err == ERR_OK ? cursor_next(cursor) : err) {
+        if (!begins_with(cursor->key, prefix))
+            break;
+        if (!cursor_has_key(cursor))
+            continue; /* it cannot be taken out */
+        keys[(*count)++] = copy_of(cursor->txn, cursor->key);
+        err = cursor_del(cursor);
+    }
+    return err == ERR_NOT_FOUND ? txn_error(cursor->txn) : err;
+}
+
+enum err txn_claim(struct txn *txn, struct table table, struct slice prefix, unsigned max,
+                   struct slice *keys, unsigned *count)
+{
+    struct cursor cursor;
+    *count = 0;
+    cursor_open(&cursor, txn, table);
+    enum err err = txn->err;
+    if (err == ERR_OK)
+        err = claim(&cursor, prefix, max, keys, count);
+    cursor_close(&cursor);
+    return err;
 }
