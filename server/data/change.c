@@ -6,6 +6,7 @@
  * itself: a document that many change at once costs the writer more, and nobody waits for ever. */
 #include "server/data/data_private.h"
 
+#include "base/hash.h"
 #include "base/mem.h"
 #include "server/http/etag.h"
 
@@ -15,7 +16,7 @@
 static void forget_prepared(struct change *change)
 {
     change->prepared = change->creates = change->readable = false;
-    change->seen = 0;
+    change->seen = change->seen_hash = 0;
     doc_draft_destroy(&change->draft);
     buf_clear(&change->text);
     fault_clear(&change->fault);
@@ -26,6 +27,7 @@ void change_release(struct change *change)
     forget_prepared(change);
     buf_release(&change->text);
     buf_release(&change->named);
+    expr_destroy(&change->condition);
     json_decref(change->body);
     change->body = NULL;
 }
@@ -113,14 +115,27 @@ static enum err prepare_new(struct change *change)
     return err;
 }
 
-static enum err apply_patch(struct change *change, json_t **doc)
+static enum err apply_patch(struct change *change, struct slice old_text, json_t **doc)
 {
-    const struct patch_context context = {change->caller, change->c, &change->fault};
-    return patch_merge(doc, change->body, &context);
+    static const patch_fn patches[] = {
+        [PATCH_MERGE] = patch_merge, [PATCH_JSON] = patch_json, [PATCH_OPS] = patch_ops};
+    struct buf before = BUF_INIT;
+    if (change->patch == PATCH_OPS)
+        document_view(change->c, old_text, slice_of(NULL, 0), &before);
+    const struct patch_context context = {.caller = change->caller,
+                                          .before = buf_slice(&before),
+                                          .condition = &change->condition,
+                                          .fault = &change->fault};
+    enum err err = patches[change->patch](doc, change->body, &context);
+    if (err == ERR_PRECONDITION)
+        change->fault.version = change->seen;
+    buf_release(&before);
+    return err;
 }
 
 /* The other state as a tree of its own. */
-static enum err other_state(struct change *change, const json_t *old, json_t **out)
+static enum err other_state(struct change *change, struct slice old_text, const json_t *old,
+                            json_t **out)
 {
     if (change->kind == CHANGE_REPLACE) {
         *out = json_copy(change->body);
@@ -128,7 +143,7 @@ static enum err other_state(struct change *change, const json_t *old, json_t **o
     }
     *out = json_deep_copy(old);
     document_hide(change->c, *out); /* a patch neither sees nor changes it */
-    return apply_patch(change, out);
+    return apply_patch(change, old_text, out);
 }
 
 static enum err prepare_other_state(struct change *change, struct slice old_text)
@@ -136,7 +151,7 @@ static enum err prepare_other_state(struct change *change, struct slice old_text
     json_t *old, *doc = NULL;
     if (json_read_trusted(old_text, &old))
         return change->fault.err = ERR_DAMAGED;
-    enum err err = other_state(change, old, &doc);
+    enum err err = other_state(change, old_text, old, &doc);
     if (!err)
         err = document_settle(change->c, &doc, old, change->id, change->caller, &change->fault);
     if (!err)
@@ -162,6 +177,7 @@ static enum err prepare_present(struct change *change, const struct doc *doc)
     const struct data_collection *c = change->c;
     struct slice none = slice_of(NULL, 0);
     change->seen = doc->version;
+    change->seen_hash = hash_bytes(doc->json);
     if (!rule_allows(c, ACTION_READ, change->caller, doc->json, none))
         return fault_not_found(&change->fault);
     bool may = change->kind == CHANGE_DELETE
@@ -203,7 +219,8 @@ static enum err is_present(const struct change *change, struct txn *txn, bool *o
     if (change->kind == CHANGE_CREATE)
         return ERR_OK; /* the insertion sees it */
     enum err err = doc_get(txn, change->c->stored, change->id, &doc);
-    *out = change->prepared && doc.version == change->seen;
+    *out = change->prepared && doc.version == change->seen &&
+           (err || hash_bytes(doc.json) == change->seen_hash);
     return err == ERR_NOT_FOUND ? ERR_OK : err;
 }
 

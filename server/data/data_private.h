@@ -133,21 +133,47 @@ void document_view(const struct data_collection *c, struct slice doc, struct sli
 /* Takes hidden members out of a tree. */
 void document_hide(const struct data_collection *c, json_t *doc);
 
-/* Nesting and number of values are bounded. */
+/* A document's nesting and number of values are bounded. */
+#define DOCUMENT_VALUES_MAX 100000
 bool document_is_bounded(const json_t *doc);
+/* Whether a value is not nested too deep and has at most *room values, which are taken off. */
+bool values_are_bounded(const json_t *value, unsigned *room);
 
-/* ---- patch_*.c: a document's other state. They change `doc`, an object; what is wrong with the
- * patch, or does not fit the document, is a fault. */
+/* ---- pointer.c: JSON pointers. */
+
+#define POINTER_TOKENS_MAX JSON_DEPTH_MAX
+
+struct pointer {
+    struct buf text;
+    const char *tokens[POINTER_TOKENS_MAX];
+    unsigned count;
+};
+
+/* False if it is none, or has too many tokens. To be released in any case. */
+bool pointer_read(const json_t *text, struct pointer *out);
+void pointer_release(struct pointer *pointer);
+/* What the first tokens lead to; borrowed; NULL if that is not there. */
+json_t *pointer_find(json_t *root, const struct pointer *pointer, unsigned tokens);
+/* A token as the place in an array, below `below`. */
+bool pointer_index(const char *token, size_t below, size_t *out);
+
+/* ---- patch_*.c: a document's other state. They change `doc`, an object without hidden members;
+ * what is wrong with the patch, or does not fit the document, is a fault. The patch stays as it is.
+ */
 
 enum patch_kind { PATCH_MERGE, PATCH_JSON, PATCH_OPS };
 
 struct patch_context {
     const struct caller *caller;
-    const struct data_collection *c;
+    struct slice before;     /* the document's text, without hidden members */
+    struct expr **condition; /* the patch's, compiled once */
     struct fault *fault;
 };
 
+typedef enum err (*patch_fn)(json_t **doc, json_t *patch, const struct patch_context *context);
 enum err patch_merge(json_t **doc, json_t *patch, const struct patch_context *context);
+enum err patch_json(json_t **doc, json_t *patch, const struct patch_context *context);
+enum err patch_ops(json_t **doc, json_t *patch, const struct patch_context *context);
 
 /* ---- change.c: one change of one document. */
 
@@ -164,10 +190,12 @@ struct change {
 
     /* What was prepared. */
     bool prepared, creates;
-    bool readable;    /* by the caller, afterwards */
-    uint64_t seen;    /* the version it was prepared for; 0: there was none */
-    struct buf text;  /* the document afterwards */
-    struct buf named; /* its id */
+    bool readable;          /* by the caller, afterwards */
+    uint64_t seen;          /* the version it was prepared for; 0: there was none */
+    uint64_t seen_hash;     /* of its text: a document that was deleted and made anew begins at 1 */
+    struct expr *condition; /* of the patch; or NULL */
+    struct buf text;        /* the document afterwards */
+    struct buf named;       /* its id */
     struct doc_draft *draft;
     struct fault fault;
 };

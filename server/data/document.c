@@ -6,8 +6,6 @@
 
 #include <stdio.h>
 
-#define VALUES_MAX 100000
-
 bool document_id_good(struct slice id)
 {
     for (size_t i = 0; i < id.len; i++) {
@@ -22,8 +20,9 @@ bool document_id_good(struct slice id)
 
 static bool count_values(const json_t *value, unsigned depth, unsigned *left)
 {
-    if (depth > JSON_DEPTH_MAX || (*left)-- == 0)
+    if (depth > JSON_DEPTH_MAX || *left == 0)
         return false;
+    --*left;
     if (json_is_object(value)) {
         const char *key;
         json_t *member;
@@ -39,10 +38,15 @@ static bool count_values(const json_t *value, unsigned depth, unsigned *left)
     return true;
 }
 
+bool values_are_bounded(const json_t *value, unsigned *room)
+{
+    return count_values(value, 0, room);
+}
+
 bool document_is_bounded(const json_t *doc)
 {
-    unsigned left = VALUES_MAX;
-    return count_values(doc, 0, &left);
+    unsigned room = DOCUMENT_VALUES_MAX;
+    return values_are_bounded(doc, &room);
 }
 
 /* ---- Members of the server's own */

@@ -114,7 +114,9 @@ static enum err refuse_type(struct data_call *call, const char *allowed)
 }
 
 #define DOCUMENT_TYPES "application/json"
-#define PATCH_TYPES    "application/merge-patch+json, application/json"
+#define PATCH_TYPES                                                                                \
+    "application/merge-patch+json (or application/json), application/json-patch+json or "          \
+    "application/vnd.galley.ops+json"
 
 static enum err read_type(struct data_call *call, struct change *change)
 {
@@ -125,9 +127,19 @@ static enum err read_type(struct data_call *call, struct change *change)
         return fault_set(&call->fault, ERR_MEDIA_TYPE, NULL, "The body must not be encoded.");
     if (change->kind != CHANGE_PATCH)
         return is_type(type, "application/json") ? ERR_OK : refuse_type(call, DOCUMENT_TYPES);
-    change->patch = PATCH_MERGE;
-    if (is_type(type, "application/merge-patch+json") || is_type(type, "application/json"))
-        return ERR_OK;
+    static const struct {
+        const char *type;
+        enum patch_kind kind;
+    } patches[] = {{"application/merge-patch+json", PATCH_MERGE},
+                   {"application/json", PATCH_MERGE},
+                   {"application/json-patch+json", PATCH_JSON},
+                   {"application/vnd.galley.ops+json", PATCH_OPS}};
+    for (unsigned i = 0; i < sizeof patches / sizeof *patches; i++) {
+        if (is_type(type, patches[i].type)) {
+            change->patch = patches[i].kind;
+            return ERR_OK;
+        }
+    }
     return refuse_type(call, PATCH_TYPES);
 }
 
