@@ -48,6 +48,7 @@ BENCH_TOOLS := $(B)/tests/answer_sweep $(B)/tests/cache_bench $(B)/tests/fill_jo
 API     := $(wildcard tests/api/*.test.mjs examples/*/*.test.mjs)
 CRASH   := $(wildcard tests/crash/*.test.mjs)
 BROWSER := $(wildcard tests/browser/*.test.mjs)
+SUITES  := build/cache-tests/.stamp build/schema-tests/.stamp
 RUN_TESTS = GALLEY_BIN=$(CURDIR)/$(GALLEY) GALLEY_TOOLS=$(CURDIR)/$(B)/tests tests/run.sh
 
 .PHONY: all run dev docs test unit api crash browser bench cost sanitized asan tsan check deps clean distclean install uninstall deb FORCE
@@ -122,8 +123,12 @@ build/%/.stamp: %/package.json %/package-lock.json | build/.deps-npm
 	connect to the network once (make clean keeps what was fetched)." >&2; exit 1; }
 	@touch $@
 
+# Public test suites.
 build/cache-tests/.stamp: tools/cache_tests.sh | build/.deps-npm
 	tools/cache_tests.sh $(@D)
+
+build/schema-tests/.stamp: tools/schema_tests.sh | build/.deps-build
+	tools/schema_tests.sh $(@D)
 
 deps: build/.deps-build build/.deps-npm build/.deps-test build/.deps-check build/.deps-bench build/.deps-cost
 
@@ -163,20 +168,20 @@ $(BENCH_TOOLS): $(B)/tests/%: $(B)/bench/%.o $(if $(filter release,$(VARIANT)),$
 
 $(UNIT:$(B)/unit/%=$(B)/tests/unit/%.o): | build/.deps-test
 
-test: $(GALLEY) $(UNIT) $(TOOLS) build/tests/browser/.stamp build/cache-tests/.stamp build/.deps-test
+test: $(GALLEY) $(UNIT) $(TOOLS) build/tests/browser/.stamp $(SUITES) build/.deps-test
 	@$(RUN_TESTS) $(UNIT) -- $(API) $(CRASH) $(BROWSER)
 
 unit: $(UNIT) build/.deps-test
 	@$(RUN_TESTS) $(UNIT) --
 
-api crash: $(GALLEY) $(TOOLS) build/cache-tests/.stamp build/.deps-test
+api crash: $(GALLEY) $(TOOLS) $(SUITES) build/.deps-test
 	@$(RUN_TESTS) -- $(if $(filter api,$@),$(API),$(CRASH))
 
 browser: $(GALLEY) build/tests/browser/.stamp build/.deps-test
 	@$(RUN_TESTS) -- $(BROWSER)
 
 # All but the browser's, which would take long and see nothing more.
-sanitized: $(GALLEY) $(UNIT) $(TOOLS) build/cache-tests/.stamp build/.deps-test
+sanitized: $(GALLEY) $(UNIT) $(TOOLS) $(SUITES) build/.deps-test
 	@$(RUN_TESTS) $(UNIT) -- $(API) $(CRASH)
 
 asan tsan:

@@ -1,211 +1,161 @@
-#include "base/schema_private.h"
+#include "base/schema.h"
 
 #include "base/mem.h"
+#include "base/schema_private.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
-const char *const schema_type_names[] = {
-    [SCHEMA_ANY] = "any",         [SCHEMA_OBJECT] = "object",   [SCHEMA_ARRAY] = "array",
-    [SCHEMA_STRING] = "string",   [SCHEMA_INTEGER] = "integer", [SCHEMA_NUMBER] = "number",
-    [SCHEMA_BOOLEAN] = "boolean", [SCHEMA_NULL] = "null",       [SCHEMA_TYPES] = NULL,
+const char *const schema_type_names[SCHEMA_TYPES] = {
+    [SCHEMA_OBJECT] = "object",   [SCHEMA_ARRAY] = "array",   [SCHEMA_STRING] = "string",
+    [SCHEMA_INTEGER] = "integer", [SCHEMA_NUMBER] = "number", [SCHEMA_BOOLEAN] = "boolean",
+    [SCHEMA_NULL] = "null",
 };
 
-/* Where the first error goes. */
-struct why {
-    char *text;
-    size_t size;
-};
-
-struct keyword {
-    const char *name;
-    /* False, perhaps with a reason, when the value is not what the keyword takes. */
-    bool (*read)(struct schema *schema, const struct keyword *keyword, json_t *value,
-                 const struct why *why);
-    enum schema_limit limit;
-};
-
-static struct schema *compile(json_t *source, const struct why *why);
-static void destroy(struct schema *schema);
-
-static bool read_type(struct schema *schema, const struct keyword *keyword, json_t *value,
-                      const struct why *why)
+void schema_append_step(struct buf *pointer, const char *step)
 {
-    const char *name = json_string_value(value);
-    (void)keyword;
-    (void)why;
-    for (int type = SCHEMA_ANY + 1; name && type < SCHEMA_TYPES; type++) {
-        if (strcmp(name, schema_type_names[type]) == 0) {
-            schema->type = (enum schema_type)type;
-            return true;
-        }
+    buf_append_char(pointer, '/');
+    for (; *step; step++) {
+        if (*step == '~' || *step == '/')
+            buf_append_str(pointer, *step == '~' ? "~0" : "~1");
+        else
+            buf_append_char(pointer, *step);
     }
+}
+
+bool schema_wrong(struct schema_compiler *c, const char *format, ...)
+{
+    if (c->why[0] != '\0')
+        return false;
+    va_list args;
+    va_start(args, format);
+    int length = vsnprintf(c->why, c->why_size, format, args);
+    va_end(args);
+    size_t used = length < 0 ? 0 : (size_t)length;
+    if (used < c->why_size)
+        snprintf(c->why + used, c->why_size - used, " (%s%.*s)",
+                 c->pointer.len == 0 ? "at the top" : "at ", SLICE_ARG(buf_slice(&c->pointer)));
     return false;
 }
 
-static bool read_properties(struct schema *schema, const struct keyword *keyword, json_t *value,
-                            const struct why *why)
+static struct schema *add(struct schema_compiler *c)
 {
-    (void)keyword;
-    if (!json_is_object(value))
-        return false;
-    schema->properties = mem_zalloc(json_object_size(value) * sizeof *schema->properties);
-    const char *name;
-    json_t *member;
-    json_object_foreach(value, name, member) {
-        struct schema *property = compile(member, why);
-        if (!property)
-            return false;
-        schema->properties[schema->property_count++] = (struct schema_property){name, property};
-    }
-    return true;
-}
-
-static bool read_required(struct schema *schema, const struct keyword *keyword, json_t *value,
-                          const struct why *why)
-{
-    (void)keyword;
-    (void)why;
-    for (size_t i = 0; i < json_array_size(value); i++) {
-        if (!json_is_string(json_array_get(value, i)))
-            return false;
-    }
-    schema->required = value;
-    return json_is_array(value);
-}
-
-static bool read_closed(struct schema *schema, const struct keyword *keyword, json_t *value,
-                        const struct why *why)
-{
-    (void)keyword;
-    (void)why;
-    schema->closed = true;
-    return json_is_false(value);
-}
-
-static bool read_enum(struct schema *schema, const struct keyword *keyword, json_t *value,
-                      const struct why *why)
-{
-    (void)keyword;
-    (void)why;
-    schema->allowed = value;
-    return json_array_size(value) > 0;
-}
-
-static bool read_items(struct schema *schema, const struct keyword *keyword, json_t *value,
-                       const struct why *why)
-{
-    (void)keyword;
-    schema->items = compile(value, why);
-    return schema->items;
-}
-
-static bool read_number(struct schema *schema, const struct keyword *keyword, json_t *value,
-                        const struct why *why)
-{
-    (void)why;
-    schema->limits[keyword->limit] = value;
-    return json_is_number(value);
-}
-
-static bool read_size(struct schema *schema, const struct keyword *keyword, json_t *value,
-                      const struct why *why)
-{
-    (void)why;
-    schema->limits[keyword->limit] = value;
-    return json_is_integer(value) && json_integer_value(value) >= 0;
-}
-
-static bool read_note(struct schema *schema, const struct keyword *keyword, json_t *value,
-                      const struct why *why)
-{
-    (void)schema;
-    (void)keyword;
-    (void)why;
-    return json_is_string(value);
-}
-
-static const struct keyword keywords[] = {
-    {"type", read_type, 0},
-    {"properties", read_properties, 0},
-    {"required", read_required, 0},
-    {"additionalProperties", read_closed, 0},
-    {"enum", read_enum, 0},
-    {"items", read_items, 0},
-    {"title", read_note, 0},
-    {"description", read_note, 0},
-    {"minimum", read_number, SCHEMA_MINIMUM},
-    {"maximum", read_number, SCHEMA_MAXIMUM},
-    {"minLength", read_size, SCHEMA_MIN_LENGTH},
-    {"maxLength", read_size, SCHEMA_MAX_LENGTH},
-    {"minItems", read_size, SCHEMA_MIN_ITEMS},
-    {"maxItems", read_size, SCHEMA_MAX_ITEMS},
-    {"minProperties", read_size, SCHEMA_MIN_PROPERTIES},
-};
-
-static bool read_keyword(struct schema *schema, const char *name, json_t *value,
-                         const struct why *why)
-{
-    for (size_t i = 0; i < sizeof keywords / sizeof keywords[0]; i++) {
-        if (strcmp(keywords[i].name, name) != 0)
-            continue;
-        if (keywords[i].read(schema, &keywords[i], value, why))
-            return true;
-        if (why->text[0] == '\0')
-            snprintf(why->text, why->size, "The keyword \"%s\" cannot take this value.", name);
-        return false;
-    }
-    snprintf(why->text, why->size, "The keyword \"%s\" is not supported.", name);
-    return false;
-}
-
-static struct schema *compile(json_t *source, const struct why *why)
-{
-    if (!json_is_object(source)) {
-        snprintf(why->text, why->size, "A schema is an object.");
-        return NULL;
+    struct schema_file *file = c->file;
+    if (file->count == file->room) {
+        file->room = file->room * 2 + 8;
+        file->schemas = mem_realloc(file->schemas, file->room * sizeof(struct schema *));
     }
     struct schema *schema = mem_zalloc(sizeof *schema);
+    schema->types = SCHEMA_ANY;
+    schema->pointer = mem_alloc(c->pointer.len + 1);
+    if (c->pointer.len > 0)
+        memcpy(schema->pointer, c->pointer.data, c->pointer.len);
+    schema->pointer[c->pointer.len] = '\0';
+    file->schemas[file->count++] = schema;
+    return schema;
+}
+
+static struct schema *compile(struct schema_compiler *c, json_t *source)
+{
+    if (!json_is_object(source) && !json_is_boolean(source)) {
+        schema_wrong(c, "A schema is an object, true or false.");
+        return NULL;
+    }
+    struct schema *schema = add(c);
+    if (json_is_false(source))
+        schema->types = 0;
     const char *name;
     json_t *value;
     json_object_foreach(source, name, value) {
-        if (!read_keyword(schema, name, value, why)) {
-            destroy(schema);
+        if (!schema_keyword(c, schema, name, value))
             return NULL;
-        }
     }
     return schema;
 }
 
-static void destroy(struct schema *schema)
+struct schema *schema_compile_below(struct schema_compiler *c, const char *keyword,
+                                    const char *name, json_t *source)
 {
-    if (!schema)
+    size_t before = c->pointer.len;
+    schema_append_step(&c->pointer, keyword);
+    if (name)
+        schema_append_step(&c->pointer, name);
+    struct schema *schema = compile(c, source);
+    c->pointer.len = before;
+    return schema;
+}
+
+static void free_object(struct schema_object *object)
+{
+    if (!object)
         return;
-    for (size_t i = 0; i < schema->property_count; i++)
-        destroy(schema->properties[i].schema);
-    destroy(schema->items);
-    free(schema->properties);
-    json_decref(schema->source);
+    for (size_t i = 0; i < object->matched_count; i++)
+        pattern_destroy(&object->matched[i].pattern);
+    free(object->matched);
+    free(object->properties);
+    free(object->by_name);
+    free(object->required);
+    free(object->needs);
+    free(object);
+}
+
+static void free_applied(struct schema_applied *applied)
+{
+    if (!applied)
+        return;
+    free(applied->all.schemas);
+    free(applied->any.schemas);
+    free(applied->one.schemas);
+    free(applied->dependent);
+    free(applied);
+}
+
+static void free_schema(struct schema *schema)
+{
+    if (schema->string)
+        pattern_destroy(&schema->string->pattern);
+    if (schema->array)
+        free(schema->array->prefix);
+    free_object(schema->object);
+    free_applied(schema->applied);
+    free(schema->array);
+    free(schema->string);
+    free(schema->number);
+    free(schema->pointer);
     free(schema);
 }
 
-struct schema *schema_compile(const char *text, char *why_text, size_t why_size)
+static void free_file(struct schema_file *file)
 {
-    struct why why = {why_text, why_size};
+    for (size_t i = 0; i < file->count; i++)
+        free_schema(file->schemas[i]);
+    free(file->schemas);
+    json_decref(file->source);
+    free(file);
+}
+
+struct schema *schema_compile(const char *text, char *why, size_t why_size)
+{
     json_t *source;
-    if (json_read(slice_str(text), &source, why_text, why_size) != ERR_OK)
+    if (json_read(slice_str(text), &source, why, why_size) != ERR_OK)
         return NULL;
-    why.text[0] = '\0';
-    struct schema *schema = compile(source, &why);
-    if (!schema)
-        json_decref(source);
-    else
-        schema->source = source;
-    return schema;
+    why[0] = '\0';
+    struct schema_compiler c = {mem_zalloc(sizeof *c.file), BUF_INIT, 0, why, why_size};
+    c.file->source = source;
+    struct schema *root = compile(&c, source);
+    bool whole = root && schema_resolve(&c);
+    buf_release(&c.pointer);
+    if (!whole) {
+        free_file(c.file);
+        return NULL;
+    }
+    root->file = c.file;
+    return root;
 }
 
 void schema_destroy(struct schema **schema)
 {
-    destroy(*schema);
+    if (*schema)
+        free_file((*schema)->file);
     *schema = NULL;
 }

@@ -47,6 +47,7 @@ bool request_read_json(const struct request *request, const struct schema *schem
         return refuse(request, response, ERR_MALFORMED, "A JSON body is required.");
     if (json_read(request->body, out, why, sizeof why) != ERR_OK)
         return refuse(request, response, ERR_MALFORMED, why);
+    schema_fill(schema, *out);
     if (schema_check(schema, *out, &violations) == ERR_OK)
         return true;
     response_error(response, request, ERR_VALIDATION, NULL, NULL, violations);

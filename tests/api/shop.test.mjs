@@ -135,13 +135,13 @@ test('a profile takes only what it knows, and no broken address', async () => {
         const answer = await galley.request('PATCH', '/users/me', { token, json });
         assert.deepEqual(assertError(answer, 422, 'VALIDATION_ERROR').details, details);
     };
-    await refused({}, [{ field: '', reason: 'minProperties', limit: 1 }]);
-    await refused({ role: 'admin' }, [{ field: 'role', reason: 'additionalProperties' }]);
-    await refused({ name: '' }, [{ field: 'name', reason: 'minLength', limit: 1 }]);
+    await refused({}, [{ field: '', reason: 'minProperties', limit: 1, pointer: '' }]);
+    await refused({ role: 'admin' }, [{ field: 'role', reason: 'additionalProperties', pointer: '/role' }]);
+    await refused({ name: '' }, [{ field: 'name', reason: 'minLength', limit: 1, pointer: '/name' }]);
     for (const name of ['two\nlines', 'a\u202eb', 'a\u200bb', ' a']) {
         await refused({ name }, [{ field: 'name', reason: 'format' }]);
     }
-    await refused({ name: 'x'.repeat(101) }, [{ field: 'name', reason: 'maxLength', limit: 100 }]);
+    await refused({ name: 'x'.repeat(101) }, [{ field: 'name', reason: 'maxLength', limit: 100, pointer: '/name' }]);
     for (const email of ['nowhere', '@example.com', 'alice@', 'a@b@c', 'a b@example.com', '<a@example.com>',
         'a@example.com\r\nBcc: x@example.com', 'jörg@example.com']) {
         await refused({ name: 'Mallory', email }, [{ field: 'email', reason: 'format' }]);
