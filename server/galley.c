@@ -214,8 +214,8 @@ static enum err open_data(struct galley *galley, char *why, size_t why_size)
 {
     (void)why;
     (void)why_size;
-    galley->data =
-        data_create(&(struct data_options){.store = galley->store, .clock = &clock_system});
+    galley->data = data_create(&(struct data_options){
+        .store = galley->store, .queues = galley->queues, .clock = &clock_system});
     return ERR_OK;
 }
 

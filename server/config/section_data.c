@@ -48,6 +48,9 @@ static const struct config_key queue_keys[] = {
      "How soon a job whose worker has vanished is given to others."},
     {"keep_payload", CONFIG_BOOL, "no", 0, 0, CONFIG_RESTART, NULL,
      "Whether completed jobs keep their payload; dead ones do."},
+    {"enqueue", CONFIG_TEXT, "nobody", 1, 4096, CONFIG_RELOADS, NULL,
+     "Who may add jobs over HTTP, in a transaction (docs/collections.md): nobody, public, user, "
+     "role:NAME, several of these with commas, or an expression about the job's payload."},
 };
 
 const struct config_kind config_queue = {

@@ -16,7 +16,23 @@ enum err data_snapshot(struct data *data, store_fn fn, void *arg)
 
 /* ---- The request */
 
-/* application/json, or application/anything+json, is looked at by who knows what it expects. */
+enum err data_not_encoded(struct data_call *call)
+{
+    struct slice coding = request_header(call->request, "Content-Encoding");
+    if (!coding.len || slice_eq_nocase(coding, slice_str("identity")))
+        return ERR_OK;
+    return fault_set(&call->fault, ERR_MEDIA_TYPE, NULL, "The body must not be encoded.");
+}
+
+enum err data_json_type(struct data_call *call)
+{
+    struct slice rest = request_header(call->request, "Content-Type");
+    struct slice type = slice_trim(slice_cut(&rest, ';'));
+    if (slice_eq_nocase(type, slice_str("application/json")))
+        return data_not_encoded(call);
+    return fault_set(&call->fault, ERR_MEDIA_TYPE, NULL, "The body must be application/json.");
+}
+
 enum err data_body(struct data_call *call, json_t **out)
 {
     char why[200];
@@ -122,7 +138,9 @@ void data_call_serve(const struct data_target *target, struct data *data, struct
     struct data_call *call = request->awaited;
     request->awaited = NULL;
     if (call) {
-        end(call, call->write.result);
+        enum err result = call->write.result;
+        if (!result || !call->again || !call->again(call, result) || !submit(call, &result))
+            end(call, result);
         return;
     }
     call = mem_zalloc(target->size);

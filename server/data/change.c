@@ -59,6 +59,8 @@ static enum err check_conditions(struct change *change, uint64_t version)
     if (change->if_none_match.ptr && version > 0 &&
         (is_any || etag_list_has_weakly(change->if_none_match, tag)))
         return refuse_version(change, version);
+    if (change->if_version > 0 && change->if_version != version)
+        return refuse_version(change, version);
     return ERR_OK;
 }
 
@@ -209,55 +211,6 @@ enum err change_prepare(struct change *change, struct txn *txn)
     return err ? err : fault_not_found(&change->fault);
 }
 
-/* ---- Writing */
-
-/* Whether what was prepared is about what is there. */
-static enum err is_present(const struct change *change, struct txn *txn, bool *out)
-{
-    struct doc doc = {0};
-    *out = true;
-    if (change->kind == CHANGE_CREATE)
-        return ERR_OK; /* the insertion sees it */
-    enum err err = doc_get(txn, change->c->stored, change->id, &doc);
-    *out = change->prepared && doc.version == change->seen &&
-           (err || hash_bytes(doc.json) == change->seen_hash);
-    return err == ERR_NOT_FOUND ? ERR_OK : err;
-}
-
-/* A client's id that is taken is found out before, so that it spoils no commit. */
-static enum err check_free(struct change *change, struct txn *txn)
-{
-    struct doc doc;
-    if (!change->c->client_ids || !change->creates)
-        return ERR_OK;
-    enum err err = doc_get(txn, change->c->stored, buf_slice(&change->named), &doc);
-    if (err == ERR_NOT_FOUND)
-        return ERR_OK;
-    return err ? err
-               : fault_set(&change->fault, ERR_EXISTS, NULL, "There is a document of this id.");
-}
-
-static enum err write(struct change *change, struct txn *txn)
-{
-    enum err err = check_free(change, txn);
-    if (err)
-        return err;
-    if (change->kind == CHANGE_DELETE)
-        return doc_delete(txn, change->c->stored, change->id);
-    return change->creates ? doc_insert_draft(txn, change->draft)
-                           : doc_replace_draft(txn, change->draft, change->seen);
-}
-
-enum err change_apply(struct change *change, struct txn *txn)
-{
-    bool present;
-    fault_clear(&change->fault);
-    enum err err = is_present(change, txn, &present);
-    if (!err && !present)
-        err = change_prepare(change, txn);
-    return err ? err : write(change, txn);
-}
-
 /* ---- A unique index objects */
 
 /* The value of "address.city" in a document; NULL if an array is on the way. */
@@ -301,19 +254,93 @@ static bool is_taken(const struct change *change, struct txn *txn, json_t *doc,
     return other.found;
 }
 
-enum err change_explain(struct change *change, struct txn *txn)
+static bool has_unique(const struct data_collection *c)
+{
+    for (unsigned i = 0; i < c->index_count; i++) {
+        if (c->indexes[i].unique)
+            return true;
+    }
+    return false;
+}
+
+static enum err not_unique(struct change *change)
+{
+    return fault_set(&change->fault, ERR_EXISTS, NULL,
+                     "There is another document with the same of what has to be unique.");
+}
+
+static enum err check_unique(struct change *change, struct txn *txn)
 {
     json_t *doc;
     const struct data_collection *c = change->c;
-    if (json_read_trusted(buf_slice(&change->text), &doc))
+    bool taken = false;
+    if (!has_unique(c) || json_read_trusted(buf_slice(&change->text), &doc))
         return ERR_OK;
     for (unsigned i = 0; i < c->index_count; i++) {
         const struct index_spec *spec = &c->indexes[i];
-        if (spec->unique && is_taken(change, txn, doc, spec))
+        if (spec->unique && is_taken(change, txn, doc, spec)) {
             fault_field(&change->fault, spec->fields, "unique");
+            taken = true;
+        }
     }
     json_decref(doc);
-    fault_set(&change->fault, ERR_EXISTS, NULL,
-              "There is another document with the same of what has to be unique.");
+    return taken ? not_unique(change) : txn_error(txn);
+}
+
+enum err change_explain(struct change *change, struct txn *txn)
+{
+    check_unique(change, txn);
+    not_unique(change);
     return ERR_OK;
+}
+
+/* ---- Writing */
+
+/* Whether what was prepared is about what is there. */
+static enum err is_present(const struct change *change, struct txn *txn, bool *out)
+{
+    struct doc doc = {0};
+    *out = true;
+    if (change->kind == CHANGE_CREATE)
+        return ERR_OK; /* the insertion sees it */
+    enum err err = doc_get(txn, change->c->stored, change->id, &doc);
+    *out = change->prepared && doc.version == change->seen &&
+           (err || hash_bytes(doc.json) == change->seen_hash);
+    return err == ERR_NOT_FOUND ? ERR_OK : err;
+}
+
+/* A client's id that is taken is found out before, so that it spoils no commit. */
+static enum err check_free(struct change *change, struct txn *txn)
+{
+    struct doc doc;
+    if (!change->c->client_ids || !change->creates)
+        return ERR_OK;
+    enum err err = doc_get(txn, change->c->stored, buf_slice(&change->named), &doc);
+    if (err == ERR_NOT_FOUND)
+        return ERR_OK;
+    return err ? err
+               : fault_set(&change->fault, ERR_EXISTS, NULL, "There is a document of this id.");
+}
+
+static enum err write(struct change *change, struct txn *txn)
+{
+    enum err err = check_free(change, txn);
+    if (!err && change->careful && change->kind != CHANGE_DELETE)
+        err = check_unique(change, txn);
+    if (err)
+        return err;
+    if (change->kind == CHANGE_DELETE)
+        return doc_delete(txn, change->c->stored, change->id);
+    return change->creates ? doc_insert_draft(txn, change->draft)
+                           : doc_replace_draft(txn, change->draft, change->seen);
+}
+
+enum err change_apply(struct change *change, struct txn *txn)
+{
+    bool present;
+    fault_clear(&change->fault);
+    enum err err = is_present(change, txn, &present);
+    if (!err && !present)
+        err = change_prepare(change, txn);
+    return err ? err : write(change, txn);
 }

@@ -8,6 +8,7 @@
 #define GALLEY_SERVER_DATA_DATA_H
 
 #include "base/clock.h"
+#include "queue/queue.h"
 #include "server/config/config.h"
 #include "server/http/message.h"
 #include "storage/store.h"
@@ -17,6 +18,7 @@ struct data_set;
 
 struct data_options {
     struct store *store;
+    struct queues *queues;
     const struct clock *clock;
 };
 

@@ -8,6 +8,7 @@
 
 #include "base/expr.h"
 #include "base/schema.h"
+#include "queue/queue.h"
 #include "server/data/data.h"
 #include "storage/collection.h"
 
@@ -45,6 +46,7 @@ void caller_init(struct caller *caller, const struct request *request, int64_t n
 void caller_release(struct caller *caller);
 
 struct data_collection;
+struct queue_declared;
 
 /* False with a clause in why[EXPR_WHY_SIZE]. */
 bool data_rule_read(const char *text, bool has_owner, bool has_old, struct rule *out, char *why);
@@ -56,6 +58,9 @@ bool rule_allows(const struct data_collection *c, enum action action, const stru
 /* Whether there can be a document at all that it allows. */
 bool rule_may_allow(const struct data_collection *c, enum action action,
                     const struct caller *caller);
+/* Whether a job with this payload may be added. */
+bool rule_allows_job(const struct queue_declared *queue, const struct caller *caller,
+                     struct slice payload);
 /* Of a change: before it, and after it. */
 bool rule_allows_before(const struct data_collection *c, const struct caller *caller,
                         struct slice old);
@@ -82,17 +87,26 @@ struct data_collection {
     unsigned index_count;
 };
 
+/* A queue that jobs may be added to over HTTP. */
+struct queue_declared {
+    char name[65];
+    struct rule rule; /* about the payload */
+};
+
 /* Where complaints go: "config.ini:12: [collection posts] index: " and the sentence. */
 struct complaints {
     const char *path;
     struct buf *out;
     unsigned count;
+    const char *kind; /* of the section that is read */
 };
 
 /* To be released, whatever was complained of. */
 void declare_read(const struct config_section *section, struct complaints *complaints,
                   struct data_collection *out);
 void declare_release(struct data_collection *c);
+void declare_queue(const struct config_section *section, struct complaints *complaints,
+                   struct queue_declared *out);
 bool member_is_hidden(const struct data_collection *c, struct slice name);
 
 /* ---- fault.c: why a request comes to nothing. */
@@ -187,6 +201,9 @@ struct change {
     struct slice id;                      /* empty: of a new document */
     json_t *body;                         /* the document, or the patch; the change's own */
     struct slice if_match, if_none_match; /* as the headers have them; or NULL */
+    uint64_t if_version;                  /* 0: any */
+    bool careful; /* to ask unique indexes before writing, so that they spoil no transaction */
+    bool refused; /* of a line: it is not to be applied */
 
     /* What was prepared. */
     bool prepared, creates;
@@ -229,7 +246,9 @@ struct data_call {
     /* In the write transaction: changes, and fills the response; runs up to three times. An error
      * is in the fault, or one of the store's. */
     enum err (*run)(struct data_call *call, struct txn *txn);
-    /* On the worker thread, when that came to nothing: may say more in the fault; or NULL. */
+    /* On the worker thread, when that came to nothing: whether to run it once more; or NULL. */
+    bool (*again)(struct data_call *call, enum err err);
+    /* Likewise: may say more in the fault; or NULL. */
     void (*explain)(struct data_call *call, enum err err);
     void (*release)(struct data_call *call);
 };
@@ -247,6 +266,9 @@ void data_call_serve(const struct data_target *target, struct data *data, struct
 /* Runs fn on a snapshot; what it returns. */
 enum err data_snapshot(struct data *data, store_fn fn, void *arg);
 
+/* Whether the body is said to be JSON, and not to be encoded. */
+enum err data_json_type(struct data_call *call);
+enum err data_not_encoded(struct data_call *call);
 /* The body as JSON. */
 enum err data_body(struct data_call *call, json_t **out);
 /* Whether the client wants no document in the answer to its change. */
@@ -266,6 +288,9 @@ void target_create(struct request *request, struct response *response, void *arg
 void target_replace(struct request *request, struct response *response, void *arg);
 void target_patch(struct request *request, struct response *response, void *arg);
 void target_delete(struct request *request, struct response *response, void *arg);
+void target_bulk(struct request *request, struct response *response, void *arg);
+/* arg is the struct data_set. */
+void target_transaction(struct request *request, struct response *response, void *arg);
 
 /* ---- set.c */
 
@@ -274,9 +299,16 @@ struct data_set {
     _Atomic unsigned count;
     struct data_collection *list;
     unsigned collections;
+    struct queue_declared *queues;
+    unsigned queue_count;
 };
 
+/* NULL if there is none. */
+const struct data_collection *data_set_find(const struct data_set *set, const char *name);
+const struct queue_declared *data_set_find_queue(const struct data_set *set, const char *name);
+
 struct store *data_store(struct data *data);
+struct queues *data_queues(struct data *data);
 int64_t data_now_ms(const struct data *data);
 
 #endif

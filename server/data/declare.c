@@ -26,7 +26,7 @@ static void complain(struct complaints *complaints, const struct config_section 
     vsnprintf(text, sizeof text, format, args);
     va_end(args);
     unsigned line = key ? config_key_line(section, key) : config_line(section);
-    buf_printf(complaints->out, "%s:%u: [collection %s] %s%s%s\n", complaints->path, line,
+    buf_printf(complaints->out, "%s:%u: [%s %s] %s%s%s\n", complaints->path, line, complaints->kind,
                config_name(section), key ? key : "", key ? ": " : "", text);
     complaints->count++;
 }
@@ -224,6 +224,7 @@ void declare_read(const struct config_section *section, struct complaints *compl
                   struct data_collection *out)
 {
     const char *name = config_name(section);
+    complaints->kind = "collection";
     *out = (struct data_collection){
         .timestamps = config_bool(section, "timestamps"),
         .client_ids = config_choice(section, "id") == 1,
@@ -245,4 +246,14 @@ void declare_release(struct data_collection *c)
         data_rule_release(&c->rules[i]);
     for (unsigned i = 0; i < c->index_count; i++)
         free((char *)c->indexes[i].fields);
+}
+
+void declare_queue(const struct config_section *section, struct complaints *complaints,
+                   struct queue_declared *out)
+{
+    char why[EXPR_WHY_SIZE];
+    complaints->kind = "queue";
+    snprintf(out->name, sizeof out->name, "%s", config_name(section));
+    if (!data_rule_read(config_text(section, "enqueue"), false, false, &out->rule, why))
+        complain(complaints, section, "enqueue", "%s", why);
 }

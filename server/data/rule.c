@@ -173,6 +173,14 @@ bool rule_may_allow(const struct data_collection *c, enum action action,
     return rule->expr || words_fit(c, rule, caller, NULL);
 }
 
+bool rule_allows_job(const struct queue_declared *queue, const struct caller *caller,
+                     struct slice payload)
+{
+    const struct rule *rule = &queue->rule;
+    return rule->expr ? expr_holds(rule->expr, payload, &caller->env)
+                      : words_fit(NULL, rule, caller, NULL); /* owner is none of them */
+}
+
 /* An expression without @old has to hold on both sides: nobody takes a document over by a change,
  * and nobody gives one away. */
 bool rule_allows_before(const struct data_collection *c, const struct caller *caller,

@@ -28,6 +28,11 @@ struct store *data_store(struct data *data)
     return data->options.store;
 }
 
+struct queues *data_queues(struct data *data)
+{
+    return data->options.queues;
+}
+
 int64_t data_now_ms(const struct data *data)
 {
     return clock_wall_ms(data->options.clock);
@@ -128,15 +133,32 @@ bool data_check(const struct config *config, const char *path, struct buf *error
         declare_read(config_named(config, "collection", i), &complaints, &c);
         declare_release(&c);
     }
+    for (unsigned i = 0; i < config_named_count(config, "queue"); i++) {
+        struct queue_declared queue;
+        declare_queue(config_named(config, "queue", i), &complaints, &queue);
+        data_rule_release(&queue.rule);
+    }
     return complaints.count == 0;
 }
 
-static struct data_set *set_create(struct data *data, unsigned collections)
+static struct data_set *set_create(struct data *data, unsigned collections, unsigned queues)
 {
     struct data_set *set = mem_zalloc(sizeof *set);
     *set = (struct data_set){.data = data, .count = 1};
     set->list = mem_zalloc((collections + 1) * sizeof *set->list);
+    set->queues = mem_zalloc((queues + 1) * sizeof *set->queues);
     return set;
+}
+
+/* The configuration was checked. */
+static void read_queues(struct data_set *set, const struct config *config)
+{
+    struct buf ignored = BUF_INIT;
+    struct complaints complaints = {.path = "", .out = &ignored};
+    for (unsigned i = 0; i < config_named_count(config, "queue"); i++)
+        declare_queue(config_named(config, "queue", i), &complaints,
+                      &set->queues[set->queue_count++]);
+    buf_release(&ignored);
 }
 
 static enum err read_one(struct data *data, const struct config_section *section, const char *path,
@@ -158,8 +180,9 @@ enum err data_read(struct data *data, const struct config *config, const char *p
                    struct data_set **out, char *why, size_t why_size)
 {
     unsigned count = config_named_count(config, "collection");
-    struct data_set *set = set_create(data, count);
+    struct data_set *set = set_create(data, count, config_named_count(config, "queue"));
     enum err err = ERR_OK;
+    read_queues(set, config);
     for (unsigned i = 0; !err && i < count; i++) {
         struct data_collection *c = &set->list[set->collections++];
         err = read_one(data, config_named(config, "collection", i), path, c, why, why_size);
@@ -179,8 +202,29 @@ void data_set_release(struct data_set *set)
         return;
     for (unsigned i = 0; i < set->collections; i++)
         declare_release(&set->list[i]);
+    for (unsigned i = 0; i < set->queue_count; i++)
+        data_rule_release(&set->queues[i].rule);
     free(set->list);
+    free(set->queues);
     free(set);
+}
+
+const struct data_collection *data_set_find(const struct data_set *set, const char *name)
+{
+    for (unsigned i = 0; i < set->collections; i++) {
+        if (strcmp(set->list[i].name, name) == 0)
+            return &set->list[i];
+    }
+    return NULL;
+}
+
+const struct queue_declared *data_set_find_queue(const struct data_set *set, const char *name)
+{
+    for (unsigned i = 0; i < set->queue_count; i++) {
+        if (strcmp(set->queues[i].name, name) == 0)
+            return &set->queues[i];
+    }
+    return NULL;
 }
 
 /* ---- Routes */
@@ -199,6 +243,7 @@ static const struct {
 } doors[] = {
     {METHOD_GET, "", false, false, target_list},
     {METHOD_POST, "", true, true, target_create},
+    {METHOD_POST, "/bulk", true, true, target_bulk},
     {METHOD_GET, "/{id}", false, false, target_get},
     {METHOD_PUT, "/{id}", true, false, target_replace},
     {METHOD_PATCH, "/{id}", true, true, target_patch},
@@ -207,15 +252,42 @@ static const struct {
 
 #define DOORS (sizeof doors / sizeof *doors)
 
+/* The transactions are behind the doors of all collections. */
 unsigned data_route_count(const struct config *config)
 {
-    return config_named_count(config, "collection") * (unsigned)DOORS;
+    unsigned count = config_named_count(config, "collection");
+    return count > 0 ? count * (unsigned)DOORS + 1 : 0;
+}
+
+static void drop_set(void *arg)
+{
+    data_set_release(arg);
+}
+
+static void transactions(struct data_set *set, struct data_route *out)
+{
+    *out = (struct data_route){
+        .method = METHOD_POST,
+        .pattern = "/api/v1/transactions",
+        .collection = "*",
+        .has_body = true,
+        .idempotent = true,
+        .target = target_transaction,
+        .arg = set,
+        .drop = drop_set,
+    };
+    if (set)
+        set->count++;
 }
 
 void data_route(const struct config *config, struct data_set *set, unsigned i,
                 struct data_route *out)
 {
     unsigned at = i / DOORS, door = i % DOORS;
+    if (at == config_named_count(config, "collection")) {
+        transactions(set, out);
+        return;
+    }
     const char *name = config_name(config_named(config, "collection", at));
     *out = (struct data_route){
         .method = doors[door].method,

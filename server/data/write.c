@@ -108,39 +108,31 @@ static bool is_type(struct slice type, const char *name)
     return slice_eq_nocase(type, slice_str(name));
 }
 
-static enum err refuse_type(struct data_call *call, const char *allowed)
-{
-    return fault_set(&call->fault, ERR_MEDIA_TYPE, NULL, "The body must be %s.", allowed);
-}
-
-#define DOCUMENT_TYPES "application/json"
 #define PATCH_TYPES                                                                                \
     "application/merge-patch+json (or application/json), application/json-patch+json or "          \
     "application/vnd.galley.ops+json"
 
+static const struct {
+    const char *type;
+    enum patch_kind kind;
+} patches[] = {{"application/merge-patch+json", PATCH_MERGE},
+               {"application/json", PATCH_MERGE},
+               {"application/json-patch+json", PATCH_JSON},
+               {"application/vnd.galley.ops+json", PATCH_OPS}};
+
 static enum err read_type(struct data_call *call, struct change *change)
 {
+    if (change->kind != CHANGE_PATCH)
+        return data_json_type(call);
     struct slice rest = request_header(call->request, "Content-Type");
     struct slice type = slice_trim(slice_cut(&rest, ';'));
-    struct slice coding = request_header(call->request, "Content-Encoding");
-    if (coding.len && !is_type(coding, "identity"))
-        return fault_set(&call->fault, ERR_MEDIA_TYPE, NULL, "The body must not be encoded.");
-    if (change->kind != CHANGE_PATCH)
-        return is_type(type, "application/json") ? ERR_OK : refuse_type(call, DOCUMENT_TYPES);
-    static const struct {
-        const char *type;
-        enum patch_kind kind;
-    } patches[] = {{"application/merge-patch+json", PATCH_MERGE},
-                   {"application/json", PATCH_MERGE},
-                   {"application/json-patch+json", PATCH_JSON},
-                   {"application/vnd.galley.ops+json", PATCH_OPS}};
     for (unsigned i = 0; i < sizeof patches / sizeof *patches; i++) {
         if (is_type(type, patches[i].type)) {
             change->patch = patches[i].kind;
-            return ERR_OK;
+            return data_not_encoded(call);
         }
     }
-    return refuse_type(call, PATCH_TYPES);
+    return fault_set(&call->fault, ERR_MEDIA_TYPE, NULL, "The body must be %s.", PATCH_TYPES);
 }
 
 static enum err read_body(struct data_call *call, struct change *change)
