@@ -366,6 +366,14 @@ static bool cut_own_host(struct slice host, struct slice *uri)
     return slice_eq_nocase(slice_of(rest.ptr, len), host);
 }
 
+/* Cheap to say of a path without escapes and dots, which is as it will be. */
+static bool may_be_stored(const struct plan *plan, struct slice said)
+{
+    bool normal = said.len > 0 && said.ptr[0] == '/' && !memchr(said.ptr, '%', said.len) &&
+                  !memchr(said.ptr, '.', said.len);
+    return !normal || plan_caches_path(plan, said);
+}
+
 /* A relative one stands beside the last part of the request's path. */
 static void invalidate_reference(struct exchange *exchange, const char *header)
 {
@@ -377,6 +385,8 @@ static void invalidate_reference(struct exchange *exchange, const char *header)
         return;
     struct slice query = uri;
     struct slice said = slice_cut(&query, '?');
+    if (!may_be_stored(request->plan, said))
+        return;
     if (said.len == 0 || said.ptr[0] != '/') {
         const char *slash = memrchr(request->path.ptr, '/', request->path.len);
         path_encode(slice_of(request->path.ptr, (size_t)(slash + 1 - request->path.ptr)), &raw);
