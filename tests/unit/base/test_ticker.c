@@ -155,7 +155,7 @@ static void *open_gate(void *arg)
 static void test_ticker_cancel_waits_for_the_running_function(void **state)
 {
     static struct probe probe;
-    probe_init(&probe, 1, true);
+    probe_init(&probe, HOUR_MS, true); /* a second run before the cancelling would wait for ever */
     struct timer *timer = ticker_add(*state, run_probe, &probe, 1);
     wait_run(&probe);
     pthread_t thread;
