@@ -32,8 +32,9 @@ struct exchange {
     const struct cors *cors;    /* of a preflight; or NULL */
     struct buf inner;           /* request->inner; target.c */
     struct cache_visit *visit;  /* cache_stage.c; or NULL */
-    struct lent *lent;          /* transform_stage.c; or NULL */
-    unsigned stage;             /* the present one, of gateway.c's table */
+    struct plain *plain;        /* transform_stage.c; or NULL, and so is this: */
+    struct lent *lent;
+    unsigned stage; /* the present one, of gateway.c's table */
 };
 
 /* On what is rare in a stage that every request passes: inlined it would cost all of them its stack
@@ -59,8 +60,12 @@ void cache_visit_forget(struct exchange *exchange);
 /* transform_stage.c: what its target is to see of a request, while it has it. STAGE_ANSWERED: there
  * is too much of it. */
 enum stage_result transform_lend(struct exchange *exchange);
-/* Once it has answered, and if it never will. */
+/* Once it has answered. */
 void transform_return(struct exchange *exchange);
+/* Gives back what the exchange has of both. */
+void transform_forget(struct exchange *exchange);
+/* The body as its client has sent it. */
+struct slice transform_own_body(const struct exchange *exchange);
 
 /* cors.c: true after answering a preflight, which is not a request for any route; `methods` are
  * those of its path. */
@@ -76,6 +81,7 @@ enum stage_result stage_guard(struct exchange *exchange);         /* guard.c */
 enum stage_result stage_authenticate(struct exchange *exchange);  /* authenticate.c */
 enum stage_result stage_rate_limit(struct exchange *exchange);    /* rate_limit.c */
 enum stage_result stage_body(struct exchange *exchange);          /* body.c */
+enum stage_result stage_transform(struct exchange *exchange);     /* transform_stage.c */
 enum stage_result stage_validate(struct exchange *exchange);      /* validate.c */
 enum stage_result stage_idempotency(struct exchange *exchange);   /* idempotency.c */
 enum stage_result stage_cache(struct exchange *exchange);         /* cache_stage.c */

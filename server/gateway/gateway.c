@@ -12,9 +12,9 @@
 #include <stdlib.h>
 
 static const stage_fn stages[] = {
-    stage_request_id,   stage_address_limit, stage_route,  stage_guard,
-    stage_authenticate, stage_rate_limit,    stage_body,   stage_validate,
-    stage_idempotency,  stage_cache,         stage_target,
+    stage_request_id,   stage_address_limit, stage_route, stage_guard,
+    stage_authenticate, stage_rate_limit,    stage_body,  stage_transform,
+    stage_validate,     stage_idempotency,   stage_cache, stage_target,
 };
 
 static void (*const closing_stages[])(struct exchange *exchange) = {
@@ -99,6 +99,7 @@ static void clear_findings(struct request *request)
     request->route = NULL;
     request->inner = slice_of(NULL, 0);
     request->choice = 0;
+    request->json_max = 0;
     request->preflight = false;
 }
 
@@ -119,6 +120,7 @@ void exchange_forget(struct request *request)
     if (request->exchange) {
         transform_return(request->exchange);
         cache_visit_forget(request->exchange);
+        transform_forget(request->exchange);
         buf_release(&request->exchange->inner);
         request->inner = slice_of(NULL, 0);
     }

@@ -47,7 +47,7 @@ static void identify(const struct exchange *exchange, struct slice key, struct k
     const struct slice scope[] = {slice_str(method_name(spec->method)), slice_str(spec->pattern),
                                   slice_str(request->user.id), key};
     const struct slice print[] = {slice_str(method_name(request->method)), request->path,
-                                  request->query, request->body};
+                                  request->query, transform_own_body(exchange)};
     digest(scope, 4, out->scope);
     digest(print, 4, out->print);
 }

@@ -2,8 +2,7 @@
 
 #include "base/schema.h"
 
-/* application/json or application/anything+json; parameters do not matter. */
-static bool is_json(struct slice content_type)
+bool content_type_is_json(struct slice content_type)
 {
     struct slice type = slice_trim(slice_cut(&content_type, ';'));
     if (slice_eq_nocase(type, slice_str("application/json")))
@@ -20,7 +19,7 @@ static const char *refuse_media(const struct request *request)
     struct slice coding = request_header(request, "Content-Encoding");
     if (request_header_count(request, "Content-Type") > 1)
         return "Content-Type is there more than once.";
-    if (!is_json(request_header(request, "Content-Type")))
+    if (!content_type_is_json(request_header(request, "Content-Type")))
         return "The body must be application/json.";
     if (coding.len && !slice_eq_nocase(coding, slice_str("identity")))
         return "The body must not be encoded.";

@@ -103,6 +103,7 @@ struct request {
     unsigned header_count;
     struct slice body; /* whole, once it has been gathered; empty if none */
     uint64_t body_max; /* of a body that its target reads itself; set by the gateway */
+    size_t json_max;   /* an answer of JSON is wanted whole, up to so many bytes; 0: as it comes */
     struct body_source *body_source; /* NULL: there is nothing but `body` */
     struct slice forwarded_host;     /* as request_host; NULL: no trusted proxy says it */
     struct slice address;            /* text of the client's IP address */
@@ -206,6 +207,9 @@ struct slice request_param(const struct request *request, const char *name);
 /* A parameter of the query, percent-decoded into `scratch`; a NULL slice if it is missing, an empty
  * one if it is malformed: not absent, and not a value that anything asks for. */
 struct slice request_query(const struct request *request, const char *name, struct buf *scratch);
+
+/* application/json or application/anything+json; parameters do not matter. */
+bool content_type_is_json(struct slice content_type);
 
 struct schema;
 

@@ -167,6 +167,7 @@ static bool change(struct fields *fields, const struct rule *rule, struct slice 
         drop(fields, rule->names[0]);
         break;
     case VERB_ADD:
+    case VERB_KEEP: /* is for JSON */
         break;
     }
     return value.len == 0 || fields_add(fields, rule->names[0], value);

@@ -8,15 +8,22 @@
 /* ---- Kinds */
 
 #define CHANGES "set NAME VALUE, add NAME VALUE, remove NAME, NAME, or rename NAME NEW"
-#define DATE    "a day such as 2026-01-31, or a moment such as 2026-01-31T12:00:00Z"
-#define LINK    "a URI such as https://api.example.org/v2 or /docs/v2"
+#define JSON_CHANGES                                                                               \
+    "set PATH VALUE, add PATH VALUE, remove PATH, PATH, rename PATH NEW, or keep PATH, PATH"
+#define DATE "a day such as 2026-01-31, or a moment such as 2026-01-31T12:00:00Z"
+#define LINK "a URI such as https://api.example.org/v2 or /docs/v2"
 
 static const struct {
     const char *name, *help;
 } kinds[TRANSFORM_KINDS] = {
     [TRANSFORM_REQUEST_HEADER] = {"request_header", CHANGES},
     [TRANSFORM_REQUEST_QUERY] = {"request_query", CHANGES},
+    [TRANSFORM_REQUEST_JSON] = {"request_json", JSON_CHANGES},
     [TRANSFORM_RESPONSE_HEADER] = {"response_header", CHANGES},
+    [TRANSFORM_RESPONSE_JSON] = {"response_json", JSON_CHANGES},
+    [TRANSFORM_FIELDS] = {"fields",
+                          "PATH, PATH or *, and behind it if device mobile, if role NAME, "
+                          "if header NAME: VALUE, or another condition"},
     [TRANSFORM_RESPONSE_STATUS] = {"response_status", "404 as 200, or 500-599 as 502"},
     [TRANSFORM_DEPRECATED] = {"deprecated", DATE},
     [TRANSFORM_SUNSET] = {"sunset", DATE},
@@ -44,8 +51,12 @@ static struct rules *rules_of(struct transform *t, enum transform_kind kind)
         return &t->request_header;
     case TRANSFORM_REQUEST_QUERY:
         return &t->request_query;
+    case TRANSFORM_REQUEST_JSON:
+        return &t->request_json;
     case TRANSFORM_RESPONSE_HEADER:
         return &t->response_header;
+    case TRANSFORM_RESPONSE_JSON:
+        return &t->response_json;
     default:
         return NULL;
     }
@@ -57,10 +68,19 @@ static bool add_rule(struct transform *t, const struct transform_line *line, cha
     struct rules *rules = rules_of(t, line->kind);
     rules->list = mem_realloc(rules->list, (rules->count + 1) * sizeof *rules->list);
     struct rule *rule = &rules->list[rules->count++];
-    if (!rule_read(line->text, rule, why, why_size))
+    bool json = line->kind == TRANSFORM_REQUEST_JSON || line->kind == TRANSFORM_RESPONSE_JSON;
+    if (!rule_read(line->text, json, rule, why, why_size))
         return false;
+    if (json)
+        return json_rule_check(rule, why, why_size);
     return line->kind == TRANSFORM_REQUEST_QUERY ||
            headers_check(rule, line->kind == TRANSFORM_REQUEST_HEADER, why, why_size);
+}
+
+static bool add_fields(struct transform *t, const char *text, char *why, size_t why_size)
+{
+    t->fields = mem_realloc(t->fields, (t->field_count + 1) * sizeof *t->fields);
+    return field_rule_read(text, &t->fields[t->field_count++], why, why_size);
 }
 
 /* What a status may become, and be: 101 and 304 speak of more than the answer. */
@@ -89,6 +109,8 @@ static bool add_line(struct transform *t, const struct transform_line *line, cha
 {
     if (rules_of(t, line->kind))
         return add_rule(t, line, why, why_size);
+    if (line->kind == TRANSFORM_FIELDS)
+        return add_fields(t, line->text, why, why_size);
     if (line->kind == TRANSFORM_RESPONSE_STATUS)
         return add_status(t, line->text, why, why_size);
     return notice_write(line->kind, line->text, &t->notices, why, why_size);
@@ -118,14 +140,22 @@ static bool varies(const struct rules *rules)
     return false;
 }
 
+static void write_vary(const struct rules *rules, struct buf *out)
+{
+    for (unsigned i = 0; i < rules->count; i++) {
+        if (rules->list[i].value)
+            value_write_vary(rules->list[i].value, out);
+    }
+}
+
 static void note_what_follows(struct transform *t)
 {
     t->has_key = varies(&t->request_header) || varies(&t->request_query);
     t->touches_security = headers_touch_security(&t->response_header);
-    for (unsigned i = 0; i < t->response_header.count; i++) {
-        if (t->response_header.list[i].value)
-            value_write_vary(t->response_header.list[i].value, &t->vary);
-    }
+    write_vary(&t->response_header, &t->vary);
+    write_vary(&t->response_json, &t->vary);
+    for (unsigned i = 0; i < t->field_count; i++)
+        field_rule_write_vary(&t->fields[i], &t->vary);
     if (t->vary.len > 0)
         t->vary.len -= 2; /* the last comma */
 }
@@ -166,7 +196,12 @@ void transform_destroy(struct transform **transform)
         return;
     rules_release(&t->request_header);
     rules_release(&t->request_query);
+    rules_release(&t->request_json);
     rules_release(&t->response_header);
+    rules_release(&t->response_json);
+    for (unsigned i = 0; i < t->field_count; i++)
+        field_rule_release(&t->fields[i]);
+    free(t->fields);
     free(t->statuses);
     buf_release(&t->notices);
     buf_release(&t->vary);

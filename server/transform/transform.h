@@ -1,11 +1,14 @@
 /* What a route changes in requests on their way to its target and in answers on their way to the
- * client: headers, the query, statuses, and what it says of its version. Pure: knows no socket.
- * Immutable after creating. Threads: any.
+ * client: headers, the query, JSON, statuses, and what it says of its version. Pure: knows no
+ * socket. Immutable after creating. Threads: any.
  *
  * A route says it in lines, each of a kind and with one change, done in the order in which they
  * stand:
  *   request_header, response_header, request_query
  *                set NAME VALUE | add NAME VALUE | remove NAME, ... | rename NAME NEW
+ *   request_json, response_json
+ *                set PATH VALUE | add PATH VALUE | remove PATH, ... | rename PATH NEW | keep PATH,
+ * ... fields            PATH, ... | PATH, ... if KIND CONDITION | * if ...; the first that holds
  *   response_status   404 as 200 | 500-599 as 502
  *   deprecated, sunset                                  2026-01-31, 2026-01-31T12:00:00Z
  *   successor, deprecation_link, sunset_link            a URI, absolute or a path
@@ -14,20 +17,29 @@
  * {path}, {host}, {client} (its address), {id} (of the request), {query.NAME}, {header.NAME},
  * {param.NAME} (of the route's path), {user.id}, {user.roles} (with commas). A place of which there
  * is nothing is empty; where all of a value comes out empty, nothing is added, and set removes.
- * What is filled in stays what it is: it never ends a line or a parameter. */
+ * What is filled in stays what it is: it never ends a line or a parameter.
+ *
+ * A PATH is the name of a member, or several with dots between; an array on the way stands for each
+ * of its elements. Of JSON add says what is not there yet, a VALUE that is JSON itself is that, and
+ * any other text a string. A CONDITION is one of server/http/condition.h ("device mobile", "header
+ * X-Client: partner", ...) or "role NAME, ...". */
 #ifndef GALLEY_SERVER_TRANSFORM_TRANSFORM_H
 #define GALLEY_SERVER_TRANSFORM_TRANSFORM_H
 
 #include "server/http/message.h"
 
-#define TRANSFORM_LINES_MAX 64 /* of a route */
+#define TRANSFORM_LINES_MAX 64                /* of a route */
+#define TRANSFORM_JSON_MAX  ((size_t)1 << 20) /* bytes of a body that is changed */
 
 struct transform;
 
 enum transform_kind {
     TRANSFORM_REQUEST_HEADER,
     TRANSFORM_REQUEST_QUERY,
+    TRANSFORM_REQUEST_JSON,
     TRANSFORM_RESPONSE_HEADER,
+    TRANSFORM_RESPONSE_JSON,
+    TRANSFORM_FIELDS,
     TRANSFORM_RESPONSE_STATUS,
     TRANSFORM_LISTS, /* of the kinds before there may be several lines, of these one: */
     TRANSFORM_DEPRECATED = TRANSFORM_LISTS,
@@ -78,9 +90,25 @@ void transform_write_key(const struct transform *transform, const struct request
                          struct buf *out);
 bool transform_has_key(const struct transform *transform);
 
+/* Whether the body of such a request is to be changed: it is JSON. */
+bool transform_changes_body(const struct transform *transform, const struct request *request);
+
+/* Appends what a body of JSON becomes. ERR_MALFORMED, with why, if it is none. */
+enum err transform_body(const struct transform *transform, const struct request *request,
+                        struct buf *out, char *why, size_t why_size);
+
 /* ---- Answers */
 
-/* Changes an answer that stands; `request` is the client's own. */
+/* Whether answers of JSON are changed: then the target has to be asked for all of one, whatever the
+ * client has of it already, and not compressed. */
+bool transform_changes_json(const struct transform *transform);
+
+/* Changes the body of an answer that stands, if it is JSON and its status is of 200 to 299, and
+ * what its headers say of the bytes. What cannot be changed becomes a 502. */
+void transform_json(const struct transform *transform, const struct request *request,
+                    struct response *response);
+
+/* Changes status and headers of an answer that stands; `request` is the client's own. */
 void transform_response(const struct transform *transform, const struct request *request,
                         struct response *response);
 

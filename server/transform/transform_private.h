@@ -2,6 +2,7 @@
 #ifndef GALLEY_SERVER_TRANSFORM_TRANSFORM_PRIVATE_H
 #define GALLEY_SERVER_TRANSFORM_TRANSFORM_PRIVATE_H
 
+#include "server/http/condition.h"
 #include "server/transform/transform.h"
 
 /* ---- value.c: text with places. */
@@ -20,21 +21,24 @@ void value_write_vary(const struct value *value, struct buf *out);
 
 /* ---- rule.c: one change. */
 
-enum verb { VERB_SET, VERB_ADD, VERB_REMOVE, VERB_RENAME };
+enum verb { VERB_SET, VERB_ADD, VERB_REMOVE, VERB_RENAME, VERB_KEEP };
 
 #define RULE_NAMES_MAX 32
 
 struct rule {
     enum verb verb;
     char *text;                        /* that the names lie in */
-    const char *names[RULE_NAMES_MAX]; /* more than one only of VERB_REMOVE */
+    const char *names[RULE_NAMES_MAX]; /* more than one only of VERB_REMOVE and _KEEP */
     unsigned name_count;
     const char *to;      /* of VERB_RENAME */
     struct value *value; /* of VERB_SET and VERB_ADD */
+    json_t *json;        /* instead of it, of a rule for JSON */
 };
 
-/* False, with why. The caller releases the rule in any case. */
-bool rule_read(const char *text, struct rule *out, char *why, size_t why_size);
+/* `json`: one for JSON. False, with why. The caller releases the rule in any case. */
+bool rule_read(const char *text, bool json, struct rule *out, char *why, size_t why_size);
+/* VERB_KEEP of these names alone. */
+bool rule_read_keep(struct slice names, struct rule *out, char *why, size_t why_size);
 void rule_release(struct rule *rule);
 
 struct rules {
@@ -58,6 +62,29 @@ bool headers_touch_security(const struct rules *rules);
 void query_of_request(const struct rules *rules, const struct request *request,
                       struct transform_request *out);
 
+/* ---- json.c: changing a tree. */
+
+/* Whether a rule's names are paths. */
+bool json_rule_check(const struct rule *rule, char *why, size_t why_size);
+void json_change(json_t *root, const struct rule *rule, const struct request *request);
+
+/* ---- fields.c */
+
+struct field_rule {
+    struct rule keep;
+    bool everything; /* there is nothing to cut */
+    bool conditional, by_role;
+    struct condition condition; /* or: */
+    char *roles;                /* with commas */
+};
+
+/* False, with why. The caller releases it in any case. */
+bool field_rule_read(const char *text, struct field_rule *out, char *why, size_t why_size);
+void field_rule_release(struct field_rule *rule);
+bool field_rule_holds(const struct field_rule *rule, const struct request *request);
+/* As value_write_vary. */
+void field_rule_write_vary(const struct field_rule *rule, struct buf *out);
+
 /* ---- notices.c: what is said of a version. */
 
 /* Appends the header line. False, with why. */
@@ -73,7 +100,9 @@ struct status_rule {
 };
 
 struct transform {
-    struct rules request_header, request_query, response_header;
+    struct rules request_header, request_query, request_json, response_header, response_json;
+    struct field_rule *fields;
+    unsigned field_count;
     struct status_rule *statuses;
     unsigned status_count;
     struct buf notices; /* lines of headers */

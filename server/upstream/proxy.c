@@ -409,20 +409,31 @@ static bool answer_head(struct proxied *p)
     return false;
 }
 
+/* Whether somebody wants to see all of the answer before anything of it is sent, if he can. */
+static size_t collect_max(const struct proxied *p)
+{
+    size_t wanted = p->request->json_max;
+    bool json = wanted > COLLECT_MAX &&
+                content_type_is_json(response_header_value(p->response, "Content-Type"));
+    return json ? wanted : COLLECT_MAX;
+}
+
 /* What is small is answered as a whole; what is large, or takes its time and does not say how large
  * it will be, as it comes. */
 static bool collect(struct proxied *p)
 {
     const struct response_head *head = &p->trip.head;
     struct buf *body = &p->response->body;
-    bool small = head->framing == FRAMING_LENGTH && head->content_length <= COLLECT_MAX;
+    size_t max = collect_max(p);
     if (p->request->method == METHOD_HEAD)
         return answer_head(p);
     if (p->cut)
         return proxied_fail(p);
-    enum step step = roundtrip_read(&p->trip, body, COLLECT_MAX - body->len);
+    enum step step = roundtrip_read(&p->trip, body, max - body->len);
     if (step == STEP_FAILED)
         return proxied_fail(p);
+    bool small = head->framing == FRAMING_LENGTH ? head->content_length <= (int64_t)max
+                                                 : max > COLLECT_MAX && body->len < max;
     if (step == STEP_DONE)
         finish(p);
     else if (small)
