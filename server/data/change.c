@@ -106,7 +106,7 @@ static enum err prepare_new(struct change *change)
     enum err err = check_conditions(change, 0);
     if (err)
         return err;
-    json_t *doc = json_copy(change->body);
+    json_t *doc = json_deep_copy(change->body);
     err = document_settle(c, &doc, NULL, change->id, change->caller, &change->fault);
     if (!err)
         err = draft(change, doc);

@@ -136,7 +136,8 @@ void fault_answer(struct fault *fault, const struct request *request, struct res
 bool document_id_good(struct slice id);
 
 /* Of a new document (`old` NULL) or another state of one: id, owner, timestamps and hidden members
- * become what they have to be, the schema is asked. `id` empty: a new one is made. */
+ * become what they have to be, what is missing of a new one gets the schema's default, and the
+ * schema is asked. `id` empty: a new one is made. */
 enum err document_settle(const struct data_collection *c, json_t **doc, const json_t *old,
                          struct slice id, const struct caller *caller, struct fault *fault);
 

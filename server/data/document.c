@@ -189,6 +189,8 @@ enum err document_settle(const struct data_collection *c, json_t **doc, const js
         settle_owner(c, *doc, old, caller, fault);
     if (c->timestamps)
         settle_times(*doc, old, caller->env.now_ms);
+    if (c->schema && !old)
+        schema_fill(c->schema, *doc);
     check_schema(c, *doc, fault);
     settle_hidden(c, *doc, old, fault);
     if (!fault->err && !document_is_bounded(*doc))

@@ -37,10 +37,12 @@ const config = {
         id: 'client', list: 'public', read: 'public', create: 'public', update: 'public', delete: 'public',
         hidden: 'secret',
     },
+    'collection filled': { schema: 'schemas/filled.json', read: 'public', create: 'public', update: 'public' },
     'collection letters': { create: 'public', read: 'role:admin' },
     'collection closed': {},
 };
-const galley = await startGalley({ config, files: { 'schemas/post.json': schema } });
+const filled = { properties: { status: { default: 'draft' }, meta: { properties: { n: { default: 1 } } } } };
+const galley = await startGalley({ config, files: { 'schemas/post.json': schema, 'schemas/filled.json': filled } });
 const as = (sub, ...roles) => makeToken(claims({ sub, roles }));
 const [ann, bob, editor] = [as('ann'), as('bob'), as('eve', 'editor')];
 const at = (name, id = '') => `/api/v1/collections/${name}${id && `/${encodeURIComponent(id)}`}`;
@@ -73,6 +75,12 @@ test('every violation of the schema is listed', async () => {
     const error = assertError(await create({ title: '', stars: -1, tags: [1], other: 1, id: 'mine', author: 'bob' }), 422, 'VALIDATION_ERROR');
     const seen = error.details.map(({ field, reason }) => `${field} ${reason}`).sort();
     assert.deepEqual(seen, ['author owner', 'id generated', 'other additionalProperties', 'stars minimum', 'tags.0 type', 'title minLength']);
+});
+
+test('what is missing gets the default of the schema, once', async () => {
+    const { body } = await send('POST', at('filled'), { meta: {} });
+    assert.deepEqual([body.status, body.meta], ['draft', { n: 1 }]);
+    assert.equal((await send('PATCH', at('filled', body.id), { status: null })).body.status, undefined);
 });
 
 test('what is no document is refused', async () => {
