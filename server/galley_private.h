@@ -24,6 +24,7 @@ struct checks;
 struct data;
 struct discovery;
 struct listeners;
+struct mirrors;
 struct scrub;
 struct stored;
 
@@ -54,6 +55,7 @@ struct galley {
     struct upstreams *upstreams;
     struct checks *checks;
     struct discovery *discovery;
+    struct mirrors *mirrors;
     struct schema *registration_schema;
     struct timer *upstreams_timer;
     struct gateway *gateway;

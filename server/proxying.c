@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "server/upstream/checks.h"
 #include "server/upstream/discovery.h"
+#include "server/upstream/mirror.h"
 
 #include <arpa/inet.h>
 #include <assert.h>
@@ -259,12 +260,14 @@ enum err proxying_open(struct galley *galley, char *why, size_t why_size)
     }
     proxying_take_over(galley, &read);
     galley->registration_schema = registration_schema();
+    galley->mirrors = mirrors_create();
     galley->discovery = discovery_create(galley->upstreams);
     galley->checks = checks_create(galley->upstreams);
     if (!galley->discovery || !galley->checks) {
         snprintf(why, why_size, "the threads that look after upstreams cannot be started");
         discovery_destroy(&galley->discovery);
         checks_destroy(&galley->checks);
+        mirrors_destroy(&galley->mirrors);
         upstreams_destroy(&galley->upstreams);
         return ERR_INTERNAL;
     }
@@ -278,6 +281,7 @@ void proxying_close(struct galley *galley)
         timer_cancel(galley->upstreams_timer);
     discovery_destroy(&galley->discovery);
     checks_destroy(&galley->checks);
+    mirrors_destroy(&galley->mirrors);
     schema_destroy(&galley->registration_schema);
     upstreams_destroy(&galley->upstreams);
 }

@@ -137,8 +137,13 @@ static bool is_passed_on(const struct config_section *section)
 }
 
 /* What is wrong with a section as a whole; NULL: nothing. */
-static const char *fault_of(const struct config_section *section)
+static const char *fault_of(const struct config *config, const struct config_section *section)
 {
+    const char *mirror = mirror_name(section);
+    if (mirror && !config_referred(config, "upstream", mirror))
+        return "mirror: there is no such upstream; allowed: upstream:NAME";
+    if (mirror && !is_passed_on(section))
+        return "mirror is for requests to upstream: and compose:";
     if (config_int(section, "timeout") > 0 && !is_passed_on(section))
         return "timeout is for upstream: and compose:, nothing else waits for others";
     return rewriting_fault(section);
@@ -181,10 +186,11 @@ static bool targets_ok(const struct config *config, const struct config_section 
 }
 
 /* What is wrong with what a section does itself goes to `why`. */
-static bool section_ok(const struct config_section *section, char *why, size_t why_size)
+static bool section_ok(const struct config *config, const struct config_section *section, char *why,
+                       size_t why_size)
 {
     struct transform *transform;
-    const char *fault = fault_of(section);
+    const char *fault = fault_of(config, section);
     if (fault) {
         snprintf(why, why_size, "%s", fault);
         return false;
@@ -201,7 +207,7 @@ static bool check_sections(const struct config *config, const char *path, struct
     for (unsigned i = 0; (section = config_named(config, "route", i)); i++) {
         char why[300];
         bool targets = targets_ok(config, section, why, sizeof why);
-        if (targets && section_ok(section, why, sizeof why))
+        if (targets && section_ok(config, section, why, sizeof why))
             continue;
         buf_printf(errors, "%s:%u: [route %s] %s%s\n", path, config_line(section),
                    config_name(section), targets ? "" : "target: ", why);

@@ -41,6 +41,15 @@ bool target_is(const struct config_section *section, const char *kind)
     return slice_is(slice_cut(&target, ':'), kind);
 }
 
+const char *mirror_name(const struct config_section *section)
+{
+    static const char kind[] = "upstream:";
+    const char *text = config_text(section, "mirror");
+    if (!text[0])
+        return NULL;
+    return strncmp(text, kind, strlen(kind)) == 0 ? text + strlen(kind) : "";
+}
+
 static bool is_app(const struct config_section *section, const char *module)
 {
     const char *target = config_list_at(section, "target", 0);

@@ -8,6 +8,7 @@
 #include "server/gateway/site.h"
 #include "server/gateway/split.h"
 #include "server/transform/transform.h"
+#include "server/upstream/mirror.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -353,6 +354,30 @@ static void fallback_read(const struct config_section *section, struct route_spe
         });
 }
 
+/* The target, with a copy for another upstream, if there is to be one. */
+static bool mirror_lead(struct galley *galley, const struct config_section *section,
+                        struct route_spec *spec, char *why, size_t why_size)
+{
+    const char *to = mirror_name(section);
+    struct mirror *mirror;
+    if (!to)
+        return true;
+    const struct mirror_options options = {.mirrors = galley->mirrors,
+                                           .upstream = upstreams_find(galley->upstreams, to),
+                                           .percent = (unsigned)config_int(section, "mirror_share"),
+                                           .target = spec->target,
+                                           .arg = spec->arg,
+                                           .drop = spec->drop};
+    if (mirror_create(&options, &mirror)) {
+        snprintf(why, why_size, "the thread for mirrors cannot be started");
+        return false;
+    }
+    spec->target = mirror_target;
+    spec->arg = mirror;
+    spec->drop = mirror_drop;
+    return true;
+}
+
 static bool lead(struct galley *galley, const struct mounts *mounts, const struct mounted *mounted,
                  struct route_spec *spec, struct spec_parts *parts, char *why, size_t why_size)
 {
@@ -368,9 +393,10 @@ static bool lead(struct galley *galley, const struct mounts *mounts, const struc
     if (!galley)
         return true;
     fallback_read(section, spec);
-    return target_count(section) > 1
-               ? split_lead(galley, mounts->config, section, spec, why, why_size)
-               : one_lead(galley, mounts->config, section, spec, why, why_size);
+    bool led = target_count(section) > 1
+                   ? split_lead(galley, mounts->config, section, spec, why, why_size)
+                   : one_lead(galley, mounts->config, section, spec, why, why_size);
+    return led && mirror_lead(galley, section, spec, why, why_size);
 }
 
 bool route_list_add_mounts(struct route_list *list, struct galley *galley,

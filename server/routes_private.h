@@ -46,6 +46,8 @@ struct section_target {
 };
 unsigned target_count(const struct config_section *section);
 void target_read(const struct config_section *section, unsigned i, struct section_target *out);
+/* The upstream that gets copies; NULL: none; "": what stands there is none. */
+const char *mirror_name(const struct config_section *section);
 /* Whether the first one is of that kind. */
 bool target_is(const struct config_section *section, const char *kind);
 

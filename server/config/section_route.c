@@ -48,6 +48,11 @@ static const struct config_key route_keys[] = {
     {"timeout", CONFIG_DURATION, "", 10, CONFIG_HOUR, CONFIG_RELOADS, NULL,
      "How long the servers of an upstream or the parts of a composed answer may take, instead of "
      "the upstream's timeout: beyond it 504; empty: as those say."},
+    {"mirror", CONFIG_TEXT, "", 10, 100, CONFIG_RELOADS, NULL,
+     "upstream:NAME gets a copy of each request too, and its answer is thrown away; bodies up to "
+     "64 KiB; empty: none."},
+    {"mirror_share", CONFIG_INT, "100", 1, 100, CONFIG_RELOADS, NULL,
+     "Of how many of a hundred requests."},
     {"fallback", CONFIG_INT, "", 200, 599, CONFIG_RELOADS, NULL,
      "With target = upstream:NAME: the status of what is answered when no server has an answer "
      "(502, "

@@ -100,6 +100,7 @@ static void clear_findings(struct request *request)
     request->inner = slice_of(NULL, 0);
     request->choice = 0;
     request->json_max = 0;
+    request->mirrored = false;
     request->preflight = false;
 }
 

@@ -135,6 +135,7 @@ struct request {
     struct slice inner;        /* the path that its target is to see, if not `path`; else NULL */
     int64_t target_ns; /* that its target may take (route_spec's timeout); 0: as its own word is */
     unsigned choice;   /* of several targets, one more than its place; 0: none is chosen yet */
+    bool mirrored;     /* a copy has been made, or was not to be */
     bool preflight;    /* a browser asks for a page whether it may send something (CORS) */
     struct plan *plan; /* held until the answer was sent; or NULL */
     struct exchange *exchange; /* until it is answered; or NULL */

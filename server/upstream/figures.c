@@ -183,10 +183,27 @@ static void write_upstream(struct upstream *upstream, void *arg)
                       of_upstreams[writing->metric].value(&figures));
 }
 
+static const char mirrored_name[] = "galley_upstream_mirrored_total";
+
+static void write_mirrored(struct upstream *upstream, void *arg)
+{
+    static const char *const outcomes[MIRRORED_COUNT] = {"sent", "too_many", "unfit"};
+    for (unsigned i = 0; i < MIRRORED_COUNT; i++) {
+        char labels[200];
+        snprintf(labels, sizeof labels, "upstream=\"%s\",outcome=\"%s\"", upstream->name,
+                 outcomes[i]);
+        metrics_write_u64(arg, mirrored_name, labels,
+                          atomic_load_explicit(&upstream->mirrored[i], memory_order_relaxed));
+    }
+}
+
 void upstreams_balance_metrics(struct upstreams *upstreams, struct buf *out)
 {
     if (!upstreams_first(upstreams))
         return;
+    metrics_write_help(out, mirrored_name, "counter",
+                       "Requests of which a copy was to go to it (mirror of a route).");
+    upstreams_each(upstreams, write_mirrored, out);
     struct writing writing = {.out = out, .now_ns = clock_mono_ns(&clock_system)};
     writing.servers = mem_alloc(BALANCER_SERVERS_MAX * sizeof *writing.servers);
     for (unsigned i = 0; i < sizeof of_servers / sizeof of_servers[0]; i++) {

@@ -54,6 +54,14 @@ struct upstream_settings {
     char hash_key[128];
 };
 
+/* What became of requests that were to be copied for an upstream (mirror.h). */
+enum mirrored {
+    MIRRORED_SENT,
+    MIRRORED_TOO_MANY, /* were under way */
+    MIRRORED_UNFIT,    /* its body was too large, or without a length; or it was no HTTP alone */
+    MIRRORED_COUNT
+};
+
 struct upstream {
     struct upstream *next; /* of the list of all, which only grows */
     const struct clock *clock;
@@ -61,6 +69,7 @@ struct upstream {
     struct upstream_settings *settings;  /* guarded by the lock; NULL: not configured */
     LIST_HEAD(, server) servers;         /* likewise */
     _Atomic(struct balancer *) balancer; /* from the first settings on, for good */
+    _Atomic uint64_t mirrored[MIRRORED_COUNT];
     char name[];
 };
 
