@@ -246,6 +246,16 @@ static enum balancer_verdict pick_none(struct balancer *balancer, struct balance
     return verdict;
 }
 
+/* Threads: holds the lock. */
+static struct balancer_server *take(struct balancer *balancer, struct balancer_request *request,
+                                    struct choice *choice)
+{
+    struct balancer_server *server = choose(balancer, choice);
+    server->in_flight++;
+    request->tried[request->tried_count++] = server->id;
+    return server;
+}
+
 enum balancer_verdict balancer_pick(struct balancer *balancer, struct balancer_request *request,
                                     int64_t now_ns, struct balancer_server **server, bool *again)
 {
@@ -264,9 +274,7 @@ enum balancer_verdict balancer_pick(struct balancer *balancer, struct balancer_r
         *server = NULL;
     } else {
         queue_pass(request);
-        *server = choose(balancer, &choice);
-        (*server)->in_flight++;
-        request->tried[request->tried_count++] = (*server)->id;
+        *server = take(balancer, request, &choice);
     }
     *again = class >= CLASS_COUNT;
     lock_leave(&balancer->lock);
@@ -296,6 +304,24 @@ bool balancer_retry(struct balancer *balancer, struct balancer_request *request,
     balancer->retries_denied += may && !granted;
     lock_leave(&balancer->lock);
     return granted;
+}
+
+struct balancer_server *balancer_hedge(struct balancer *balancer, struct balancer_request *request,
+                                       int64_t now_ns)
+{
+    struct choice choice;
+    choice.count = 0;
+    choice.hash = request->hash;
+    choice.now_ns = now_ns;
+    struct balancer_server *server = NULL;
+    lock_acquire(&balancer->lock);
+    if (request->tried_count < BALANCER_TRIES_MAX && TAILQ_EMPTY(&balancer->at_servers) &&
+        lowest(balancer, request, &choice) <= CLASS_BACKUP && budget_take(balancer, now_ns)) {
+        server = take(balancer, request, &choice);
+        balancer->hedges++;
+    }
+    lock_leave(&balancer->lock);
+    return server;
 }
 
 void balancer_streams(struct balancer *balancer, struct balancer_request *request)

@@ -149,6 +149,11 @@ void balancer_ended(struct balancer *balancer, struct balancer_server *server,
  * has the budget, which it takes from. */
 bool balancer_retry(struct balancer *balancer, struct balancer_request *request, int64_t now_ns);
 
+/* As balancer_pick for a second try beside one that is under way: of a server that has not been
+ * tried and does not fail, within the budget of retries. NULL: there is none. */
+struct balancer_server *balancer_hedge(struct balancer *balancer, struct balancer_request *request,
+                                       int64_t now_ns);
+
 /* Its answer goes on at the pace of its client: it is in flight at its server still, but takes no
  * place of requests_max any more, or a few slow clients would take all. Once. */
 void balancer_streams(struct balancer *balancer, struct balancer_request *request);
@@ -220,6 +225,7 @@ struct balancer_figures {
     uint64_t waited_late;  /* in vain */
     uint64_t retries;
     uint64_t retries_denied; /* by the budget */
+    uint64_t hedges;
 };
 
 void balancer_figures(struct balancer *balancer, int64_t now_ns, struct balancer_figures *out);

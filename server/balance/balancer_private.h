@@ -114,7 +114,7 @@ struct balancer {
     struct share_counts shares;
     TAILQ_HEAD(balancer_queue, balancer_waiter) door, at_servers;
     unsigned queued;
-    uint64_t waited, waited_late;
+    uint64_t waited, waited_late, hedges;
 };
 
 /* ---- health.c. Threads: holds the lock. */

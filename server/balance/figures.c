@@ -114,6 +114,7 @@ void balancer_figures(struct balancer *balancer, int64_t now_ns, struct balancer
         .waited_late = balancer->waited_late,
         .retries = balancer->retries,
         .retries_denied = balancer->retries_denied,
+        .hedges = balancer->hedges,
     };
     lock_leave(&balancer->lock);
 }

@@ -115,6 +115,11 @@ static double refused_much(const struct balancer_figures *figures)
     return (double)figures->refused_much;
 }
 
+static double hedges(const struct balancer_figures *figures)
+{
+    return (double)figures->hedges;
+}
+
 static double queued(const struct balancer_figures *figures)
 {
     return figures->queued;
@@ -139,6 +144,8 @@ static const struct {
     {"galley_upstream_retries_total", "counter", "Requests that were sent once more.", retries},
     {"galley_upstream_retries_denied_total", "counter",
      "Those that were not, as the budget was used up.", retries_denied},
+    {"galley_upstream_hedges_total", "counter",
+     "Requests that were sent to a second server as the first took long.", hedges},
     {"galley_upstream_refused_open_total", "counter",
      "Requests answered with 503 by the open breaker.", refused_open},
     {"galley_upstream_refused_full_total", "counter",

@@ -40,6 +40,9 @@ struct proxied {
     struct balancer_server *picked; /* or NULL */
     enum balancer_outcome last;     /* of the last try */
     struct channel *channel;        /* or NULL */
+    struct hedge *hedge;            /* or NULL */
+    bool hedged;                    /* there has been a second try, or is not to be one */
+    int64_t due_ns;                 /* the present try is, with a hedge; 0: that is not known */
     struct buf prefix;              /* of an answer that streams: what has come already */
     struct roundtrip trip;          /* last: its head is not cleared */
 };
@@ -72,6 +75,12 @@ void proxied_end_trip(struct proxied *p, enum trip_outcome outcome);
  * counts any more. The connection stays, for this alone. */
 void proxied_leave(struct proxied *p);
 
+/* Notes what became of the present try, for the log and for who develops. */
+void proxied_note_try(struct proxied *p, const char *outcome);
+
+/* The present try has failed, and another goes on. */
+void proxied_drop_try(struct proxied *p);
+
 /* The try has failed: true if there is to be another, at the present server (p->picked) or one to
  * be picked; else the answer says so, and p is gone. */
 bool proxied_fail(struct proxied *p);
@@ -93,6 +102,27 @@ static inline int64_t proxied_whole_until_ns(const struct proxied *p)
     int64_t own_ns = p->request->target_ns;
     return p->started_ns + (own_ns > 0 ? own_ns : p->settings->whole_ns);
 }
+
+/* ---- proxy.c: steps that a hedge takes, too. */
+
+/* Takes or opens a connection to p->picked, with the request to be sent. False: there is none. */
+bool proxied_connect(struct proxied *p);
+/* When what the present try is at is due. */
+int64_t proxied_due_ns(struct proxied *p);
+/* Its head is there. True: it is to go on at once. */
+bool proxied_take_answer(struct proxied *p);
+
+/* ---- hedge.c: a second try beside the first. */
+
+/* Whether there is to be one if the first takes long. */
+bool hedge_applies(const struct proxied *p);
+/* Begins to look at the time. False: that is not possible. */
+bool hedge_open(struct proxied *p);
+/* As far as the tries go. True: it is to go on at once. */
+bool hedge_travel(struct proxied *p);
+/* Gives up the try that is not the present one; none is fine. `won`: the present one has an answer.
+ */
+void hedge_end(struct proxied *p, bool won);
 
 /* ---- stream.c */
 

@@ -27,6 +27,7 @@ static void proxied_destroy(void *arg)
     bool whole = p->trip.stretch == STRETCH_OVER;
     enum trip_outcome failed = p->cut ? TRIP_TIMEOUT : TRIP_BROKEN;
     bool ours = p->response->feed.fill && p->response->err; /* the server's, in a stream */
+    hedge_end(p, false);
     proxied_end_trip(p, whole ? TRIP_ANSWERED : ours ? failed : TRIP_ABANDONED);
     if (p->queued)
         balancer_unwait(p->upstream->balancer, &p->balance, false);
@@ -84,7 +85,7 @@ static int64_t limit_ns(const struct proxied *p)
 /* Each stretch has its time, and so have bytes of a body; all of it together another, but for a
  * body that comes at the pace of the client: until the head of the answer is there, or, by the word
  * of the route, all of it. */
-static int64_t due_ns(struct proxied *p)
+int64_t proxied_due_ns(struct proxied *p)
 {
     enum stretch stretch = p->trip.stretch;
     if (p->at != stretch || stretch == STRETCH_SEND || stretch == STRETCH_BODY) {
@@ -276,7 +277,7 @@ static void introduce(struct proxied *p)
     channel_introduce(p->channel, p->settings->preface, &whose);
 }
 
-static bool connect_server(struct proxied *p)
+bool proxied_connect(struct proxied *p)
 {
     const struct upstream_settings *settings = p->settings;
     struct server *server = balancer_server_data(p->picked);
@@ -292,12 +293,19 @@ static bool connect_server(struct proxied *p)
     p->trip.stretch = STRETCH_CONNECT;
     p->trip.malformed = false; /* as the answer of the try before may have been */
     if (!p->channel)
-        return proxied_fail(p);
+        return false;
     p->channel->generation = settings->generation;
     if (settings->preface)
         introduce(p);
-    if (compose(p))
+    return compose(p);
+}
+
+static bool connect_server(struct proxied *p)
+{
+    if (proxied_connect(p))
         return true;
+    if (!p->channel)
+        return proxied_fail(p);
     proxied_answer_error(p, ERR_HEADER_TOO_LARGE, NULL);
     return false;
 }
@@ -350,7 +358,7 @@ static bool send_piece(struct proxied *p)
     return true;
 }
 
-static bool take_answer(struct proxied *p)
+bool proxied_take_answer(struct proxied *p)
 {
     const struct response_head *head = &p->trip.head;
     p->head_ns = proxied_now_ns(p);
@@ -371,19 +379,27 @@ static bool take_answer(struct proxied *p)
     return false;
 }
 
+static bool await_trip(struct proxied *p, bool write)
+{
+    if (hedge_applies(p) && hedge_open(p))
+        return hedge_travel(p);
+    await(p, p->channel->fd, write, proxied_due_ns(p));
+    return false;
+}
+
 static bool travel(struct proxied *p)
 {
+    if (p->hedge)
+        return hedge_travel(p);
     switch (p->cut ? STEP_FAILED : roundtrip_step(&p->trip)) {
     case STEP_DONE:
-        return take_answer(p);
+        return proxied_take_answer(p);
     case STEP_WANTS_MORE:
         return send_piece(p);
     case STEP_WANTS_READ:
-        await(p, p->channel->fd, false, due_ns(p));
-        return false;
+        return await_trip(p, false);
     case STEP_WANTS_WRITE:
-        await(p, p->channel->fd, true, due_ns(p));
-        return false;
+        return await_trip(p, true);
     case STEP_FAILED:
         break;
     }
@@ -437,7 +453,7 @@ static bool collect(struct proxied *p)
     if (step == STEP_DONE)
         finish(p);
     else if (small)
-        await(p, p->channel->fd, step == STEP_WANTS_WRITE, due_ns(p));
+        await(p, p->channel->fd, step == STEP_WANTS_WRITE, proxied_due_ns(p));
     else
         proxied_stream(p);
     return false;

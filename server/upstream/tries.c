@@ -167,8 +167,7 @@ void proxied_leave(struct proxied *p)
     p->entered = false;
 }
 
-/* For the log, and for who develops. */
-static void note_try(struct proxied *p, const char *outcome)
+void proxied_note_try(struct proxied *p, const char *outcome)
 {
     char *tried = p->request->tried;
     size_t len = strlen(tried);
@@ -180,7 +179,7 @@ void proxied_note_status(struct proxied *p)
 {
     char status[8];
     snprintf(status, sizeof status, "%d", p->trip.head.status);
-    note_try(p, status);
+    proxied_note_try(p, status);
 }
 
 static enum trip_outcome outcome_of_failure(const struct proxied *p)
@@ -235,6 +234,20 @@ static void forget_answer(struct response *response)
     buf_clear(&response->body);
 }
 
+static void end_failed(struct proxied *p, enum trip_outcome outcome)
+{
+    log_failure(p, outcome);
+    proxied_note_try(p, trip_outcome_name(outcome));
+    proxied_end_trip(p, outcome);
+}
+
+void proxied_drop_try(struct proxied *p)
+{
+    enum trip_outcome outcome = outcome_of_failure(p);
+    p->cut = false;
+    end_failed(p, outcome);
+}
+
 bool proxied_fail(struct proxied *p)
 {
     enum trip_outcome outcome = outcome_of_failure(p);
@@ -247,9 +260,7 @@ bool proxied_fail(struct proxied *p)
         p->state = PROXIED_CONNECT;
         return true;
     }
-    log_failure(p, outcome);
-    note_try(p, trip_outcome_name(outcome));
-    proxied_end_trip(p, outcome);
+    end_failed(p, outcome);
     if (again && balancer_retry(p->upstream->balancer, &p->balance, proxied_now_ns(p))) {
         p->state = PROXIED_PICK;
         return true;

@@ -148,6 +148,7 @@ static struct upstream_settings *settings_create(const struct upstream_options *
     settings->keepalive_ns = options->keepalive_timeout_ms * 1000000;
     settings->retry_delay_ns = options->retry_delay_ms * 1000000;
     settings->retry_delay_max_ns = options->retry_delay_max_ms * 1000000;
+    settings->hedge_ns = options->hedge_after_ms * 1000000;
     settings->retry_body_max = options->retry_body_max;
     settings->hashes = options->balance.algorithm == BALANCER_HASH;
     snprintf(settings->hash_key, sizeof settings->hash_key, "%s", options->hash_key);

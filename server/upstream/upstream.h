@@ -52,6 +52,7 @@ struct upstream_options {
     unsigned keepalive;            /* unused connections to each server */
     int64_t keepalive_timeout_ms;
     int64_t retry_delay_ms, retry_delay_max_ms; /* before a server is asked again */
+    int64_t hedge_after_ms;                     /* to another server, too; 0: never */
     size_t retry_body_max;                      /* bodies up to this are kept to be sent again */
     const char *hash_key; /* "address", "path", "header:NAME", "cookie:NAME" */
     bool tls;

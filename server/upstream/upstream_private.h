@@ -40,6 +40,7 @@ struct upstream_settings {
     unsigned keepalive;
     int64_t keepalive_ns;
     int64_t retry_delay_ns, retry_delay_max_ns;
+    int64_t hedge_ns; /* 0: never */
     size_t retry_body_max;
     enum preface preface;
     bool hashes;
