@@ -119,6 +119,14 @@ static const struct config_key route_keys[] = {
     {"cache_ttl", CONFIG_DURATION, "", CONFIG_SECOND, 365 * CONFIG_DAY, CONFIG_RELOADS, NULL,
      "For how long answers are fresh that do not say it; empty: a tenth of the time since they "
      "changed, if they say that."},
+    {"cache_stale_if_error", CONFIG_DURATION, "", CONFIG_SECOND, 365 * CONFIG_DAY, CONFIG_RELOADS,
+     NULL,
+     "For how long an answer that is no longer fresh stands in for an origin that fails or cannot "
+     "be "
+     "reached, where answers do not say it; empty: not."},
+    {"cache_stale_while_revalidate", CONFIG_DURATION, "", CONFIG_SECOND, 365 * CONFIG_DAY,
+     CONFIG_RELOADS, NULL,
+     "For how long it is given while a new one is being asked for, likewise."},
     {"cache_key", CONFIG_KEY_PART, "", 0, 0, CONFIG_RELOADS | CONFIG_LIST | CONFIG_COMMAS, NULL,
      "What tells answers apart besides scheme, host, path, query and what their Vary names: a "
      "header, a cookie, or the user, which lets answers to users be stored. At most 8."},

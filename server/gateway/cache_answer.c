@@ -170,7 +170,9 @@ static void write_tags(const struct fields *fields, struct buf *out)
 static struct cache_policy policy_of(const struct request *request)
 {
     const struct route_cache *cache = &request->route->spec.cache;
-    struct cache_policy policy = {.ttl_s = cache->ttl_s};
+    struct cache_policy policy = {.ttl_s = cache->ttl_s,
+                                  .stale_if_error_s = cache->stale_if_error_s,
+                                  .stale_while_revalidate_s = cache->stale_while_revalidate_s};
     for (unsigned i = 0; i < cache->key_count; i++)
         policy.per_user |= strcmp(cache->keys[i], "user") == 0;
     return policy;

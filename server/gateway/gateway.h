@@ -86,6 +86,7 @@ struct rate_tier {
 struct route_cache {
     bool enabled;
     int64_t ttl_s; /* of answers that do not say it; 0: only what may be guessed */
+    int64_t stale_if_error_s, stale_while_revalidate_s; /* likewise; 0: not */
     /* What tells them apart besides the URL: "user", "header:NAME", "cookie:NAME"; copied. */
     const char *keys[CACHE_KEYS_MAX];
     unsigned key_count;

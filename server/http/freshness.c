@@ -207,9 +207,9 @@ static enum storable judge_storing(const struct answered *answered,
     return could_be_used(answered, caching) ? STORABLE : NOT_SAID;
 }
 
-static int64_t or_none(int64_t seconds)
+static int64_t said_or(int64_t seconds, int64_t otherwise)
 {
-    return seconds == SECONDS_NONE ? 0 : seconds;
+    return seconds == SECONDS_NONE ? otherwise : seconds;
 }
 
 enum storable caching_read(const struct answered *answered, const struct cache_policy *policy,
@@ -222,11 +222,13 @@ enum storable caching_read(const struct answered *answered, const struct cache_p
         cache_control_read(fields->items, fields->count, &control);
     *out = (struct caching){
         .born_ms = answered->answered_ms - corrected_initial_age_s(answered) * 1000,
-        .stale_while_revalidate_s = or_none(control.stale_while_revalidate_s),
-        .stale_if_error_s = or_none(control.stale_if_error_s),
+        .stale_while_revalidate_s =
+            said_or(control.stale_while_revalidate_s, policy->stale_while_revalidate_s),
+        .stale_if_error_s = said_or(control.stale_if_error_s, policy->stale_if_error_s),
         .validate_always = control.no_cache,
     };
-    bool may_be_stale = out->stale_while_revalidate_s > 0 || out->stale_if_error_s > 0;
+    bool may_be_stale = said_or(control.stale_while_revalidate_s, 0) > 0 ||
+                        said_or(control.stale_if_error_s, 0) > 0;
     out->never_stale = control.must_revalidate || control.proxy_revalidate ||
                        (control.s_maxage_s != SECONDS_NONE && !may_be_stale);
     if (!is_lifetime_said(answered, &control, &out->lifetime_s))

@@ -10,6 +10,7 @@
 /* What a route says where its origin says nothing. */
 struct cache_policy {
     int64_t ttl_s; /* of answers without a word about it; 0: heuristics (RFC 9111 section 4.2.2) */
+    int64_t stale_if_error_s, stale_while_revalidate_s; /* likewise; 0: not */
     bool per_user; /* its keys have the user in them: what one may see no other gets */
 };
 

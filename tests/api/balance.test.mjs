@@ -253,6 +253,24 @@ test('a fallback is answered when no server has an answer, and is never kept', a
     }
 });
 
+test('when all servers are down a stale answer is given, as long as the route says, then the fallback', async () => {
+    const servers = [];
+    for (const at of [1, 2]) {
+        servers.push(await startUpstream((request, response) => response.writeHead(200,
+            { 'cache-control': 'max-age=10', age: request.url === '/up/old' ? 100 : 15 }).end(`from ${at}`)));
+    }
+    const galley = await startGalley(passingOn(servers, {},
+        { cache: 'yes', cache_stale_if_error: '1min', fallback: 200, fallback_body: 'nothing' }));
+    for (const path of ['/up/young', '/up/old']) assert.equal((await galley.request('GET', path)).status, 200);
+    for (const server of servers) await server.stop();
+    const stale = await galley.request('GET', '/up/young');
+    assert.equal(stale.status, 200);
+    assert.match(stale.body, /^from/);
+    assert.match(stale.headers['cache-status'], /stale/);
+    const gone = await galley.request('GET', '/up/old');
+    assert.deepEqual([gone.status, gone.body, gone.headers['x-galley-fallback']], [200, 'nothing', 'true']);
+});
+
 test('an error that a server means is passed on, also where there is a fallback', async () => {
     const a = await startUpstream((request, response) => {
         response.statusCode = Number(request.url.slice(-3));

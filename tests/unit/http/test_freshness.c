@@ -140,6 +140,24 @@ static void test_the_route_says_what_the_origin_does_not(void **state)
     assert_int_equal(READ(&given, 500, "A: b"), NOT_SAID);
 }
 
+static void test_the_route_says_how_stale_an_answer_may_be_where_the_origin_does_not(void **state)
+{
+    (void)state;
+    const struct cache_control asks = {.stale_if_error_s = SECONDS_NONE};
+    struct given given = {.policy = {.stale_if_error_s = 100, .stale_while_revalidate_s = 10}};
+    READ(&given, 200, "Cache-Control: max-age=5");
+    assert_true(caching_survives_error(&given.caching, &asks, NOW_MS + 104000));
+    assert_false(caching_survives_error(&given.caching, &asks, NOW_MS + 106000));
+    assert_int_equal(given.caching.stale_while_revalidate_s, 10);
+    READ(&given, 200, "Cache-Control: max-age=5, stale-if-error=0, stale-while-revalidate=3");
+    assert_false(caching_survives_error(&given.caching, &asks, NOW_MS + 6000));
+    assert_int_equal(given.caching.stale_while_revalidate_s, 3);
+    READ(&given, 200, "Cache-Control: max-age=5, must-revalidate");
+    assert_false(caching_survives_error(&given.caching, &asks, NOW_MS + 6000));
+    READ(&given, 200, "Cache-Control: s-maxage=5");
+    assert_false(caching_survives_error(&given.caching, &asks, NOW_MS + 6000));
+}
+
 /* ---- 4.2.3: age */
 
 static void test_age_is_the_larger_of_what_is_said_and_what_dates_show(void **state)
@@ -358,6 +376,7 @@ int main(void)
         cmocka_unit_test(test_the_targeted_field_alone_counts_where_there_is_one),
         cmocka_unit_test(test_a_tenth_of_the_time_since_the_change_is_assumed),
         cmocka_unit_test(test_the_route_says_what_the_origin_does_not),
+        cmocka_unit_test(test_the_route_says_how_stale_an_answer_may_be_where_the_origin_does_not),
         cmocka_unit_test(test_age_is_the_larger_of_what_is_said_and_what_dates_show),
         cmocka_unit_test(test_an_age_that_is_no_number_is_old),
         cmocka_unit_test(test_what_must_not_be_kept),
