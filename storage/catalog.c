@@ -85,6 +85,7 @@ static bool is_same(const json_t *known, const json_t *declared)
 {
     json_t *plain = json_deep_copy(known);
     json_object_del(plain, "number");
+    json_object_del(plain, "leftovers");
     json_t *indexes = json_object_get(plain, "indexes");
     for (size_t i = 0; i < json_array_size(indexes); i++)
         json_object_del(json_array_get(indexes, i), "number");
@@ -166,6 +167,143 @@ enum err catalog_register(struct txn *txn, struct collection *c)
     return err;
 }
 
+/* ---- Other indexes for a collection that has documents (reindex.c). Until they are whole their
+ * numbers are among the "leftovers": numbers of which there may be entries that belong to no index.
+ */
+
+static json_t *known_collection(json_t *catalog, const struct collection *c)
+{
+    return json_object_get(json_object_get(catalog, "collections"), c->name);
+}
+
+/* The number of an index of this description; 0: there is none. */
+static unsigned known_number(const json_t *known, const json_t *declared)
+{
+    size_t i;
+    json_t *index;
+    json_array_foreach(json_object_get(known, "indexes"), i, index) {
+        json_t *plain = json_copy(index);
+        json_object_del(plain, "number");
+        bool same = json_equal(plain, declared);
+        json_decref(plain);
+        if (same)
+            return (unsigned)json_int(index, "number", 0);
+    }
+    return 0;
+}
+
+static json_t *leftovers_of(json_t *known)
+{
+    json_t *leftovers = json_object_get(known, "leftovers");
+    if (!leftovers)
+        json_object_set_new(known, "leftovers", leftovers = json_array());
+    return leftovers;
+}
+
+static void set_number(struct index *index, unsigned number)
+{
+    index->number = number;
+    key_init(&index->prefix);
+    key_add_index(&index->prefix, number);
+}
+
+static void number_index(struct index *index, json_t *known, json_t *catalog, bool *fresh)
+{
+    json_t *declared = describe_index(index);
+    unsigned number = known_number(known, declared);
+    *fresh = number == 0;
+    if (*fresh) {
+        take_number(declared, catalog, "lastIndex");
+        number = (unsigned)json_int(declared, "number", 0);
+        json_array_append_new(leftovers_of(known), json_integer(number));
+    }
+    set_number(index, number);
+    json_decref(declared);
+}
+
+enum err catalog_begin_change(struct txn *txn, struct collection *c,
+                              bool fresh[COLLECTION_INDEXES_MAX])
+{
+    json_t *catalog;
+    enum err err = read_catalog(txn, c->meta, &catalog);
+    json_t *known = known_collection(catalog, c);
+    c->number = (unsigned)json_int(known, "number", 0);
+    key_init(&c->prefix);
+    key_add_collection(&c->prefix, c->number);
+    for (unsigned i = 0; !err && i < c->index_count; i++)
+        number_index(&c->list[i], known, catalog, &fresh[i]);
+    if (!err && json_int(catalog, "lastIndex", 0) > KEY_CATALOG_MAX)
+        err = txn_fail(txn, ERR_CONFLICT);
+    if (!err)
+        err = write_catalog(txn, c->meta, catalog);
+    json_decref(catalog);
+    return err;
+}
+
+static bool is_index_of(const struct collection *c, int64_t number)
+{
+    for (unsigned i = 0; i < c->index_count; i++) {
+        if (c->list[i].number == number)
+            return true;
+    }
+    return false;
+}
+
+static void add_leftover(json_t *leftovers, const struct collection *c, int64_t number)
+{
+    if (!is_index_of(c, number))
+        json_array_append_new(leftovers, json_integer(number));
+}
+
+enum err catalog_end_change(struct txn *txn, const struct collection *c)
+{
+    size_t i;
+    json_t *catalog, *one;
+    enum err err = read_catalog(txn, c->meta, &catalog);
+    if (err)
+        return err;
+    json_t *known = known_collection(catalog, c), *leftovers = json_array();
+    json_array_foreach(json_object_get(known, "leftovers"), i, one)
+        add_leftover(leftovers, c, json_integer_value(one));
+    json_array_foreach(json_object_get(known, "indexes"), i, one)
+        add_leftover(leftovers, c, json_int(one, "number", 0));
+    json_t *declared = describe(c);
+    json_object_update(known, declared);
+    json_array_foreach(json_object_get(known, "indexes"), i, one)
+        json_object_set_new(one, "number", json_integer(c->list[i].number));
+    json_object_set_new(known, "leftovers", leftovers);
+    err = write_catalog(txn, c->meta, catalog);
+    json_decref(declared);
+    json_decref(catalog);
+    return err;
+}
+
+enum err catalog_leftover(struct txn *txn, const struct collection *c, unsigned *number)
+{
+    json_t *catalog;
+    enum err err = read_catalog(txn, c->meta, &catalog);
+    const json_t *list = json_object_get(known_collection(catalog, c), "leftovers");
+    *number = (unsigned)json_integer_value(json_array_get(list, 0));
+    json_decref(catalog);
+    return err;
+}
+
+enum err catalog_forget_leftover(struct txn *txn, const struct collection *c, unsigned number)
+{
+    json_t *catalog;
+    enum err err = read_catalog(txn, c->meta, &catalog);
+    if (err)
+        return err;
+    json_t *known = known_collection(catalog, c), *list = json_object_get(known, "leftovers");
+    if (json_integer_value(json_array_get(list, 0)) == number)
+        json_array_remove(list, 0);
+    if (json_array_size(list) == 0)
+        json_object_del(known, "leftovers");
+    err = write_catalog(txn, c->meta, catalog);
+    json_decref(catalog);
+    return err;
+}
+
 /* ---- Journals: {"lastJournal":1,"journals":{"feed":{"number":1}}} beside the collections. */
 
 enum err catalog_journal(struct txn *txn, struct table meta, const char *name, unsigned *number,
@@ -217,6 +355,10 @@ static bool define_as_known(struct collection *c, const json_t *known)
                                   .sparse = json_is_true(json_object_get(index, "sparse"))};
         good = index_define(&c->list[c->index_count++], &spec);
     }
+    const json_t *leftovers = json_object_get(known, "leftovers");
+    for (size_t i = 0; i < json_array_size(leftovers) && i < LEFTOVERS_MAX; i++)
+        c->leftovers[c->leftover_count++] =
+            (unsigned)json_integer_value(json_array_get(leftovers, i));
     return good && adopt(c, known);
 }
 

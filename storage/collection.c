@@ -54,6 +54,10 @@ enum err collection_open(struct store *store, const char *name, const struct ind
         err = collection_open_tables(store, c);
     if (!err)
         err = store_write(store, register_collection, c);
+    if (err == ERR_CONFLICT)
+        err = collection_reindex(store, c);
+    if (!err)
+        err = collection_tidy(store, c);
     if (err)
         collection_close(&c);
     *out = c;

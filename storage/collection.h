@@ -27,9 +27,10 @@ struct index_spec {
 bool index_spec_good(const struct index_spec *spec);
 
 /* Declares a collection; the specs are copied. The first before threads start, others at any time,
- * one at a time. The indexes of a collection
- * that has documents are those it was created with: another set is ERR_CONFLICT (rebuilding comes
- * with the data API). */
+ * one at a time. If its documents were stored with other indexes, those that are new are built and
+ * those that are gone deleted, before it returns: some ten microseconds a document. A crash
+ * meanwhile leaves it with the indexes that it had. ERR_EXISTS: documents have the same of what is
+ * to be unique. */
 enum err collection_open(struct store *store, const char *name, const struct index_spec *indexes,
                          unsigned index_count, struct collection **out);
 void collection_close(struct collection **collection);

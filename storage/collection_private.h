@@ -19,6 +19,7 @@
 #define FIELDS_MAX      4    /* of an index */
 #define STEPS_MAX       8    /* of a field: address.city has 2 */
 #define ENTRIES_MAX     1000 /* of one document in all indexes */
+#define LEFTOVERS_MAX   (2 * COLLECTION_INDEXES_MAX)
 
 /* One field of an index: the way from the document to its values. */
 struct field {
@@ -48,6 +49,8 @@ struct collection {
     struct key prefix;
     unsigned index_count;
     struct index list[COLLECTION_INDEXES_MAX];
+    /* Of the catalog, for verifying: numbers of indexes that are being built or deleted. */
+    unsigned leftover_count, leftovers[LEFTOVERS_MAX];
 };
 
 /* ---- catalog.c: names and numbers. */
@@ -58,6 +61,15 @@ enum err catalog_create(struct txn *txn, struct table meta);
 /* Gives c and its indexes their numbers, new ones if it is new or has other indexes and no
  * documents; ERR_CONFLICT if it has. */
 enum err catalog_register(struct txn *txn, struct collection *c);
+
+/* reindex.c: gives c the numbers of its indexes; which of them are fresh, and leftovers until
+ * catalog_end_change, which makes those of c the collection's and leftovers of all others. */
+enum err catalog_begin_change(struct txn *txn, struct collection *c,
+                              bool fresh[COLLECTION_INDEXES_MAX]);
+enum err catalog_end_change(struct txn *txn, const struct collection *c);
+/* The first number of which entries may be left; 0: there is none. */
+enum err catalog_leftover(struct txn *txn, const struct collection *c, unsigned *number);
+enum err catalog_forget_leftover(struct txn *txn, const struct collection *c, unsigned number);
 
 /* The number of a journal, given to it if it is new. *is_first: the catalog has had none yet. */
 enum err catalog_journal(struct txn *txn, struct table meta, const char *name, unsigned *number,
@@ -127,6 +139,14 @@ enum err entries_change(struct txn *txn, const struct collection *c, struct slic
 /* The id part in an entry. */
 enum err entry_id(struct txn *txn, const struct collection *c, const struct index *index,
                   const struct chain_entry *entry, struct slice *out);
+
+/* ---- reindex.c */
+
+/* Makes the indexes of a collection, which has documents, those that c declares; nobody writes to
+ * it meanwhile. ERR_EXISTS: documents have the same of what is to be unique. */
+enum err collection_reindex(struct store *store, struct collection *c);
+/* Deletes what is left of indexes that are no more. */
+enum err collection_tidy(struct store *store, struct collection *c);
 
 /* ---- collection.c */
 

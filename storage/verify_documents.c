@@ -10,7 +10,7 @@
 
 struct document_parts {
     struct collection tables; /* no collection: its tables alone */
-    struct collection **list; /* those of the catalog, as the pass found them */
+    struct collection **list; /* those of the catalog, as of the transaction */
     unsigned count;
 };
 
@@ -21,6 +21,13 @@ static void forget_list(struct document_parts *parts)
     free(parts->list);
     parts->list = NULL;
     parts->count = 0;
+}
+
+/* In each transaction: collections and indexes come while it goes on. */
+static enum err read_list(struct txn *txn, struct document_parts *parts)
+{
+    forget_list(parts);
+    return catalog_find_all(txn, &parts->tables, &parts->list, &parts->count);
 }
 
 /* ---- Whose a key is. */
@@ -45,6 +52,22 @@ static const struct index *index_of(const struct document_parts *parts, struct s
         }
     }
     return NULL;
+}
+
+/* Whether it is of an index that is being built or deleted. */
+static bool is_leftover(const struct document_parts *parts, struct slice key)
+{
+    for (unsigned i = 0; i < parts->count; i++) {
+        const struct collection *c = parts->list[i];
+        for (unsigned k = 0; k < c->leftover_count; k++) {
+            struct key prefix;
+            key_init(&prefix);
+            key_add_index(&prefix, c->leftovers[k]);
+            if (key_has_prefix(key, &prefix))
+                return true;
+        }
+    }
+    return false;
 }
 
 /* ---- Documents. */
@@ -138,11 +161,7 @@ static enum err documents_step(struct txn *txn, struct verifier *v, struct verif
                                bool *end, void *arg)
 {
     struct document_parts *parts = arg;
-    enum err err = ERR_OK;
-    if (place->len == 0) {
-        forget_list(parts);
-        err = catalog_find_all(txn, &parts->tables, &parts->list, &parts->count);
-    }
+    enum err err = read_list(txn, parts);
     return err ? err : verify_chain(txn, v, &parts->tables.docs, check_document, parts, place, end);
 }
 
@@ -211,7 +230,7 @@ static const char *fault_of_entry(struct txn *txn, const struct chain_entry *ent
     const struct collection *c;
     const struct index *index = index_of(parts, entry->key, &c);
     if (!index)
-        return "there is no such index";
+        return is_leftover(parts, entry->key) ? NULL : "there is no such index";
     struct slice id = slice_of(NULL, 0);
     if (entry_id(txn, c, index, entry, &id))
         return "it has no id";
@@ -240,7 +259,8 @@ static enum err entries_step(struct txn *txn, struct verifier *v, struct verify_
                              bool *end, void *arg)
 {
     struct document_parts *parts = arg;
-    return verify_chain(txn, v, &parts->tables.entries, check_entry, parts, place, end);
+    enum err err = read_list(txn, parts);
+    return err ? err : verify_chain(txn, v, &parts->tables.entries, check_entry, parts, place, end);
 }
 
 /* ---- Entries that are not there. */
@@ -304,7 +324,9 @@ static enum err places_step(struct txn *txn, struct verifier *v, struct verify_p
                             bool *end, void *arg)
 {
     struct document_parts *parts = arg;
-    return verify_walk(txn, v, parts->tables.docs.table, place, end, check_places, parts);
+    enum err err = read_list(txn, parts);
+    return err ? err
+               : verify_walk(txn, v, parts->tables.docs.table, place, end, check_places, parts);
 }
 
 /* ---- All of it. */

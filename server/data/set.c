@@ -103,8 +103,9 @@ static enum err open_new(struct data *data, struct data_collection *c, char *why
     char name[sizeof STORED_PREFIX + COLLECTION_NAME_MAX];
     snprintf(name, sizeof name, STORED_PREFIX "%s", c->name);
     enum err err = collection_open(data_store(data), name, c->indexes, c->index_count, &c->stored);
-    if (err == ERR_CONFLICT)
-        refuse_indexes(c, "its documents were stored with other indexes", why, why_size);
+    if (err == ERR_EXISTS)
+        refuse_indexes(c, "documents that are stored have the same of what is to be unique", why,
+                       why_size);
     else if (err)
         snprintf(why, why_size, "[collection %s] cannot be opened (%s)", c->name, err_code(err));
     if (err)

@@ -74,6 +74,26 @@ test('a reload brings new collections, rules and schemas', async () => {
     assert.equal((await galley.request('GET', '/api/v1/collections/a/2')).body.n, 'x');
 });
 
+test('other indexes are built by a restart', async () => {
+    const galley = await startGalley({ config: { 'collection a': { ...all, index: 'n' } } });
+    const sorted = async (by) => (await galley.request('GET', `/api/v1/collections/a?sort=${by}`)).body.data.map(({ id }) => id);
+    for (const [id, n, m] of [['x', 2, 1], ['y', 1, 2], ['z', 1, 3]]) {
+        await galley.request('PUT', `/api/v1/collections/a/${id}`, { json: { n, m } });
+    }
+    await galley.configure({ 'collection a': { ...all, index: 'm,n', unique: 'm' } });
+    await galley.restart();
+    assert.deepEqual(await sorted('m'), ['x', 'y', 'z']);
+    assertError(await galley.request('PUT', '/api/v1/collections/a/w', { json: { m: 3 } }), 409, 'ALREADY_EXISTS');
+    await galley.stop();
+    await galley.configure({ 'collection a': { ...all, unique: 'n' } });
+    const { status, stderr } = await runGalley(['serve'], { cwd: galley.dir });
+    assert.notEqual(status, 0);
+    assert.match(stderr, /\[collection a\] index, unique: documents that are stored have the same/);
+    await galley.configure({ 'collection a': { ...all, index: 'm,n', unique: 'm' } });
+    await galley.start();
+    assert.deepEqual(await sorted('-m'), ['z', 'y', 'x']);
+});
+
 test('a reload that cannot be changes nothing', async () => {
     const files = { 'a.json': {} };
     const section = { ...all, schema: 'a.json', index: 'n' };

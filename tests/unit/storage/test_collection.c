@@ -240,18 +240,6 @@ static void test_collection_is_found_again_after_a_restart(void **state)
     assert_walk(p, (struct doc_scan){.index = "age"}, "e a b d c ");
 }
 
-static void test_collection_with_documents_keeps_its_indexes(void **state)
-{
-    struct people *p = *state;
-    collection_close(&p->c);
-    assert_int_equal(open_people(p, 2), ERR_OK); /* empty as yet */
-    insert(p, "{\"id\":\"a\"}");
-    collection_close(&p->c);
-    assert_int_equal(open_people(p, 3), ERR_CONFLICT);
-    assert_null(p->c);
-    assert_int_equal(open_people(p, 2), ERR_OK);
-}
-
 /* ---- Adding to a member. */
 
 struct addition {
@@ -341,7 +329,6 @@ int main(void)
         TEST(test_collection_adding_needs_a_document_and_an_integer),
         TEST(test_collection_damage_in_a_text_costs_that_document_and_no_insertion),
         TEST(test_collection_is_found_again_after_a_restart),
-        TEST(test_collection_with_documents_keeps_its_indexes),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     log_close();
