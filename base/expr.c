@@ -64,6 +64,19 @@ struct search {
     bool impossible;
 };
 
+/* Strings of variables, too, compare as moments, with those that are some. */
+static bool is_hidden_moment(const struct value *value)
+{
+    struct buf text = BUF_INIT;
+    struct moment moment;
+    if (value->kind != VALUE_STRING || value->is_literal)
+        return false;
+    value_append_string(&text, value);
+    bool is_one = moment_parse(buf_slice(&text), &moment);
+    buf_release(&text);
+    return is_one;
+}
+
 static struct expr_value plain_value(const struct value *value, struct expr_terms *out)
 {
     static const enum expr_type types[] = {
@@ -72,16 +85,15 @@ static struct expr_value plain_value(const struct value *value, struct expr_term
     };
     struct expr_value plain = {
         .type = types[value->kind], .integer = value->integer, .real = value->real};
-    struct moment moment = value->moment;
     if (value->kind == VALUE_STRING) {
         size_t at = out->texts.len;
         value_append_string(&out->texts, value);
         plain.string = slice_of(NULL, out->texts.len - at); /* see expr_terms */
-        if (moment_parse(slice_of(out->texts.data + at, plain.string.len), &moment))
-            plain.type = EXPR_TIME;
     }
-    if (plain.type == EXPR_TIME)
-        plain.integer = moment.seconds;
+    if (value->is_moment) {
+        plain.type = EXPR_TIME;
+        plain.integer = value->moment.seconds;
+    }
     return plain;
 }
 
@@ -94,7 +106,8 @@ static void add_term(struct search *s, const struct path *path, enum op op,
         s->impossible = true;
         return;
     }
-    if (value.kind >= VALUE_ARRAY || !path->is_plain || s->out->count == EXPR_TERMS_MAX)
+    if (value.kind >= VALUE_ARRAY || is_hidden_moment(&value) || !path->is_plain ||
+        s->out->count == EXPR_TERMS_MAX)
         return;
     s->out->list[s->out->count++] =
         (struct expr_term){path->text, (enum expr_op)op, plain_value(&value, s->out)};

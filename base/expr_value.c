@@ -143,7 +143,8 @@ static enum order compare_bytes(struct slice a, struct slice b)
     return order_of(order ? order : (a.len > b.len) - (a.len < b.len));
 }
 
-/* Two strings that say when compare by that, whatever their offsets from UTC. */
+/* Two strings that say when compare by that, whatever their offsets from UTC. One that is written
+ * in the expression compares with such strings alone. */
 static enum order compare_strings(const struct value *a, const struct value *b,
                                   struct scratch *scratch)
 {
@@ -153,7 +154,7 @@ static enum order compare_strings(const struct value *a, const struct value *b,
     struct moment x, y;
     if (moment_of(a, left, &x) && moment_of(b, right, &y))
         return order_of(moment_compare(x, y));
-    if (a->kind == VALUE_TIME || b->kind == VALUE_TIME)
+    if (a->is_moment || b->is_moment)
         return ORDER_DIFFERENT;
     return compare_bytes(left, right);
 }

@@ -261,7 +261,7 @@ enum { NO, YES, UNKNOWN };
 struct values {
     json_t *list[200];
     unsigned count;
-    bool is_now;
+    bool is_now, is_moment; /* the latter: a timestamp that is written there */
 };
 
 static void collect(struct values *out, const struct side *side, unsigned step, json_t *at)
@@ -284,7 +284,8 @@ static void collect(struct values *out, const struct side *side, unsigned step, 
 
 static struct values values_of(const struct side *side, json_t *doc)
 {
-    struct values out = {.is_now = side->is_now};
+    bool is_moment = !side->is_path && !side->is_now && side->scalar->moment_ms >= 0;
+    struct values out = {.is_now = side->is_now, .is_moment = is_moment};
     if (side->is_path)
         collect(&out, side, 0, doc);
     else
@@ -412,6 +413,16 @@ static int not_of(int a)
     return a == UNKNOWN ? a : !a;
 }
 
+/* What is written as a timestamp compares with timestamps alone. */
+static int ask_pair(unsigned op, const struct values *a, unsigned i, const struct values *b,
+                    unsigned k)
+{
+    bool moments = moment_of(a->list[i], a->is_now) >= 0 && moment_of(b->list[k], b->is_now) >= 0;
+    if (op >= LT && op <= GE && (a->is_moment || b->is_moment) && !moments)
+        return UNKNOWN;
+    return ask_two(op, a->list[i], a->is_now, b->list[k], b->is_now);
+}
+
 static int ask_sides(unsigned op, struct side left, const struct side *right, json_t *doc)
 {
     if (op == ANY)
@@ -420,7 +431,7 @@ static int ask_sides(unsigned op, struct side left, const struct side *right, js
     int result = NO;
     for (unsigned i = 0; i < a.count; i++) {
         for (unsigned k = 0; k < b.count; k++)
-            result = or_of(result, ask_two(op, a.list[i], a.is_now, b.list[k], b.is_now));
+            result = or_of(result, ask_pair(op, &a, i, &b, k));
     }
     release_values(&left, &a);
     release_values(right, &b);
