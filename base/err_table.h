@@ -22,6 +22,8 @@ ERR_ROW(EXPECTATION, 417, "EXPECTATION_FAILED", "The expectation cannot be met."
 ERR_ROW(MISDIRECTED, 421, "MISDIRECTED_REQUEST",
         "The host of the request is none that this is known by ([server] hosts).")
 ERR_ROW(VALIDATION, 422, "VALIDATION_ERROR", "The request violates its schema.")
+ERR_ROW(SCAN_TOO_LARGE, 422, "SCAN_TOO_LARGE",
+        "More documents would have to be looked at than one request may: an index would help.")
 ERR_ROW(KEY_REUSED, 422, "IDEMPOTENCY_KEY_REUSED", "The key belongs to another request.")
 ERR_ROW(LIMITED, 429, "RATE_LIMITED", "Too many requests.")
 ERR_ROW(HEADER_TOO_LARGE, 431, "HEADER_TOO_LARGE",

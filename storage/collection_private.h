@@ -119,6 +119,9 @@ void entry_set_release(struct entry_set *set);
  * can be none. */
 bool index_prefix(const struct index *index, const json_t *equal, struct key *out);
 
+/* The most bytes that a string takes in the index's keys. */
+unsigned index_value_max(const struct index *index);
+
 /* Whether the document's strings are those of `equal`: for prefixes whose strings were cut. */
 bool index_matches(const struct index *index, const json_t *doc, const json_t *equal);
 
@@ -162,5 +165,9 @@ enum err doc_restore(struct txn *txn, const struct collection *c, struct slice j
 /* The document that a checked entry of the table docs is. */
 enum err document_of(struct txn *txn, const struct collection *c, const struct chain_entry *entry,
                      struct doc *out);
+
+/* The document that a checked entry of an index is about, and the id as it stands in keys. */
+enum err document_of_index(struct txn *txn, const struct collection *c, const struct index *index,
+                           const struct chain_entry *entry, struct slice *id, struct doc *out);
 
 #endif

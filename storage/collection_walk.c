@@ -99,22 +99,22 @@ static enum err find_place(struct walk *w)
 
 /* ---- What it stands on. */
 
-/* The document that the index entry is about. */
-static enum err document_of_entry(struct walk *w, struct slice *id, struct doc *out)
+enum err document_of_index(struct txn *txn, const struct collection *c, const struct index *index,
+                           const struct chain_entry *entry, struct slice *id, struct doc *out)
 {
-    enum err err = entry_id(w->txn, w->c, w->index, &w->cursor.at, id);
+    enum err err = entry_id(txn, c, index, entry, id);
     if (err)
         return err;
     struct key key;
-    key_init_from(&key, &w->c->prefix);
+    key_init_from(&key, &c->prefix);
     memcpy(key.bytes + key.len, id->ptr, id->len);
     key.len = (uint16_t)(key.len + id->len);
-    struct chain_entry entry;
-    err = chain_get(w->txn, &w->c->docs, key_slice(&key), &entry);
+    struct chain_entry found;
+    err = chain_get(txn, &c->docs, key_slice(&key), &found);
     if (err == ERR_NOT_FOUND)
-        return txn_damaged(w->txn, "the index %s of %s, an entry without a document",
-                           w->index->fields, w->c->name);
-    return err ? err : document_of(w->txn, w->c, &entry, out);
+        return txn_damaged(txn, "the index %s of %s, an entry without a document", index->fields,
+                           c->name);
+    return err ? err : document_of(txn, c, &found, out);
 }
 
 /* For entries whose value was cut. */
@@ -136,7 +136,7 @@ static enum err document_here(struct walk *w, char id[DOC_ID_MAX + 1], struct do
         slice_of(w->cursor.at.key.ptr + w->c->prefix.len, w->cursor.at.key.len - w->c->prefix.len);
     *out = (struct doc){0};
     if (w->index)
-        err = document_of_entry(w, &rest, out);
+        err = document_of_index(w->txn, w->c, w->index, &w->cursor.at, &rest, out);
     else
         err = document_of(w->txn, w->c, &w->cursor.at, out);
     *matches = true;

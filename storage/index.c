@@ -81,9 +81,14 @@ void index_release(struct index *index)
 
 /* ---- Values as parts of a key. */
 
+unsigned index_value_max(const struct index *index)
+{
+    return VALUE_MAX(index->field_count);
+}
+
 static void add_string(struct key *key, const struct index *index, struct slice text)
 {
-    key_add_text(key, text, VALUE_MAX(index->field_count));
+    key_add_text(key, text, index_value_max(index));
 }
 
 /* What is indexed of a value; null for the rest. Returns whether there is something. */

@@ -260,6 +260,24 @@ void key_add_end(struct key *key)
     add_byte(key, CUT_HERE);
 }
 
+void key_add_before(struct key *key, enum key_type type)
+{
+    static const uint8_t tags[] = {TAG_NUMBER, TAG_STRING, TAG_ID};
+    add_byte(key, tags[type]);
+}
+
+void key_add_behind(struct key *key, enum key_type type)
+{
+    key_add_before(key, type);
+    key->bytes[key->len - 1]++;
+}
+
+bool key_add_string_begin(struct key *key, struct slice value, size_t max_bytes)
+{
+    add_byte(key, TAG_STRING);
+    return add_escaped(key, value, max_bytes - 1 - CUT_SIZE) < value.len;
+}
+
 /* ---- Taking. */
 
 static bool begins_with(struct slice rest, enum tag tag, size_t size)

@@ -51,6 +51,15 @@ static inline struct slice key_slice(const struct key *key)
 bool key_has_prefix(struct slice key, const struct key *prefix);
 void key_add_end(struct key *key);
 
+/* Bounds of what lies between values: each stands before, or behind, all values of a type. */
+enum key_type { KEY_NUMBERS, KEY_STRINGS, KEY_IDS };
+void key_add_before(struct key *key, enum key_type type);
+void key_add_behind(struct key *key, enum key_type type);
+
+/* What stands before all strings that begin so, however long, and behind all smaller ones; of a
+ * string that would be cut as much as is not. True if it was. */
+bool key_add_string_begin(struct key *key, struct slice value, size_t max_bytes);
+
 /* The parts again, front to back: each takes its part off *rest; false if the next part is of
  * another type or damaged, or a string that was cut. Strings are unescaped into out[size]
  * (key_take_string) and terminated. */
