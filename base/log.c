@@ -11,6 +11,7 @@
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #define GATHER_NS   INT64_C(5000000)
@@ -24,6 +25,7 @@ enum writer_state { WRITER_BUSY, WRITER_IDLE, WRITER_GATHERING, WRITER_ENDED };
 static struct {
     _Atomic enum log_level level;
     _Atomic bool access;
+    _Atomic bool client;        /* and what clients say of themselves */
     _Atomic int64_t give_up_ns; /* when the writer waits no longer for its reader */
     _Atomic uint64_t unwritten; /* lines that the disk did not take */
 
@@ -35,7 +37,7 @@ static struct {
     bool closing;
     bool reopened; /* the writer goes on with `next` */
     struct log_sink next;
-    enum log_format next_format;
+    struct log_style next_style;
     struct lock_cond wake;  /* for the writer */
     struct lock_cond ended; /* for who closes, or waits until all is written */
     bool awaited;           /* somebody does */
@@ -57,7 +59,7 @@ static void write_directly(const struct log_line *line)
     struct log_sink sink;
     struct log_style style;
     log_sink_open(&sink, NULL);
-    log_style_init(&style, LOG_AUTO, sink.fd);
+    log_style_init(&style, LOG_AUTO, "auto", NULL, sink.fd);
     struct buf out = BUF_INIT;
     log_format_line(&out, &style, line);
     log_sink_write(&sink, buf_slice(&out), &give_up_ns); /* what is lost has nobody to be told to */
@@ -133,7 +135,7 @@ void log_last_words(const char *component, struct slice message)
     bool open = logger.ring.bytes;
     int fd = open ? logger.sink.fd : STDERR_FILENO;
     struct log_style style;
-    log_style_init(&style, LOG_AUTO, fd);
+    log_style_init(&style, LOG_AUTO, "auto", NULL, fd);
     style.text = open ? logger.style.text : style.text;
     struct log_line line = {.facts = {.wall_ms = clock_wall_ms(&clock_system),
                                       .component = component,
@@ -145,6 +147,11 @@ void log_last_words(const char *component, struct slice message)
     write_last(fd, buf_slice(&out));
     if (fd != STDERR_FILENO)
         write_last(STDERR_FILENO, buf_slice(&out));
+}
+
+bool log_wants_client(void)
+{
+    return atomic_load_explicit(&logger.client, memory_order_relaxed);
 }
 
 static struct slice cut(struct slice s)
@@ -161,9 +168,13 @@ void log_access(const struct log_access *access)
         .facts = {.wall_ms = access->wall_ms,
                   .component = "access",
                   .outcome = access->outcome ? access->outcome : "",
+                  .cache = access->cache ? access->cache : "",
                   .duration_ns = access->duration_ns,
+                  .first_byte_ns = access->first_byte_ns,
                   .bytes_out = access->bytes_out,
+                  .tries = access->tries,
                   .status = access->status,
+                  .http10 = access->http10,
                   .level = access->level},
         .texts = {[LOG_REQUEST_ID] = cut(access->request_id),
                   [LOG_METHOD] = cut(access->method),
@@ -171,7 +182,10 @@ void log_access(const struct log_access *access)
                   [LOG_ROUTE] = cut(slice_str(access->route)),
                   [LOG_USER] = cut(access->user),
                   [LOG_ADDRESS] = cut(access->address),
-                  [LOG_TRIED] = cut(access->tried)},
+                  [LOG_TRIED] = cut(access->tried),
+                  [LOG_TARGET] = cut(slice_str(access->target ? access->target : "")),
+                  [LOG_REFERER] = cut(access->referer),
+                  [LOG_USER_AGENT] = cut(access->user_agent)},
     });
 }
 
@@ -214,7 +228,7 @@ static void take_tail(struct slice written, struct buf *json)
 {
     if (!log_tail_is_open())
         return;
-    log_tail_take(logger.style.text ? buf_slice(json) : written);
+    log_tail_take(log_style_is_json(&logger.style) ? written : buf_slice(json));
     log_tail_tell();
     buf_clear(json);
 }
@@ -237,7 +251,7 @@ static void write_up_to(uint64_t head, struct buf *out)
             struct log_line line;
             pos = log_ring_line(&logger.ring, pos, &line);
             log_format_line(out, &logger.style, &line);
-            if (logger.style.text && log_tail_is_open())
+            if (!log_style_is_json(&logger.style) && log_tail_is_open())
                 log_format_line(&json, &logger.json_style, &line);
         }
         write_out(out, &json);
@@ -276,7 +290,8 @@ static void take_next_sink(void)
     log_sink_close(&logger.sink);
     logger.sink = logger.next;
     logger.reopened = false;
-    log_style_init(&logger.style, logger.next_format, logger.sink.fd);
+    free(logger.style.template);
+    logger.style = logger.next_style;
     if (!logger.closing)
         logger.give_up_ns = INT64_MAX;
 }
@@ -310,19 +325,52 @@ static void *write_lines(void *arg)
 
 /* ---- Opening and closing */
 
-static void set_wanted(const struct log_options *options)
+static void set_wanted(const struct log_options *options, const struct log_template *template)
 {
     logger.level = options->level;
     logger.access = options->access && options->level < LOG_OFF;
+    logger.client = template && log_template_asks_client(template);
+}
+
+static const char *access_format_of(const struct log_options *options)
+{
+    return options->access_format ? options->access_format : "auto";
+}
+
+/* NULL: access lines need none. */
+static struct log_template *template_of(const struct log_options *options)
+{
+    static const char *const others[] = {"auto", "json", "text"};
+    const char *format = access_format_of(options);
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
+        if (strcmp(format, others[i]) == 0)
+            return NULL;
+    }
+    struct buf why = BUF_INIT;
+    struct log_template *template = log_template_create(format, &why);
+    assert(template); /* as log_access_format_check has said */
+    buf_release(&why);
+    return template;
+}
+
+/* False with errno. */
+static bool open_sink(const struct log_options *options, struct log_sink *sink,
+                      struct log_style *style)
+{
+    if (!log_sink_open(sink, options->path))
+        return false;
+    struct log_template *template = template_of(options);
+    log_style_init(style, options->format, access_format_of(options), template, sink->fd);
+    set_wanted(options, template);
+    return true;
 }
 
 bool log_open(const struct log_options *options)
 {
     assert(!logger.ring.bytes);
-    if (!log_sink_open(&logger.sink, options->path))
+    if (!open_sink(options, &logger.sink, &logger.style))
         return false;
-    log_style_init(&logger.style, options->format, logger.sink.fd);
-    log_style_init(&logger.json_style, LOG_JSON, logger.sink.fd);
+    log_style_init(&logger.json_style, LOG_JSON, "json", NULL, logger.sink.fd);
     lock_cond_init(&logger.wake);
     lock_cond_init(&logger.ended);
     lock_acquire(&logger.lock);
@@ -333,7 +381,6 @@ bool log_open(const struct log_options *options)
     logger.closing = logger.reopened = false;
     logger.state = WRITER_BUSY;
     lock_leave(&logger.lock);
-    set_wanted(options);
     int rc = pthread_create(&logger.thread, NULL, write_lines, NULL);
     assert(rc == 0);
     return true;
@@ -343,19 +390,21 @@ bool log_open(const struct log_options *options)
 bool log_reopen(const struct log_options *options)
 {
     struct log_sink next;
-    if (!log_sink_open(&next, options->path))
+    struct log_style style;
+    if (!open_sink(options, &next, &style))
         return false;
     lock_acquire(&logger.lock);
     assert(logger.ring.bytes && !logger.closing);
-    if (logger.reopened)
+    if (logger.reopened) {
         log_sink_close(&logger.next);
+        free(logger.next_style.template);
+    }
     logger.next = next;
-    logger.next_format = options->format;
+    logger.next_style = style;
     logger.reopened = true;
     logger.give_up_ns = clock_mono_ns(&clock_system) + PATIENCE_NS;
     wake_writer_if_due();
     lock_leave(&logger.lock);
-    set_wanted(options);
     return true;
 }
 
@@ -400,4 +449,6 @@ void log_close(void)
     lock_cond_release(&logger.wake);
     lock_cond_release(&logger.ended);
     log_sink_close(&logger.sink);
+    free(logger.style.template);
+    logger.style.template = NULL;
 }

@@ -21,7 +21,9 @@ struct log_options {
     const char *path; /* appended to; NULL or "-" for standard error */
     enum log_level level;
     enum log_format format;
-    bool access; /* whether access lines are written */
+    bool access;               /* whether access lines are written, */
+    const char *access_format; /* and how: NULL or "auto" as `format`, "json", "text", "combined"
+                                  (Apache's), or what log_access_format_check takes */
 };
 
 /* Starts the writer thread. False with errno when the file cannot be opened. Threads: main. */
@@ -45,6 +47,12 @@ void log_settle(void);
 void log_write(enum log_level level, const char *component, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
+/* Whether that may be an access_format: text with fields in braces, "{address} {status}"; else
+ * appends why not. Threads: any. */
+bool log_access_format_check(const char *text, struct buf *why);
+/* Appends all fields. */
+void log_append_fields(struct buf *out);
+
 /* For a signal handler that is about to end the process: writes the line at once, whatever the
  * level is, without locks or the heap's memory; to standard error too if the log goes elsewhere.
  * Lines that are in the ring may be lost. */
@@ -54,7 +62,8 @@ void log_last_words(const char *component, struct slice message);
 bool log_wants(enum log_level level);
 
 /* One served request. The texts are copied, each cut to 256 bytes; what is our own (request_id,
- * route, address, outcome) holds nothing that JSON would have to escape. Threads: any. */
+ * route, address, outcome, target, cache) holds nothing that JSON would have to escape. Threads:
+ * any. */
 struct log_access {
     enum log_level level;
     int64_t wall_ms;
@@ -64,7 +73,13 @@ struct log_access {
     const char *route; /* pattern, or "" */
     struct slice user; /* may be empty */
     struct slice address;
-    struct slice tried; /* the servers that it was passed on to; empty: none */
+    struct slice tried;               /* the servers that it was passed on to; empty: none */
+    const char *target;               /* the upstream that they are of, or NULL */
+    struct slice referer, user_agent; /* wanted if log_wants_client() */
+    unsigned tries;                   /* how many servers were asked */
+    uint64_t first_byte_ns;           /* that the last one took; 0: it has not answered */
+    const char *cache;                /* what the cache did; NULL: nothing; static */
+    bool http10;
     int status;
     const char *outcome; /* what became of the answer; "" if it arrived; static */
     uint64_t duration_ns;
@@ -72,6 +87,9 @@ struct log_access {
 };
 
 void log_access(const struct log_access *line);
+
+/* Whether access lines have what clients say of themselves. Threads: any. */
+bool log_wants_client(void);
 
 /* ---- The last lines, for who looks while it runs: JSON, whatever the log's own format is. */
 

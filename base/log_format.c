@@ -16,18 +16,28 @@ static const struct {
     [LOG_ERROR] = {"error", "ERROR ", "\033[31m"},
 };
 
-void log_style_init(struct log_style *style, enum log_format format, int fd)
+void log_style_init(struct log_style *style, enum log_format format, const char *access_format,
+                    struct log_template *template, int fd)
 {
     bool terminal = isatty(fd) == 1;
+    bool text = format == LOG_TEXT || (format == LOG_AUTO && terminal);
     const char *no_colour = getenv("NO_COLOR"); /* no-color.org */
     *style = (struct log_style){
-        .text = format == LOG_TEXT || (format == LOG_AUTO && terminal),
+        .text = text,
+        .access_text =
+            strcmp(access_format, "auto") == 0 ? text : strcmp(access_format, "text") == 0,
+        .template = template,
         .colour = terminal && !(no_colour && no_colour[0]),
         .second_ms = INT64_MIN,
     };
 }
 
-static struct slice stamp(struct log_style *style, int64_t wall_ms)
+bool log_style_is_json(const struct log_style *style)
+{
+    return !style->text && !style->access_text && !style->template;
+}
+
+struct slice log_style_stamp(struct log_style *style, int64_t wall_ms)
 {
     int64_t ms = wall_ms % 1000;
     if (wall_ms - ms != style->second_ms) {
@@ -40,8 +50,7 @@ static struct slice stamp(struct log_style *style, int64_t wall_ms)
     return slice_of(style->stamp, CLOCK_RFC3339_SIZE - 1);
 }
 
-/* Milliseconds with three decimals. */
-static void append_duration(struct buf *out, uint64_t duration_ns)
+void log_append_ms(struct buf *out, uint64_t duration_ns)
 {
     unsigned us = (unsigned)(duration_ns / 1000 % 1000);
     char decimals[] = {'.', (char)('0' + us / 100), (char)('0' + us / 10 % 10),
@@ -58,6 +67,19 @@ static void append_own(struct buf *out, struct slice text)
     buf_append_char(out, '"');
 }
 
+/* Of a request that was passed on. */
+static void json_upstream(struct buf *out, const struct log_line *line)
+{
+    buf_append_str(out, ",\"target\":");
+    append_own(out, line->texts[LOG_TARGET]);
+    buf_append_str(out, ",\"tries\":");
+    buf_append_u64(out, line->facts.tries);
+    if (line->facts.first_byte_ns > 0) {
+        buf_append_str(out, ",\"firstByteMs\":");
+        log_append_ms(out, line->facts.first_byte_ns);
+    }
+}
+
 static void json_access(struct buf *out, const struct log_line *line)
 {
     const struct log_facts *facts = &line->facts;
@@ -72,7 +94,7 @@ static void json_access(struct buf *out, const struct log_line *line)
     buf_append_str(out, ",\"status\":");
     buf_append_i64(out, facts->status);
     buf_append_str(out, ",\"durationMs\":");
-    append_duration(out, facts->duration_ns);
+    log_append_ms(out, facts->duration_ns);
     buf_append_str(out, ",\"bytes\":");
     buf_append_u64(out, facts->bytes_out);
     buf_append_str(out, ",\"user\":");
@@ -82,6 +104,11 @@ static void json_access(struct buf *out, const struct log_line *line)
     if (line->texts[LOG_TRIED].len > 0) {
         buf_append_str(out, ",\"upstream\":");
         append_own(out, line->texts[LOG_TRIED]);
+        json_upstream(out, line);
+    }
+    if (facts->cache[0] != '\0') {
+        buf_append_str(out, ",\"cache\":");
+        append_own(out, slice_str(facts->cache));
     }
     if (facts->outcome[0] != '\0') {
         buf_append_str(out, ",\"outcome\":");
@@ -92,7 +119,7 @@ static void json_access(struct buf *out, const struct log_line *line)
 static void format_json(struct buf *out, struct log_style *style, const struct log_line *line)
 {
     buf_append_str(out, "{\"time\":\"");
-    buf_append_slice(out, stamp(style, line->facts.wall_ms));
+    buf_append_slice(out, log_style_stamp(style, line->facts.wall_ms));
     buf_append_str(out, "\",\"level\":\"");
     buf_append_str(out, levels[line->facts.level].name);
     buf_append_str(out, "\",\"component\":");
@@ -106,19 +133,24 @@ static void format_json(struct buf *out, struct log_style *style, const struct l
     buf_append_char(out, '}');
 }
 
-/* A request may not move the reader's cursor or break the line: C0 and C1 controls and what is not
- * UTF-8 become question marks. */
+size_t log_visible_length(struct slice text)
+{
+    size_t len = slice_utf8_length(text);
+    bool c0 = len == 1 && ((unsigned char)text.ptr[0] < 0x20 || text.ptr[0] == 0x7F);
+    bool c1 = len == 2 && memcmp(text.ptr, "\xC2\xA0", 2) < 0;
+    return c0 || c1 ? 0 : len;
+}
+
+/* What would move the reader's cursor or break the line becomes question marks. */
 static void append_visible(struct buf *out, struct slice s)
 {
     while (s.len > 0) {
-        size_t len = slice_utf8_length(s);
-        bool c0 = len == 1 && ((unsigned char)s.ptr[0] < 0x20 || s.ptr[0] == 0x7F);
-        bool c1 = len == 2 && memcmp(s.ptr, "\xC2\xA0", 2) < 0;
-        if (len == 0 || c0 || c1)
-            buf_append_char(out, '?');
-        else
+        size_t visible = log_visible_length(s), utf8 = slice_utf8_length(s);
+        size_t len = utf8 == 0 ? 1 : utf8;
+        if (visible > 0)
             buf_append(out, s.ptr, len);
-        len = len == 0 ? 1 : len;
+        else
+            buf_append_char(out, '?');
         s = slice_of(s.ptr + len, s.len - len);
     }
 }
@@ -137,7 +169,7 @@ static void text_access(struct buf *out, const struct log_line *line)
     append_column(out, line->texts[LOG_PATH], 28);
     buf_append_i64(out, line->facts.status);
     buf_append_char(out, ' ');
-    append_duration(out, line->facts.duration_ns);
+    log_append_ms(out, line->facts.duration_ns);
     buf_append_str(out, " ms ");
     buf_append_u64(out, line->facts.bytes_out);
     buf_append_str(out, " B ");
@@ -149,6 +181,8 @@ static void text_access(struct buf *out, const struct log_line *line)
         buf_append_str(out, " via ");
         append_visible(out, line->texts[LOG_TRIED]);
     }
+    if (line->facts.cache[0] != '\0')
+        buf_printf(out, " cache %s", line->facts.cache);
     if (line->facts.outcome[0] != '\0')
         buf_printf(out, " (%s)", line->facts.outcome);
 }
@@ -156,7 +190,7 @@ static void text_access(struct buf *out, const struct log_line *line)
 static void format_text(struct buf *out, struct log_style *style, const struct log_line *line)
 {
     enum log_level level = line->facts.level;
-    buf_append_slice(out, stamp(style, line->facts.wall_ms));
+    buf_append_slice(out, log_style_stamp(style, line->facts.wall_ms));
     buf_append_char(out, ' ');
     if (style->colour)
         buf_append_str(out, levels[level].colour);
@@ -172,7 +206,10 @@ static void format_text(struct buf *out, struct log_style *style, const struct l
 
 void log_format_line(struct buf *out, struct log_style *style, const struct log_line *line)
 {
-    if (style->text)
+    bool access = line->facts.outcome;
+    if (access && style->template)
+        log_template_line(out, style, line);
+    else if (access ? style->access_text : style->text)
         format_text(out, style, line);
     else
         format_json(out, style, line);

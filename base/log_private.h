@@ -16,6 +16,9 @@ enum {
     LOG_USER,
     LOG_ADDRESS,
     LOG_TRIED,
+    LOG_TARGET,
+    LOG_REFERER,
+    LOG_USER_AGENT,
     LOG_TEXTS
 };
 
@@ -27,9 +30,13 @@ struct log_facts {
     int64_t wall_ms;
     const char *component;
     const char *outcome; /* of an access line; NULL for a plain one */
+    const char *cache;   /* likewise; "": no cache had a part in it */
     uint64_t duration_ns;
+    uint64_t first_byte_ns; /* 0: no server has answered */
     uint64_t bytes_out;
+    unsigned tries;
     int status;
+    bool http10;
     enum log_level level;
 };
 
@@ -64,19 +71,63 @@ bool log_tail_is_open(void);
 void log_tail_take(struct slice lines);
 void log_tail_tell(void);
 
+/* ---- log_template.c: access lines as somebody wants them. */
+
+#define LOG_PIECES_MAX 40
+
+/* A field, and the text behind it. */
+struct log_piece {
+    const struct log_field *field;
+    struct slice after;
+    bool quoted; /* there is an odd number of quotes before it */
+};
+
+struct log_template {
+    struct slice before; /* the first field; the slices point into `text` */
+    struct log_piece pieces[LOG_PIECES_MAX];
+    unsigned count;
+    char text[1];
+};
+
+/* "combined", or text with fields; NULL, with why. The caller's, to free. */
+struct log_template *log_template_create(const char *text, struct buf *why);
+
+/* Whether it has a field of what clients say of themselves. */
+bool log_template_asks_client(const struct log_template *template);
+
 /* ---- log_format.c */
 
 struct log_style {
-    bool text; /* columns for people, else JSON */
+    bool text;                     /* columns for people, else JSON */
+    bool access_text;              /* likewise, of access lines, */
+    struct log_template *template; /* unless this says how they look */
     bool colour;
     /* The last time stamp, of whose 25 characters most stay for a second. */
     int64_t second_ms;
     char stamp[CLOCK_RFC3339_SIZE];
 };
 
-void log_style_init(struct log_style *style, enum log_format format, int fd);
+/* `access_format` as in log_options; `template` is what it says, or NULL. */
+void log_style_init(struct log_style *style, enum log_format format, const char *access_format,
+                    struct log_template *template, int fd);
+
+/* Whether all lines are JSON. */
+bool log_style_is_json(const struct log_style *style);
+
+/* The time as it stands in lines; valid until the next call. */
+struct slice log_style_stamp(struct log_style *style, int64_t wall_ms);
+
+/* Milliseconds with three decimals. */
+void log_append_ms(struct buf *out, uint64_t duration_ns);
+
+/* How many bytes the first character of a text has that is not empty; 0: it is one that moves the
+ * reader's cursor or breaks the line (C0, C1), or none of UTF-8. */
+size_t log_visible_length(struct slice text);
 
 /* Appends the line and its newline. Threads: owner of style. */
 void log_format_line(struct buf *out, struct log_style *style, const struct log_line *line);
+
+/* Appends an access line as style->template says, without a newline (log_template.c). */
+void log_template_line(struct buf *out, struct log_style *style, const struct log_line *line);
 
 #endif

@@ -122,6 +122,7 @@ void galley_log_options(const struct config *config, struct log_options *out)
         .level = (enum log_level)config_choice(section, "level"),
         .format = (enum log_format)config_choice(section, "format"),
         .access = config_bool(section, "access"),
+        .access_format = config_text(section, "access_format"),
     };
 }
 

@@ -133,6 +133,11 @@ bool config_cache_key_value(const struct config_field *field, const char *text,
 void config_cache_key_describe(const struct config_field *field, struct buf *out);
 
 /* value_change.c's type. */
+/* section_process.c: CONFIG_ACCESS. */
+bool config_access_value(const struct config_field *field, const char *text,
+                         struct config_value *out, struct buf *why);
+void config_access_describe(const struct config_field *field, struct buf *out);
+
 bool config_change_value(const struct config_field *field, const char *text,
                          struct config_value *out, struct buf *why);
 void config_change_describe(const struct config_field *field, struct buf *out);

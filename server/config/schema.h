@@ -36,6 +36,7 @@ enum config_type {
     CONFIG_SERVER,   /* of an upstream: what config_parse_server reads */
     CONFIG_HASH_KEY, /* "address", "path", "header:NAME", "cookie:NAME" */
     CONFIG_PART,     /* of a composed answer: what config_parse_part reads */
+    CONFIG_ACCESS,   /* how an access line looks: what log_access_format_check takes */
     CONFIG_KEY_PART, /* "user", "header:NAME", "cookie:NAME" */
     CONFIG_CHANGE, /* of requests or answers: what transform_create reads, of the kind that the key
                       names */

@@ -1,7 +1,33 @@
 /* [auth], [log]: whom we know, and what we tell. */
 #include "server/config/config_private.h"
 
+#include "base/log.h"
+
 #include <stddef.h>
+#include <string.h>
+
+#define ACCESS_MAX 1000 /* bytes of a template */
+
+bool config_access_value(const struct config_field *field, const char *text,
+                         struct config_value *out, struct buf *why)
+{
+    (void)field;
+    (void)out;
+    struct buf reason = BUF_INIT;
+    bool good = strlen(text) <= ACCESS_MAX && log_access_format_check(text, &reason);
+    if (!good && reason.len > 0)
+        buf_printf(why, " (%.*s)", SLICE_ARG(buf_slice(&reason)));
+    buf_release(&reason);
+    return good;
+}
+
+void config_access_describe(const struct config_field *field, struct buf *out)
+{
+    (void)field;
+    buf_printf(out, "auto, json, text, combined, or a template of up to %d bytes with ",
+               ACCESS_MAX);
+    log_append_fields(out);
+}
 
 /* clang-format off: tables, a row a key */
 static const struct config_key auth_keys[] = {
@@ -33,6 +59,10 @@ static const struct config_key log_keys[] = {
     {"file", CONFIG_TEXT, "-", 1, 4000, CONFIG_RELOADS, NULL,
      "The file that is appended to; - is standard error. A reload opens it anew."},
     {"access", CONFIG_BOOL, "yes", 0, 0, CONFIG_RELOADS, NULL, "Whether every request is logged."},
+    {"access_format", CONFIG_ACCESS, "auto", 0, 0, CONFIG_RELOADS, NULL,
+     "How: auto: as format says; combined: Apache's; a template has what stands in braces filled "
+     "in "
+     "(docs/gateway.md)."},
 };
 
 const struct config_kind config_log = {

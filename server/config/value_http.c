@@ -464,6 +464,7 @@ const struct config_type_row *config_http_type(enum config_type type)
         [CONFIG_HASH_KEY] = {config_hash_key_value, config_hash_key_describe},
         [CONFIG_PART] = {config_part_value, config_part_describe},
         [CONFIG_KEY_PART] = {config_cache_key_value, config_cache_key_describe},
+        [CONFIG_ACCESS] = {config_access_value, config_access_describe},
         [CONFIG_CHANGE] = {config_change_value, config_change_describe},
     };
     assert(type < sizeof types / sizeof types[0] && types[type].parse);

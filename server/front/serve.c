@@ -108,6 +108,7 @@ static enum err parse_request(struct connection *c)
     enum err err = head_parse(c->in.data + c->scan.start, c->scan.end - c->scan.start, head);
     service->taken = c->scan.end;
     request->method = head->method;
+    request->http10 = head->http10;
     request->path = head->path;
     request->query = head->query;
     request->header_count = err ? 0 : head->field_count;

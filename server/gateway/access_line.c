@@ -40,6 +40,7 @@ void access_line_write(struct gateway *gateway, const struct request *request,
                             now_ns))
         return;
     struct asked asked = what_was_asked(request);
+    bool client = log_wants_client();
     bool quiet = response->quiet && response->status < 400;
     log_access(&(struct log_access){
         .level = quiet ? LOG_DEBUG : LOG_INFO,
@@ -51,6 +52,13 @@ void access_line_write(struct gateway *gateway, const struct request *request,
         .user = slice_str(request->user.id),
         .address = request->address,
         .tried = slice_str(request->tried),
+        .target = request->upstream,
+        .tries = request->tries,
+        .first_byte_ns = (uint64_t)request->first_byte_ns,
+        .cache = request->cached,
+        .referer = client ? request_header(request, "Referer") : slice_of(NULL, 0),
+        .user_agent = client ? request_header(request, "User-Agent") : slice_of(NULL, 0),
+        .http10 = request->http10,
         .status = response->status,
         .outcome = outcome_name(sent->outcome),
         .duration_ns = (uint64_t)sent->duration_ns,

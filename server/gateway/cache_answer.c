@@ -42,6 +42,7 @@ static void tell(struct exchange *exchange, enum forwarded forwarded, enum cache
     buf_append(out, "\r\n", 2);
     struct route_traffic *traffic = traffic_for(exchange->gateway->traffic, exchange->request);
     counter_add(&traffic->served[served], 1);
+    exchange->request->cached = cache_served_name(served);
 }
 
 /* ---- Conditions of the client, about an answer that is there as a whole */

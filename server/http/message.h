@@ -115,6 +115,7 @@ struct request {
     unsigned listener;    /* that it came to, in the order of the front's */
     bool local;           /* came over the control socket: whoever can open it owns the data */
     unsigned depth;       /* of a part of a composed answer: it is not a client's own; 0: it is */
+    bool http10;          /* it says so itself */
     bool secure;          /* the client speaks TLS, to us or to a trusted proxy */
     uint16_t local_port;  /* that it came to; 0 over a Unix socket */
 
@@ -124,6 +125,10 @@ struct request {
     /* Of who passes it on: the servers that were asked, and what came of it, cut at the end:
      * "10.0.0.1:80 unreachable, 10.0.0.2:80 200". */
     char tried[REQUEST_TRIED_SIZE];
+    unsigned tries;        /* how many were asked */
+    const char *upstream;  /* that they are of; static; NULL: none */
+    int64_t first_byte_ns; /* that the last of them took to the head of its answer; 0: none came */
+    const char *cached;    /* what the response cache did; static; NULL: nothing */
 
     /* Filled on the way through the gateway. */
     struct param params[PARAMS_MAX]; /* of the route's pattern */

@@ -362,6 +362,7 @@ bool proxied_take_answer(struct proxied *p)
 {
     const struct response_head *head = &p->trip.head;
     p->head_ns = proxied_now_ns(p);
+    p->request->first_byte_ns = p->head_ns - p->began_ns;
     proxied_note_status(p);
     if (proxied_is_refused(p))
         return true;

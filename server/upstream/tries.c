@@ -170,6 +170,8 @@ void proxied_leave(struct proxied *p)
 void proxied_note_try(struct proxied *p, const char *outcome)
 {
     char *tried = p->request->tried;
+    p->request->tries++;
+    p->request->upstream = p->upstream->name;
     size_t len = strlen(tried);
     snprintf(tried + len, REQUEST_TRIED_SIZE - len, "%s%s %s", len > 0 ? ", " : "",
              balancer_server_name(p->picked), outcome);

@@ -44,7 +44,8 @@ static int teardown(void **state)
     return 0;
 }
 
-static void open_log(struct fixture *f, enum log_level level, enum log_format format, bool access)
+static inline void open_log(struct fixture *f, enum log_level level, enum log_format format,
+                            bool access)
 {
     assert_true(log_open(&(struct log_options){
         .path = f->path, .level = level, .format = format, .access = access}));

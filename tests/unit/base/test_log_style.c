@@ -13,7 +13,7 @@
 static struct log_style style_on(int fd)
 {
     struct log_style style;
-    log_style_init(&style, LOG_AUTO, fd);
+    log_style_init(&style, LOG_AUTO, "auto", NULL, fd);
     return style;
 }
 
