@@ -11,6 +11,7 @@
 /* What had passed a route. */
 struct note {
     uint64_t by_class[6];
+    uint64_t bytes;
     struct histogram_snapshot duration;
 };
 
@@ -74,6 +75,7 @@ static void note_route(const struct gateway_route *route, void *arg)
 {
     struct note *note = note_of(arg, route);
     count_classes(route, note->by_class);
+    note->bytes = route->bytes;
     note->duration = route->duration;
 }
 
@@ -138,7 +140,10 @@ static void write_recent(const struct gateway_route *route, const struct note *b
     jw_i64(w, (int64_t)by_class[4]);
     jw_key(w, "failed");
     jw_i64(w, (int64_t)by_class[5]);
+    jw_key(w, "bytes");
+    jw_i64(w, (int64_t)(route->bytes - before->bytes));
     write_quantile(w, "p50", interval, 0.50);
+    write_quantile(w, "p95", interval, 0.95);
     write_quantile(w, "p99", interval, 0.99);
     jw_end(w, '}');
 }
@@ -155,6 +160,8 @@ static void write_route(const struct gateway_route *route, void *arg)
     jw_key(w, "own");
     jw_bool(w, route->own);
     write_codes(route, w);
+    jw_key(w, "bytes");
+    jw_i64(w, (int64_t)route->bytes);
     write_recent(route, note_of(writing->figures, route), &writing->figures->interval, w);
     jw_end(w, '}');
 }

@@ -50,8 +50,35 @@ static void write_wait(struct json_writer *w, const char *key, int64_t until_ns,
 struct listing {
     struct json_writer *w;
     struct balancer_server_figures *servers; /* room for those of an upstream */
+    struct upstream_answers *answers;        /* room for those of a server */
     int64_t now_ns;
 };
+
+static void write_quantile(struct json_writer *w, const char *key,
+                           const struct histogram_snapshot *snapshot, double q)
+{
+    jw_key(w, key);
+    if (snapshot->count > 0)
+        jw_f64(w, round((double)histogram_quantile(snapshot, q) / 1e3) / 1e3);
+    else
+        jw_null(w);
+}
+
+static void write_answers(struct json_writer *w, const struct upstream_answers *answers)
+{
+    static const char *const keys[UPSTREAM_CLASSES] = {NULL, "1xx", "2xx", "3xx", "4xx", "5xx"};
+    jw_key(w, "codes");
+    jw_begin(w, '{');
+    for (unsigned i = 1; i < UPSTREAM_CLASSES; i++) {
+        if (answers->by_class[i] > 0)
+            write_number(w, keys[i], answers->by_class[i]);
+    }
+    jw_end(w, '}');
+    write_number(w, "bytes", answers->bytes);
+    write_quantile(w, "p50", &answers->first_byte, 0.50);
+    write_quantile(w, "p95", &answers->first_byte, 0.95);
+    write_quantile(w, "p99", &answers->first_byte, 0.99);
+}
 
 static void write_server(const struct listing *listing, struct upstream *upstream,
                          const struct balancer_server_figures *server)
@@ -79,6 +106,8 @@ static void write_server(const struct listing *listing, struct upstream *upstrea
         jw_f64(w, round((double)server->latency_ns / 1e3) / 1e3);
     else
         jw_null(w);
+    upstream_answers(upstream, server->name, listing->answers);
+    write_answers(w, listing->answers);
     jw_end(w, '}');
 }
 
@@ -117,6 +146,7 @@ void serve_upstreams(struct visit *visit)
     struct json_writer w = {.out = &visit->response->body};
     struct listing listing = {.w = &w, .now_ns = clock_mono_ns(&clock_system)};
     listing.servers = mem_alloc(BALANCER_SERVERS_MAX * sizeof *listing.servers);
+    listing.answers = mem_alloc(sizeof *listing.answers);
     jw_begin(&w, '{');
     jw_key(&w, "data");
     jw_begin(&w, '[');
@@ -124,6 +154,7 @@ void serve_upstreams(struct visit *visit)
     jw_end(&w, ']');
     jw_end(&w, '}');
     free(listing.servers);
+    free(listing.answers);
     response_json(visit->response, 200);
 }
 

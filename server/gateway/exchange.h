@@ -34,7 +34,8 @@ struct exchange {
     struct cache_visit *visit;  /* cache_stage.c; or NULL */
     struct plain *plain;        /* transform_stage.c; or NULL, and so is this: */
     struct lent *lent;
-    unsigned stage; /* the present one, of gateway.c's table */
+    struct timing *timing; /* timing.c; or NULL */
+    unsigned stage;        /* the present one, of gateway.c's table */
 };
 
 /* On what is rare in a stage that every request passes: inlined it would cost all of them its stack

@@ -2,6 +2,7 @@
  * the closing stages run. To add a stage, add its file, its line in exchange.h and its row here. */
 #include "server/gateway/exchange.h"
 #include "server/gateway/gateway_private.h"
+#include "server/gateway/timing.h"
 
 #include "base/hash.h"
 #include "base/log.h"
@@ -17,6 +18,12 @@ static const stage_fn stages[] = {
     stage_validate,     stage_idempotency,   stage_cache, stage_target,
 };
 
+/* As Server-Timing calls them. */
+static const char *const stage_names[] = {
+    "id",   "address_limit", "route",    "guard",       "auth",  "limit",
+    "body", "transform",     "validate", "idempotency", "cache", "target",
+};
+
 static void (*const closing_stages[])(struct exchange *exchange) = {
     stage_cache_end,      stage_target_end, stage_idempotency_end, stage_transform_end,
     stage_rate_limit_end, stage_cors_end,   stage_encode_end,
@@ -26,6 +33,9 @@ static void (*const closing_stages[])(struct exchange *exchange) = {
 #define ANSWERS_BYTES_MAX (UINT64_C(1) << 30)
 
 #define COUNT_OF(array) (sizeof(array) / sizeof *(array))
+
+_Static_assert(COUNT_OF(stage_names) == COUNT_OF(stages) && COUNT_OF(stages) <= TIMING_STAGES_MAX,
+               "each stage has a name");
 
 enum err gateway_create(const struct gateway_options *options, struct gateway **out, char *why,
                         size_t why_size)
@@ -111,6 +121,8 @@ static struct exchange *begin(struct gateway *gateway, struct request *request,
     *exchange = (struct exchange){.gateway = gateway, .request = request, .response = response};
     clear_findings(request);
     request->plan = plan_hold(gateway);
+    if (request->plan->development)
+        exchange->timing = timing_begin(exchange);
     return request->exchange = exchange;
 }
 
@@ -123,6 +135,7 @@ void exchange_forget(struct request *request)
         cache_visit_forget(request->exchange);
         transform_forget(request->exchange);
         buf_release(&request->exchange->inner);
+        free(request->exchange->timing);
         request->inner = slice_of(NULL, 0);
     }
     free(request->exchange);
@@ -133,7 +146,35 @@ static void end(struct exchange *exchange)
 {
     for (size_t i = 0; i < COUNT_OF(closing_stages); i++)
         closing_stages[i](exchange);
+    if (exchange->timing)
+        timing_tell(exchange, stage_names, COUNT_OF(stage_names));
     exchange_forget(exchange->request);
+}
+
+static enum stage_result walk(struct exchange *exchange)
+{
+    enum stage_result result = stages[exchange->stage](exchange);
+    while (result == STAGE_NEXT) {
+        exchange->stage++;
+        assert(exchange->stage < COUNT_OF(stages)); /* the last one answers */
+        result = stages[exchange->stage](exchange);
+    }
+    return result;
+}
+
+/* The same, in development. */
+static STAGE_RARE enum stage_result walk_timed(struct exchange *exchange)
+{
+    for (;;) {
+        enum stage_result result = stages[exchange->stage](exchange);
+        if (result == STAGE_WAIT)
+            return result;
+        timing_stage_ends(exchange);
+        if (result == STAGE_ANSWERED)
+            return result;
+        exchange->stage++;
+        assert(exchange->stage < COUNT_OF(stages));
+    }
 }
 
 void gateway_handle(struct gateway *gateway, struct request *request, struct response *response)
@@ -141,12 +182,7 @@ void gateway_handle(struct gateway *gateway, struct request *request, struct res
     struct exchange *exchange = request->exchange;
     if (!exchange)
         exchange = begin(gateway, request, response);
-    enum stage_result result = stages[exchange->stage](exchange);
-    while (result == STAGE_NEXT) {
-        exchange->stage++;
-        assert(exchange->stage < COUNT_OF(stages)); /* the last one answers */
-        result = stages[exchange->stage](exchange);
-    }
+    enum stage_result result = exchange->timing ? walk_timed(exchange) : walk(exchange);
     if (result == STAGE_ANSWERED)
         end(exchange);
 }

@@ -291,6 +291,7 @@ struct gateway_route {
     const char *pattern; /* for the life of the process; NULL: requests without a route */
     bool own;
     uint64_t by_status[600];
+    uint64_t bytes;                     /* of bodies that were sent */
     uint64_t served[SERVED_COUNT];      /* by the response cache */
     struct histogram_snapshot duration; /* ns */
 };

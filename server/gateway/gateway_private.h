@@ -137,6 +137,7 @@ struct route_traffic {
     bool own;            /* of the server itself, as route_spec says */
     struct counter *by_status;  /* STATUS_COUNT of them, from STATUS_MIN on */
     struct histogram *duration; /* ns */
+    struct counter *bytes;      /* one: of bodies that were sent */
     struct counter *served;     /* SERVED_COUNT of them: by the response cache */
 };
 

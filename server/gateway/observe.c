@@ -34,19 +34,20 @@ struct route_traffic *traffic_for(struct traffic *traffic, const struct request 
 }
 
 static void count(struct traffic *traffic, const struct request *request, int status,
-                  uint64_t duration_ns)
+                  const struct sent *sent)
 {
     assert(status >= STATUS_MIN && status <= STATUS_MAX);
     struct route_traffic *own = traffic_for(traffic, request);
     counter_add(&own->by_status[status - STATUS_MIN], 1);
-    histogram_record(own->duration, duration_ns);
+    histogram_record(own->duration, (uint64_t)sent->duration_ns);
+    counter_add(own->bytes, sent->body_bytes);
 }
 
 void gateway_sent(struct gateway *gateway, struct request *request, const struct response *response,
                   const struct sent *sent)
 {
     assert(sent->duration_ns >= 0);
-    count(gateway->traffic, request, response->status, (uint64_t)sent->duration_ns);
+    count(gateway->traffic, request, response->status, sent);
     if (sent->outcome != SENT_WHOLE)
         counter_add(&gateway->unsent[sent->outcome], 1);
     notables_look(gateway->notables, request, response->status, (uint64_t)sent->duration_ns);
@@ -95,6 +96,7 @@ static void add_traffic(struct gateway_route *sum, const struct route_traffic *o
         sum->by_status[status] += total(one, status);
     for (int served = 0; served < SERVED_COUNT; served++)
         sum->served[served] += counter_sum(&one->served[served]);
+    sum->bytes += counter_sum(one->bytes);
     add_snapshot(&sum->duration, one->duration);
 }
 

@@ -22,6 +22,7 @@ static struct route_traffic *create(const struct route_spec *spec, enum method m
     one->own = spec->own;
     one->by_status = counters_create(STATUS_COUNT);
     one->duration = histogram_create();
+    one->bytes = counters_create(1);
     one->served = counters_create(SERVED_COUNT);
     return one;
 }
@@ -48,6 +49,7 @@ void traffic_destroy(struct traffic **traffic)
         struct route_traffic *next = one->next;
         counters_destroy(&one->by_status, STATUS_COUNT);
         histogram_destroy(&one->duration);
+        counters_destroy(&one->bytes, 1);
         counters_destroy(&one->served, SERVED_COUNT);
         free(one);
         one = next;

@@ -41,6 +41,23 @@ void upstream_check_said(struct upstream *upstream, const char *server_name,
     lock_leave(&upstream->lock);
 }
 
+void upstream_answers(struct upstream *upstream, const char *server_name,
+                      struct upstream_answers *out)
+{
+    struct server *server;
+    *out = (struct upstream_answers){0};
+    lock_acquire(&upstream->lock);
+    LIST_FOREACH(server, &upstream->servers, link) {
+        if (strcmp(server->address.text, server_name) != 0)
+            continue;
+        for (unsigned i = 0; i < UPSTREAM_CLASSES; i++)
+            out->by_class[i] = counter_sum(&server->classes[i]);
+        out->bytes = counter_sum(server->bytes);
+        histogram_read(server->first_byte, &out->first_byte);
+    }
+    lock_leave(&upstream->lock);
+}
+
 /* ---- Metrics */
 
 static double is_up(const struct balancer_server_figures *server)

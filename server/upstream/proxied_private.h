@@ -26,16 +26,17 @@ struct proxied {
     bool queued;  /* there, for a place */
     int bell_fd;  /* rung when there is one; or -1 */
     int64_t queue_until_ns;
-    bool streams;        /* the body is sent as it comes */
-    bool pulled;         /* and some of it has been taken */
-    bool fresh;          /* the next connection is to be a new one */
-    int timer_fd;        /* or -1 */
-    uint64_t body_bytes; /* of a body that streams */
-    int64_t started_ns;  /* when all of the request was there; its answer is due from then on */
-    int64_t began_ns;    /* the present try */
-    int64_t head_ns;     /* and its answer; 0: not yet */
-    int64_t until_ns;    /* the present stretch of it is due */
-    enum stretch at;     /* which it is */
+    bool streams;          /* the body is sent as it comes */
+    bool pulled;           /* and some of it has been taken */
+    bool fresh;            /* the next connection is to be a new one */
+    int timer_fd;          /* or -1 */
+    uint64_t answer_bytes; /* of the body that has come */
+    uint64_t body_bytes;   /* of a body that streams */
+    int64_t started_ns;    /* when all of the request was there; its answer is due from then on */
+    int64_t began_ns;      /* the present try */
+    int64_t head_ns;       /* and its answer; 0: not yet */
+    int64_t until_ns;      /* the present stretch of it is due */
+    enum stretch at;       /* which it is */
     struct balancer_request balance;
     struct balancer_server *picked; /* or NULL */
     enum balancer_outcome last;     /* of the last try */

@@ -362,7 +362,6 @@ bool proxied_take_answer(struct proxied *p)
 {
     const struct response_head *head = &p->trip.head;
     p->head_ns = proxied_now_ns(p);
-    p->request->first_byte_ns = p->head_ns - p->began_ns;
     proxied_note_status(p);
     if (proxied_is_refused(p))
         return true;
@@ -446,7 +445,9 @@ static bool collect(struct proxied *p)
         return answer_head(p);
     if (p->cut)
         return proxied_fail(p);
+    size_t before = body->len;
     enum step step = roundtrip_read(&p->trip, body, max - body->len);
+    p->answer_bytes += body->len - before;
     if (step == STEP_FAILED)
         return proxied_fail(p);
     bool small = head->framing == FRAMING_LENGTH ? head->content_length <= (int64_t)max

@@ -39,6 +39,7 @@ static int64_t fill(void *arg, struct buf *out, int64_t now_ns)
         return FEED_AGAIN;
     }
     enum step step = roundtrip_read(&p->trip, out, FEED_ROOM);
+    p->answer_bytes += out->len - before;
     if (step == STEP_DONE)
         return FEED_END;
     if (step == STEP_FAILED)

@@ -150,6 +150,7 @@ void proxied_end_trip(struct proxied *p, enum trip_outcome outcome)
     struct server *server = balancer_server_data(p->picked);
     unsigned keepalive = p->settings->keepalive;
     counter_add(&server->outcomes[outcome], 1);
+    counter_add(server->bytes, p->answer_bytes);
     if (p->channel && outcome == TRIP_ANSWERED && keepalive > 0 && roundtrip_is_clean(&p->trip)) {
         p->channel->served++;
         pool_put(&server->pool, &p->channel, keepalive, proxied_now_ns(p));
@@ -179,6 +180,12 @@ void proxied_note_try(struct proxied *p, const char *outcome)
 
 void proxied_note_status(struct proxied *p)
 {
+    struct server *server = balancer_server_data(p->picked);
+    int64_t first_byte_ns = p->head_ns - p->began_ns;
+    counter_add(&server->classes[p->trip.head.status / 100], 1);
+    histogram_record(server->first_byte, (uint64_t)first_byte_ns);
+    p->request->first_byte_ns = first_byte_ns;
+    p->answer_bytes = 0;
     char status[8];
     snprintf(status, sizeof status, "%d", p->trip.head.status);
     proxied_note_try(p, status);

@@ -44,6 +44,9 @@ static void *server_open(const struct balancer_server_spec *spec, void *arg)
         log_write(LOG_WARN, "upstream", "%s: %s", upstream->name, why);
     server->upstream = upstream;
     server->outcomes = counters_create(TRIP_OUTCOMES);
+    server->classes = counters_create(UPSTREAM_CLASSES);
+    server->bytes = counters_create(1);
+    server->first_byte = histogram_create();
     pool_init(&server->pool);
     lock_acquire(&upstream->lock);
     LIST_INSERT_HEAD(&upstream->servers, server, link);
@@ -59,6 +62,9 @@ static void server_close(void *data)
     lock_leave(&server->upstream->lock);
     pool_release(&server->pool);
     counters_destroy(&server->outcomes, TRIP_OUTCOMES);
+    counters_destroy(&server->classes, UPSTREAM_CLASSES);
+    counters_destroy(&server->bytes, 1);
+    histogram_destroy(&server->first_byte);
     free(server);
 }
 

@@ -9,6 +9,7 @@
 #define GALLEY_SERVER_UPSTREAM_UPSTREAM_H
 
 #include "base/clock.h"
+#include "base/metrics.h"
 #include "server/balance/balancer.h"
 #include "server/http/message.h"
 #include "server/upstream/channel.h"
@@ -108,6 +109,17 @@ void upstreams_each(struct upstreams *upstreams, upstream_fn fn, void *arg);
 const char *upstream_known_as(const struct upstream *upstream);
 
 #define UPSTREAM_SAID_SIZE 64
+
+#define UPSTREAM_CLASSES 6
+
+/* What a server has answered since it is known. */
+struct upstream_answers {
+    uint64_t by_class[UPSTREAM_CLASSES];  /* by status / 100 */
+    uint64_t bytes;                       /* of bodies */
+    struct histogram_snapshot first_byte; /* ns from asking to the head of the answer */
+};
+void upstream_answers(struct upstream *upstream, const char *server_name,
+                      struct upstream_answers *out);
 
 /* What came of the last check of that server: "status 200"; "": there was none. */
 void upstream_check_said(struct upstream *upstream, const char *server_name,

@@ -27,6 +27,9 @@ struct server {
     struct server_address address;
     struct pool pool;
     struct counter *outcomes;            /* TRIP_OUTCOMES of them */
+    struct counter *classes;             /* 6 of them: answers by their status / 100 */
+    struct counter *bytes;               /* one: of bodies of answers */
+    struct histogram *first_byte;        /* ns from asking to the head of the answer */
     _Atomic int64_t quiet_until_ns;      /* its failures are not logged */
     int64_t check_due_ns;                /* guarded by the upstream's lock; 0: not known yet */
     char check_said[UPSTREAM_SAID_SIZE]; /* likewise: what came of the last check, or "" */
