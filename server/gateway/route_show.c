@@ -238,6 +238,11 @@ void route_table_write_try(const struct route_table *table, const struct request
         write_route(taken, w);
     else
         jw_null(w);
+    jw_key(w, "stages");
+    if (taken)
+        route_stages_write(taken, request, w);
+    else
+        jw_null(w);
     jw_key(w, "status");
     if (taken)
         jw_null(w);

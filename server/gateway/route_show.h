@@ -26,7 +26,13 @@ void route_question_release(struct route_question *question);
  */
 void route_table_write(const struct route_table *table, struct json_writer *w);
 
-/* {"request":{...},"takes":{a route}|null,"status":404|405|null,"passedOver":[{"route":{...},
+/* route_stages.c: [{"stage":"auth","says":"a token is required, else 401"}, ...], the target last,
+ * by the names of Server-Timing. */
+void route_stages_write(const struct route *route, const struct request *request,
+                        struct json_writer *w);
+
+/* {"request":{...},"takes":{a
+ * route}|null,"stages":[...],"status":404|405|null,"passedOver":[{"route":{...},
  * "why":"method"|...,"says":"..."}]}: the nearest miss first. */
 void route_table_write_try(const struct route_table *table, const struct request *request,
                            struct json_writer *w);

@@ -291,8 +291,30 @@ test('the administration shows the routes that are served, and tries a request',
     assert.equal(tried.status, 200);
     assert.equal(tried.body.takes.section, 'beta');
     assert.equal(tried.body.passedOver[0].why, 'outdone');
+    assert.deepEqual(tried.body.stages.at(-1), { stage: 'target', says: 'respond:200' });
     assert.equal((await admin('gateway/try', { url: '/nowhere', method: 'PUT', from: '192.0.2.1' })).body.status, 404);
+    assert.equal((await admin('gateway/try', { url: '/nowhere' })).body.stages, null);
     assertError(await admin('gateway/try', { url: '/a%2fb' }), 422);
     assertError(await admin('gateway/try', { method: 'GET' }), 422);
     assertError(await galley.request('GET', '/_/api/gateway/routes'), 401);
+});
+
+test('what a tried request has to pass on its route is told stage by stage, as the configuration says it', async () => {
+    const route = {
+        path: '/reports', target: 'respond:200', roles: 'staff, audit', rate_limit: '5/min by ip burst 2', rate_tier: 'staff 50/min by ip',
+        body_max: '2KiB', cache: 'yes', deny: '192.0.2.0/24', signed_in: 'yes',
+    };
+    const galley = await startGalley({ config: says('reports', route) });
+    const admin = await galley.administrator();
+    const { body: { stages } } = await admin('gateway/try', { url: '/reports' });
+    const refused = await admin('gateway/try', { url: '/reports', from: '192.0.2.7' });
+    assert.deepEqual(refused.body.stages[0], { stage: 'guard', says: 'allow and deny refuse its address: 403' });
+    assert.deepEqual(Object.fromEntries(stages.map(({ stage, says: what }) => [stage, what])), {
+        guard: 'allow and deny let its address',
+        auth: 'a token is required, else 401; the user needs the role staff or audit, else 403',
+        limit: 'each address: 5 requests in 60 s, 2 at once; with the role staff 50 in 60 s, else 429',
+        body: 'up to 2048 bytes, else 413',
+        cache: 'what is stored is given, what may be is stored',
+        target: 'respond:200',
+    });
 });

@@ -1,4 +1,4 @@
-// The page Gateway: upstreams and their servers.
+// The page Gateway: upstreams and their servers, routes, and what a request would take.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
@@ -40,4 +40,33 @@ test('without an upstream the page says how to have one', async () => {
     await it.begin({}, '/_/gateway');
     await it.page.getByText('No upstream is configured').waitFor();
     assert.deepEqual(it.troubles, []);
+});
+
+test('a request that is tried shows its route, its stages and what was passed over', async () => {
+    const config = {
+        'route orders': { path: '/orders/*', target: 'app:shop', rate_limit: '100/min by user' },
+        'route beta': { path: '/orders/{id}', method: 'GET', header: 'X-Beta: yes', target: 'respond:503', roles: 'staff' },
+    };
+    await it.begin({ config }, '/_/gateway');
+    const routes = it.page.getByRole('table', { name: 'Routes', exact: true });
+    await routes.getByText('respond:503').first().waitFor();
+    assert.match(await routes.locator('tbody tr', { hasText: 'respond:503' }).innerText(), /\/orders\/[^]*header X-Beta: yes[^]*\[route beta\] line \d+/);
+
+    await it.page.getByLabel('URL').fill('/orders/7');
+    await it.page.getByLabel('Headers').fill('X-Beta: yes\nAccept: text/html');
+    await it.page.getByRole('button', { name: 'Try' }).click();
+    const way = it.page.getByRole('region', { name: 'Its way' });
+    await way.getByText('[route beta]').waitFor();
+    const words = await way.innerText();
+    assert.match(words, /auth[^]*the role staff[^]*target[^]*respond:503/);
+    await it.page.getByRole('table', { name: 'Passed over' }).getByText('it fits, but the other is more particular').first().waitFor();
+    await it.isAccessible('gateway-try');
+
+    await it.page.getByLabel('URL').fill('/nothing/here');
+    await it.page.getByRole('button', { name: 'Try' }).click();
+    await way.getByText('takes no route').waitFor();
+    await it.page.getByLabel('URL').fill('/a%2fb');
+    await it.page.getByRole('button', { name: 'Try' }).click();
+    await it.page.getByText('not a path that is served').waitFor();
+    assert.deepEqual(it.troubles.filter((one) => !one.includes('422')), []);
 });

@@ -1,15 +1,17 @@
-// Are the servers behind us well, and which of them gets what?
+// Which requests go where, and are the servers behind us well?
 import { html } from '../../lib/preact.js';
 import { get, post } from '../shell/api.js';
 import { AskingButton, FormButton } from '../shell/dialog.js';
 import { Field } from '../shell/form.js';
-import { count, duration, percent, text } from '../shell/format.js';
+import { bytes, count, duration, percent, text } from '../shell/format.js';
 import { Loaded, useLoad } from '../shell/load.js';
 import { may } from '../shell/roles.js';
 import { Table } from '../shell/table.js';
 import { told } from '../shell/toast.js';
+import { RouteTable, TryRequest } from './gateway_routes.js';
 
 const LOOK_MS = 2000;
+const ROUTES_MS = 10_000; // a reload may change them
 
 const stateTones = { up: 'ok', starting: 'ok', drained: 'calm', failing: 'warn', ejected: 'warn', down: 'bad' };
 const stateMeanings = {
@@ -74,8 +76,10 @@ const columnsOf = (upstream, changed) => [
     { key: 'check', label: 'Last check', cell: ({ lastCheck }) => lastCheck || '–' },
     { key: 'weight', label: 'Weight', number: true, by: ({ weight }) => weight, cell: (server) => html`<${Weight} server=${server} />` },
     { key: 'flight', label: 'In flight', number: true, by: ({ inFlight }) => inFlight, cell: ({ inFlight }) => text(count(inFlight)) },
-    { key: 'latency', label: 'Latency', number: true, by: ({ latencyMs }) => latencyMs, cell: ({ latencyMs }) => text(duration(latencyMs)) },
+    { key: 'latency', label: 'p50', number: true, by: ({ p50 }) => p50, cell: ({ p50 }) => text(duration(p50)) },
+    { key: 'slow', label: 'p99', number: true, by: ({ p99 }) => p99, cell: ({ p99 }) => text(duration(p99)) },
     { key: 'requests', label: 'Requests', number: true, by: ({ requests }) => requests, cell: ({ requests }) => text(count(requests)) },
+    { key: 'bytes', label: 'Answered', number: true, by: (row) => row.bytes, cell: (row) => text(bytes(row.bytes)) },
     { key: 'bad', label: 'Failed', number: true, by: bad, cell: (server) => text(percent(bad(server))) },
     ...(may('operator')
         ? [{ key: 'act', label: 'Actions', cell: (server) => html`<${Actions} upstream=${upstream} server=${server} changed=${changed} />` }]
@@ -95,14 +99,15 @@ function Upstream({ upstream, changed }) {
         <p class="faint">${text(count(inFlight))} in flight, ${text(count(retries))} sent again
             (${text(count(retriesDenied))} not, as the budget was used up), ${text(count(refused))} refused:
             ${' '}${text(count(refusedByBreaker))} by the breaker, ${text(count(refusedAsFull))} as there were too many,
-            ${text(count(refusedOfClients))} of one client; ${text(count(queued))} wait.</p>
+            ${' '}${text(count(refusedOfClients))} of one client; ${text(count(queued))} wait.</p>
     `;
 }
 
 export function Gateway() {
     const load = useLoad((signal) => get('upstreams', signal), [], LOOK_MS);
+    const routes = useLoad((signal) => get('gateway/routes', signal), [], ROUTES_MS);
     return html`
-        <header class="page-head"><h1>Gateway</h1><a href="/_/routes">Routes</a></header>
+        <header class="page-head"><h1>Gateway</h1></header>
         <${Loaded} load=${load}>${({ data }) =>
             data.length === 0
                 ? html`<p class="panel empty">No upstream is configured: [upstream NAME] names servers, and a [route NAME]
@@ -110,5 +115,7 @@ export function Gateway() {
                 : data.map((upstream) => html`<${Upstream} key=${upstream.upstream} upstream=${upstream}
                       changed=${load.reload} />`)
         }<//>
+        <${TryRequest} />
+        <${Loaded} load=${routes}>${({ data }) => html`<${RouteTable} routes=${data} />`}<//>
     `;
 }

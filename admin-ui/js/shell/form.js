@@ -27,8 +27,8 @@ export function Choice({ name, label, choices, ...select }) {
 const detailText = ({ field, reason, message }) => message ?? [field, reason].filter(Boolean).join(': ');
 
 /** `send(values)` may throw an Error, whose sentence and details are shown; after it comes `done()`.
- *  Without an `action` the button is elsewhere. */
-export function Form({ id, action, busyAction, send, done, children }) {
+ *  Without an `action` the button is elsewhere; `again`: it may be sent more than once. */
+export function Form({ id, action, busyAction, send, done, again, children }) {
     const [busy, setBusy] = useState(false);
     const [failure, setFailure] = useState(null);
     const submit = async (event) => {
@@ -37,7 +37,8 @@ export function Form({ id, action, busyAction, send, done, children }) {
         setFailure(null);
         try {
             await send(Object.fromEntries(new FormData(event.target)));
-            done();
+            done?.();
+            if (again) setBusy(false);
         } catch (error) {
             setFailure(error);
             setBusy(false);
