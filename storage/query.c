@@ -35,7 +35,6 @@ struct run {
     bool ended_by_each;
     struct key last; /* the place of the last one that was handed out */
     struct key after;
-    uint64_t count;
 
     struct kept **kept;
     unsigned kept_count, handed_out;
@@ -325,36 +324,48 @@ enum err query_run(struct store *store, const struct query *query, doc_fn each, 
     return err;
 }
 
-/* ---- Counting. */
+/* ---- All of them. */
 
-static bool take_to_count(struct slice id, const struct doc *doc, void *arg)
+static bool take_each(struct slice id, const struct doc *doc, void *arg)
 {
     struct run *r = arg;
-    (void)id;
     if (!may_look(r))
         return false;
-    r->count += passes(r->query, doc->json);
+    return !passes(r->query, doc->json) || r->each(id, doc, r->arg);
+}
+
+enum err query_each(struct store *store, const struct query *query, doc_fn each, void *arg,
+                    struct query_page *out)
+{
+    struct query unordered = *query;
+    unordered.sort = unordered.after = slice_of(NULL, 0);
+    struct run run = {.query = &unordered, .page = out, .each = each, .arg = arg};
+    run.begin_ns = clock_mono_ns(query->clock);
+    enum err err = make_plan(&run, false);
+    run.walk = (struct walk_state){.plan = &run.plan, .arg = &run, .each = take_each};
+    if (!err)
+        err = in_snapshots(store, &run, walk_on);
+    if (!err && run.too_large)
+        err = ERR_SCAN_TOO_LARGE;
+    report(&run);
+    query_plan_release(&run.plan);
+    return err;
+}
+
+static bool count_one(struct slice id, const struct doc *doc, void *arg)
+{
+    (void)id;
+    (void)doc;
+    ++*(uint64_t *)arg;
     return true;
 }
 
 enum err query_count(struct store *store, const struct query *query, uint64_t *count,
                      struct query_page *out)
 {
-    struct query unordered = *query;
-    unordered.sort = unordered.after = slice_of(NULL, 0);
+    *count = 0;
     *out = (struct query_page){0};
-    struct run run = {.query = &unordered, .page = out};
-    run.begin_ns = clock_mono_ns(query->clock);
-    enum err err = make_plan(&run, false);
-    run.walk = (struct walk_state){.plan = &run.plan, .arg = &run, .each = take_to_count};
-    if (!err)
-        err = in_snapshots(store, &run, walk_on);
-    if (!err && run.too_large)
-        err = ERR_SCAN_TOO_LARGE;
-    *count = run.count;
-    report(&run);
-    query_plan_release(&run.plan);
-    return err;
+    return query_each(store, query, count_one, count, out);
 }
 
 void query_page_release(struct query_page *page)

@@ -66,6 +66,15 @@ enum err query_run(struct store *store, const struct query *query, doc_fn each, 
 enum err query_count(struct store *store, const struct query *query, uint64_t *count,
                      struct query_page *out);
 
+/* Figures over all pages, "count,sum(total),avg(total),min(name)", for all documents together or
+ * for each group by up to four members, "status,address.city". Appends an array in the order of
+ * groups: [{"status":"held","count":3,"sum(total)":41}]. Sums and averages are of what are numbers,
+ * least and greatest of numbers and strings; of none the sum is 0, the rest null. ERR_VALIDATION
+ * with a sentence; ERR_SCAN_TOO_LARGE also for more than QUERY_GROUPS_MAX groups. */
+#define QUERY_GROUPS_MAX 1000
+enum err query_aggregate(struct store *store, const struct query *query, struct slice functions,
+                         struct slice group, struct buf *out, struct query_page *page);
+
 void query_page_release(struct query_page *page);
 
 #endif

@@ -85,4 +85,9 @@ struct walk_state {
 /* Goes on until the end, or each() stops it, or the transaction has lasted long enough. */
 enum err query_plan_walk(struct txn *txn, struct walk_state *walk);
 
+/* ---- query.c: each() gets all documents that the query finds, in any order, and ends the walk by
+ * false. *out as of query_run; it has to be empty, but for `why`. */
+enum err query_each(struct store *store, const struct query *query, doc_fn each, void *arg,
+                    struct query_page *out);
+
 #endif

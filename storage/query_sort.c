@@ -12,7 +12,7 @@ static enum err refuse(char *why, const char *what, struct slice field)
 
 static enum err add_field(struct sort *sort, struct slice field, bool descending, char *why)
 {
-    if (field.len == 0 || memchr(field.ptr, '[', field.len) || memchr(field.ptr, 0, field.len))
+    if (field.len == 0 || memchr(field.ptr, '[', field.len) || !slice_is_utf8(field))
         return refuse(why, "no member", field);
     if (sort->count == QUERY_SORT_MAX)
         return refuse(why, "more than four members", field);

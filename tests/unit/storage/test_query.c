@@ -324,6 +324,85 @@ static void test_who_has_enough_goes_on_from_there(void **state)
     }
 }
 
+/* ---- Figures. */
+
+static enum err sum_up(struct shop *s, const char *filter, const char *functions, const char *group)
+{
+    char why[EXPR_WHY_SIZE];
+    expr_destroy(&s->filter);
+    query_page_release(&s->page);
+    buf_clear(&s->found);
+    if (filter)
+        assert_int_equal(expr_compile(slice_str(filter), 0, &s->filter, why, sizeof why), ERR_OK);
+    s->query.filter = s->filter;
+    enum err err = query_aggregate(s->f->store, &s->query, slice_str(functions), slice_str(group),
+                                   &s->found, &s->page);
+    buf_append_char(&s->found, '\0');
+    return err;
+}
+
+static void expect_figures(struct shop *s, const char *filter, const char *functions,
+                           const char *group, const char *wanted)
+{
+    assert_int_equal(sum_up(s, filter, functions, group), ERR_OK);
+    assert_string_equal(s->found.data, wanted);
+}
+
+static void test_figures_are_of_all_or_of_groups(void **state)
+{
+    struct shop *s = *state;
+    expect_figures(s, NULL, "count,sum(total),avg(total),min(total),max(user)", "",
+                   "[{\"count\":300,\"sum(total)\":22350,\"avg(total)\":74.5,\"min(total)\":0,"
+                   "\"max(user)\":\"u9\"}]");
+    expect_figures(s, NULL, "count , max(number)", "status",
+                   "[{\"status\":\"held\",\"count\":3,\"max(number)\":200},"
+                   "{\"status\":\"placed\",\"count\":297,\"max(number)\":299}]");
+    expect_figures(s, "user = \"u0\" && placedAt > 970", "sum(number)", "status,user",
+                   "[{\"status\":\"held\",\"user\":\"u0\",\"sum(number)\":0},"
+                   "{\"status\":\"placed\",\"user\":\"u0\",\"sum(number)\":30}]");
+    expect_plan(s, "user,placedAt", "user = \"u0\", placedAt > 970", false, 3);
+    expect_figures(s, "number < 0", "count,sum(total),avg(total),min(total)", "",
+                   "[{\"count\":0,\"sum(total)\":0,\"avg(total)\":null,\"min(total)\":null}]");
+    expect_figures(s, "number < 0", "count", "status", "[]");
+    expect_figures(s, "number < 2", "count,max(tags)", "coupon.code",
+                   "[{\"coupon.code\":null,\"count\":2,\"max(tags)\":null}]");
+}
+
+static enum err add_large(struct txn *txn, void *arg)
+{
+    struct shop *s = arg;
+    return doc_insert_text(
+        txn, s->c,
+        slice_str("{\"id\":\"x\",\"number\":9223372036854775807,\"total\":0.5,\"user\":1.0}"));
+}
+
+static void test_sums_of_integers_are_exact(void **state)
+{
+    struct shop *s = *state;
+    assert_int_equal(store_write(s->f->store, add_large, s), ERR_OK);
+    s->query.scan_max = 0;
+    expect_figures(s, "number = 9223372036854775807", "sum(number),sum(total)", "user",
+                   "[{\"user\":1.0,\"sum(number)\":9223372036854775807,\"sum(total)\":0.5}]");
+    expect_figures(s, "number = 9223372036854775807 || number = 1", "sum(number)", "",
+                   "[{\"sum(number)\":9.223372036854776e+18}]");
+}
+
+static void test_wrong_figures_are_told(void **state)
+{
+    struct shop *s = *state;
+    static const char *const wrong[] = {"",          "total",     "sum",       "sum(",     "sum()",
+                                        "count()",   "sum(-a)",   "sum(a,b)",  "sum(a[])", "count,",
+                                        "sum(a\"b)", "sum(\xff)", "median(a)", "sum(a).b"};
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+        assert_int_equal(sum_up(s, NULL, wrong[i], ""), ERR_VALIDATION);
+        assert_true(strlen(s->page.why) > 20);
+    }
+    assert_int_equal(sum_up(s, NULL, "count", "id"), ERR_VALIDATION);
+    assert_int_equal(sum_up(s, NULL, "count", "-status"), ERR_VALIDATION);
+    s->query.scan_max = 100;
+    assert_int_equal(sum_up(s, NULL, "count", ""), ERR_SCAN_TOO_LARGE);
+}
+
 int main(void)
 {
     silence_log();
@@ -342,6 +421,9 @@ int main(void)
         TEST(test_a_wrong_sort_is_told),
         TEST(test_a_function_is_asked_besides),
         TEST(test_who_has_enough_goes_on_from_there),
+        TEST(test_figures_are_of_all_or_of_groups),
+        TEST(test_sums_of_integers_are_exact),
+        TEST(test_wrong_figures_are_told),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     log_close();

@@ -353,6 +353,36 @@ static void compare_count(struct model *m, struct query *query)
     query_page_release(&page);
 }
 
+/* Groups by "b", which is missing or 0 to 3. */
+static void compare_figures(struct model *m, struct query *query)
+{
+    const struct item *wanted[DOCS];
+    unsigned count = expect(m, query->filter, wanted), counts[5] = {0};
+    struct buf expected = BUF_INIT, out = BUF_INIT;
+    struct query_page page;
+    for (unsigned i = 0; i < count; i++) {
+        const json_t *b = json_object_get(wanted[i]->tree, "b");
+        counts[b ? json_integer_value(b) + 1 : 0]++;
+    }
+    for (unsigned i = 0; i < 5; i++) {
+        char group[16] = "null";
+        if (i > 0)
+            snprintf(group, sizeof group, "%u", i - 1);
+        if (counts[i] > 0)
+            buf_printf(&expected, "%s{\"b\":%s,\"count\":%u,\"sum(b)\":%u}",
+                       expected.len > 0 ? "," : "[", group, counts[i],
+                       i > 0 ? counts[i] * (i - 1) : 0);
+    }
+    buf_append_str(&expected, expected.len > 0 ? "]" : "[]");
+    assert_int_equal(
+        query_aggregate(m->f->store, query, slice_str("count,sum(b)"), slice_str("b"), &out, &page),
+        ERR_OK);
+    assert_true(slice_eq(buf_slice(&out), buf_slice(&expected)));
+    query_page_release(&page);
+    buf_release(&out);
+    buf_release(&expected);
+}
+
 static void ask(struct model *m)
 {
     struct buf text = BUF_INIT;
@@ -370,6 +400,8 @@ static void ask(struct model *m)
     compare_pages(m, &query, text.data, below(10) == 0);
     if (below(10) == 0)
         compare_count(m, &query);
+    if (below(10) == 0)
+        compare_figures(m, &query);
     expr_destroy(&filter);
     buf_release(&text);
 }
