@@ -110,7 +110,7 @@ static void add_term(struct search *s, const struct path *path, enum op op,
         s->out->count == EXPR_TERMS_MAX)
         return;
     s->out->list[s->out->count++] =
-        (struct expr_term){path->text, (enum expr_op)op, plain_value(&value, s->out)};
+        (struct expr_term){path->text, (enum expr_op)op, plain_value(&value, s->out), 0, 0};
 }
 
 static bool is_member(const struct operand *operand)
@@ -130,6 +130,37 @@ static void search_compare(struct search *s, const struct node *node)
         add_term(s, &right->path, operator_mirrored(node->op), left);
 }
 
+/* What of a list a planner can look for: a variable without a value is equal to nothing. */
+static bool list_fits(const struct search *s, const struct node *node)
+{
+    const struct operand *list = &s->expr->operands[node->right];
+    bool fits = s->out->count < EXPR_TERMS_MAX;
+    for (unsigned i = 0; fits && i < node->count; i++) {
+        if (!operand_is_constant(&list[i]))
+            return false;
+        struct value value = operand_constant(&list[i], s->env);
+        fits = value.kind < VALUE_ARRAY && !value.is_moment && !is_hidden_moment(&value);
+    }
+    return fits && s->out->value_count + node->count <= EXPR_IN_MAX;
+}
+
+static void search_in(struct search *s, const struct node *node)
+{
+    const struct operand *left = &s->expr->operands[node->left];
+    struct expr_terms *out = s->out;
+    if (!is_member(left) || !left->path.is_plain || !list_fits(s, node))
+        return;
+    struct expr_term *term = &out->list[out->count++];
+    *term = (struct expr_term){left->path.text, EXPR_IN, .first = out->value_count};
+    for (unsigned i = 0; i < node->count; i++) {
+        struct value value = operand_constant(&s->expr->operands[node->right + i], s->env);
+        if (value.kind != VALUE_ABSENT)
+            out->values[out->value_count++] = plain_value(&value, out);
+    }
+    term->count = out->value_count - term->first;
+    s->impossible |= term->count == 0;
+}
+
 static void search_node(struct search *s, unsigned index)
 {
     const struct node *node = &s->expr->nodes[index];
@@ -138,6 +169,8 @@ static void search_node(struct search *s, unsigned index)
         search_node(s, node->right);
     } else if (node->kind == NODE_COMPARE || (node->kind == NODE_IN && node->count == 1)) {
         search_compare(s, node);
+    } else if (node->kind == NODE_IN) {
+        search_in(s, node);
     }
 }
 
@@ -152,17 +185,27 @@ static bool search_expr(const struct expr *expr, const struct expr_env *env, str
     return !s.impossible;
 }
 
+/* The texts lie one behind the other, and have moved while they grew. */
+static void set_texts(struct expr_terms *out)
+{
+    size_t at = 0;
+    for (unsigned i = 0; i < out->count; i++) {
+        struct expr_term *term = &out->list[i];
+        bool is_in = term->op == EXPR_IN;
+        for (unsigned k = 0; k < (is_in ? term->count : 1); k++) {
+            struct slice *text = is_in ? &out->values[term->first + k].string : &term->value.string;
+            text->ptr = out->texts.data + at;
+            at += text->len;
+        }
+    }
+}
+
 bool expr_terms(const struct expr *expr, const struct expr_env *env, struct expr_terms *out)
 {
-    out->count = 0;
+    out->count = out->value_count = 0;
     out->texts = (struct buf)BUF_INIT;
     bool possible = search_expr(expr, env, out);
-    size_t at = 0; /* the texts lie one behind the other, and have moved while they grew */
-    for (unsigned i = 0; i < out->count; i++) {
-        struct slice *text = &out->list[i].value.string;
-        text->ptr = out->texts.data + at;
-        at += text->len;
-    }
+    set_texts(out);
     return possible;
 }
 

@@ -64,7 +64,9 @@ static inline bool expr_holds(const struct expr *expr, struct slice doc, const s
 
 /* ---- For planners: what holds of every document that the expression is true of. */
 
-enum expr_op { EXPR_EQ, EXPR_LT, EXPR_LE, EXPR_GT, EXPR_GE };
+#define EXPR_IN_MAX 64
+
+enum expr_op { EXPR_EQ, EXPR_LT, EXPR_LE, EXPR_GT, EXPR_GE, EXPR_IN };
 
 enum expr_type { EXPR_NULL, EXPR_BOOL, EXPR_INT, EXPR_REAL, EXPR_STRING, EXPR_TIME };
 
@@ -76,17 +78,21 @@ struct expr_value {
     struct slice string; /* also of a time; empty for now() */
 };
 
-/* `path op value` */
+/* `path op value`, or `path in (values)`: of the terms' values, from `first` on. */
 struct expr_term {
     struct slice path; /* as an index has it: address.city, tags[]; valid as the expression is */
     enum expr_op op;
     struct expr_value value;
+    unsigned first, count;
 };
 
 struct expr_terms {
     unsigned count;
     struct expr_term list[EXPR_TERMS_MAX];
-    struct buf texts; /* the strings of the values */
+    unsigned value_count;
+    struct expr_value
+        values[EXPR_IN_MAX]; /* of all EXPR_IN together; what has no room is no term */
+    struct buf texts;        /* the strings of the values */
 };
 
 /* Fills *out, whatever was in it, with those comparisons of a member with a value that all must be

@@ -7,8 +7,9 @@
 #include "storage/query_private.h"
 
 #include "base/hash.h"
+#include "base/mem.h"
 
-#include <stdio.h>
+#include <stdlib.h>
 
 struct candidate {
     const struct index *index; /* NULL: the documents */
@@ -44,8 +45,11 @@ static struct range range_of(const struct planning *p, struct slice path)
 {
     struct range range = {0};
     for (unsigned i = 0; i < p->terms.count; i++) {
-        if (slice_eq(p->terms.list[i].path, path))
-            query_range_narrow(&range, &p->terms.list[i]);
+        const struct expr_term *term = &p->terms.list[i];
+        if (slice_eq(term->path, path) && term->op == EXPR_IN)
+            range.in = term;
+        else if (slice_eq(term->path, path))
+            query_range_narrow(&range, term);
     }
     return range;
 }
@@ -68,9 +72,12 @@ static bool repeats(const struct candidate *c)
 }
 
 /* Documents without any of the fields are not in a sparse index. */
-static bool lacks_documents(const struct candidate *c)
+static bool lacks_documents(const struct planning *p, const struct candidate *c)
 {
-    bool found = c->range.low || c->range.high;
+    const struct expr_term *in = c->range.in;
+    bool found = in || c->range.low || c->range.high;
+    for (unsigned i = 0; in && i < in->count; i++)
+        found = found && p->terms.values[in->first + i].type != EXPR_NULL;
     for (unsigned i = 0; i < c->equal_count; i++)
         found = found || c->equal[i]->value.type != EXPR_NULL;
     return c->index && c->index->sparse && !found;
@@ -105,12 +112,12 @@ static bool has_order(const struct planning *p, struct candidate *c)
 
 static unsigned weigh(const struct planning *p, const struct candidate *c)
 {
-    if (repeats(c) || lacks_documents(c))
+    if (repeats(c) || lacks_documents(p, c))
         return 0;
     if (c->equal_count == c->field_count && (!c->index || c->index->unique))
         return 10000;
     unsigned ordered = c->in_order && p->query->sort.len > 0 ? 60 : 0;
-    unsigned bounds = (c->range.low ? 45 : 0) + (c->range.high ? 45 : 0);
+    unsigned bounds = c->range.in ? 90 : (c->range.low ? 45 : 0) + (c->range.high ? 45 : 0);
     unsigned weight = c->equal_count * 100 + ordered + (bounds > 45 ? 50 : bounds);
     return weight + !c->index; /* rather the documents than an index for nothing */
 }
@@ -149,14 +156,9 @@ static uint64_t identity_of(const struct planning *p, const struct candidate *c)
     return hash ? hash : 1;
 }
 
-static void print_term(struct buf *out, const struct expr_term *term)
+static void print_value(struct buf *out, const struct expr_value *value)
 {
-    static const char *const ops[] = {"=", "<", "<=", ">", ">="};
-    const struct expr_value *value = &term->value;
     struct json_writer w = {.out = out};
-    buf_append_str(out, out->len > 0 ? ", " : "");
-    buf_append_slice(out, term->path);
-    buf_printf(out, " %s ", ops[term->op]);
     if (value->type == EXPR_NULL)
         jw_null(&w);
     else if (value->type == EXPR_BOOL)
@@ -171,31 +173,87 @@ static void print_term(struct buf *out, const struct expr_term *term)
         jw_str(&w, value->string);
 }
 
-static void print_range(const struct candidate *c, struct buf *out)
+static void print_term(struct buf *out, const struct expr_term *term)
 {
+    static const char *const ops[] = {"=", "<", "<=", ">", ">=", "in"};
+    buf_append_str(out, out->len > 0 ? ", " : "");
+    buf_append_slice(out, term->path);
+    buf_printf(out, " %s ", ops[term->op]);
+    if (term->op != EXPR_IN)
+        print_value(out, &term->value);
+}
+
+static void print_range(const struct planning *p, const struct candidate *c, struct buf *out)
+{
+    const struct expr_term *in = c->range.in;
     for (unsigned i = 0; i < c->equal_count; i++)
         print_term(out, c->equal[i]);
+    if (in)
+        print_term(out, in);
+    for (unsigned i = 0; in && i < in->count; i++) {
+        buf_append_str(out, i > 0 ? ", " : "(");
+        print_value(out, &p->terms.values[in->first + i]);
+    }
+    buf_append_str(out, in ? ")" : "");
+    if (in)
+        return;
     if (c->range.low)
         print_term(out, c->range.low);
     if (c->range.high && c->range.high != c->range.low)
         print_term(out, c->range.high);
 }
 
-static void make_segments(const struct candidate *c, struct plan *out)
+/* All that begins with the prefix. */
+static void add_segment(struct plan *out, const struct key *prefix)
+{
+    struct segment *segment = &out->segments[out->segment_count++];
+    key_init_from(&segment->low, prefix);
+    key_init_from(&segment->high, prefix);
+    key_add_end(&segment->high);
+}
+
+static int compare_segments(const void *a, const void *b)
+{
+    const struct key *x = &((const struct segment *)a)->low, *y = &((const struct segment *)b)->low;
+    size_t len = x->len < y->len ? x->len : y->len;
+    int order = memcmp(x->bytes, y->bytes, len);
+    return order ? order : (int)x->len - (int)y->len;
+}
+
+/* One for each value, in the order of the index, each once. */
+static void add_values(const struct planning *p, const struct expr_term *in,
+                       const struct key *prefix, unsigned value_max, struct plan *out)
+{
+    for (unsigned i = 0; i < in->count; i++) {
+        struct key longer;
+        key_init_from(&longer, prefix);
+        query_range_add_value(&longer, &p->terms.values[in->first + i], value_max);
+        add_segment(out, &longer);
+    }
+    qsort(out->segments, out->segment_count, sizeof *out->segments, compare_segments);
+    unsigned kept = out->segment_count > 0;
+    for (unsigned i = 1; i < out->segment_count; i++) {
+        if (compare_segments(&out->segments[i], &out->segments[kept - 1]) != 0)
+            out->segments[kept++] = out->segments[i];
+    }
+    out->segment_count = kept;
+}
+
+static void make_segments(const struct planning *p, const struct candidate *c, struct plan *out)
 {
     unsigned value_max = c->index ? index_value_max(c->index) : DOC_ID_MAX + 2;
     struct key prefix;
     key_init_from(&prefix, c->index ? &c->index->prefix : &out->c->prefix);
     for (unsigned i = 0; i < c->equal_count; i++)
         query_range_add_value(&prefix, &c->equal[i]->value, value_max);
-    if (c->range.low || c->range.high) {
+    bool has_values = c->range.in;
+    out->segments = mem_alloc((has_values ? SEGMENTS_MAX : 2) * sizeof *out->segments);
+    if (has_values)
+        add_values(p, c->range.in, &prefix, value_max, out);
+    else if (c->range.low || c->range.high)
         out->segment_count = query_range_make(&prefix, &c->range, value_max, out->segments);
-        return;
-    }
-    out->segment_count = 1;
-    key_init_from(&out->segments[0].low, &prefix);
-    key_init_from(&out->segments[0].high, &prefix);
-    key_add_end(&out->segments[0].high);
+    else
+        add_segment(out, &prefix);
 }
 
 static void fill(const struct planning *p, const struct candidate *c, struct plan *out)
@@ -204,9 +262,9 @@ static void fill(const struct planning *p, const struct candidate *c, struct pla
     out->is_sorted = !c->in_order;
     out->descending = c->in_order && c->descending;
     out->identity = identity_of(p, c);
-    print_range(c, &out->range);
+    print_range(p, c, &out->range);
     if (p->is_possible)
-        make_segments(c, out);
+        make_segments(p, c, out);
 }
 
 static enum err choose(const struct planning *p, struct plan_choice choice, struct plan *out)
@@ -246,4 +304,6 @@ void query_plan_release(struct plan *plan)
 {
     query_sort_release(&plan->sort);
     buf_release(&plan->range);
+    free(plan->segments);
+    plan->segments = NULL;
 }

@@ -5,7 +5,7 @@
 #include "storage/collection_private.h"
 #include "storage/query.h"
 
-#define SEGMENTS_MAX 2
+#define SEGMENTS_MAX EXPR_IN_MAX
 
 /* The keys from low up to high, without high. */
 struct segment {
@@ -27,7 +27,7 @@ struct plan {
     const struct collection *c;
     const struct index *index; /* NULL: the documents themselves, by id */
     unsigned segment_count;    /* 0: there can be no such document */
-    struct segment segments[SEGMENTS_MAX];
+    struct segment *segments;  /* in order; room for SEGMENTS_MAX */
     bool descending;
     bool is_sorted; /* in memory, by `sort` */
     struct sort sort;
@@ -64,6 +64,7 @@ void query_plan_release(struct plan *plan);
  * a bound may be NULL, and bounds are of one type. Returns how many. */
 struct range {
     const struct expr_term *low, *high; /* or NULL */
+    const struct expr_term *in;         /* or NULL: instead of both */
 };
 void query_range_narrow(struct range *range, const struct expr_term *term);
 unsigned query_range_make(const struct key *prefix, const struct range *range, unsigned value_max,

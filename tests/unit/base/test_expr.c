@@ -346,19 +346,27 @@ static void test_both_keeps_its_halves(void **state)
     expr_destroy(&one);
 }
 
+static void print_term_value(struct buf *out, const struct expr_value *value)
+{
+    buf_printf(out, "%d", (int)value->type);
+    if (value->type == EXPR_REAL)
+        buf_printf(out, ":%g ", value->real);
+    else if (value->type >= EXPR_STRING)
+        buf_printf(out, ":%.*s ", SLICE_ARG(value->string));
+    else
+        buf_printf(out, ":%d ", (int)value->integer);
+}
+
 static void print_terms(const struct expr_terms *terms, struct buf *out)
 {
-    static const char *const ops[] = {"=", "<", "<=", ">", ">="};
+    static const char *const ops[] = {"=", "<", "<=", ">", ">=", " in "};
     for (unsigned i = 0; i < terms->count; i++) {
         const struct expr_term *term = &terms->list[i];
-        buf_printf(out, "%.*s%s%d", SLICE_ARG(term->path), ops[term->op], (int)term->value.type);
-        if (term->value.type == EXPR_REAL)
-            buf_printf(out, ":%g", term->value.real);
-        else if (term->value.type >= EXPR_STRING)
-            buf_printf(out, ":%.*s", SLICE_ARG(term->value.string));
-        else
-            buf_printf(out, ":%d", (int)term->value.integer);
-        buf_append_char(out, ' ');
+        buf_printf(out, "%.*s%s", SLICE_ARG(term->path), ops[term->op]);
+        if (term->op != EXPR_IN)
+            print_term_value(out, &term->value);
+        for (unsigned k = 0; k < term->count; k++)
+            print_term_value(out, &terms->values[term->first + k]);
     }
     buf_append_char(out, '\0');
 }
@@ -383,9 +391,13 @@ static void test_terms_are_what_must_be_true(void **state)
                  "a=2:1 b.c>4:x d[]=4:A e<=3:5.5 ");
     expect_terms("a = @user.id && b in (null) && c = now()", true, "a=4:u1 b=0:0 c=5: ");
     expect_terms("a = 1 || b = 2", true, "");
-    expect_terms("!(a = 1) && b != 2 && c ~ 'x' && d in (1,2) && e = f && g = @old.tags", true, "");
+    expect_terms("!(a = 1) && b != 2 && c ~ 'x' && d in (1,f) && e = f && g = @old.tags", true, "");
     expect_terms("`a.b` = 1 && c", true, "c=1:1 ");
     expect_terms("a = '2026-01-31T10:30:00Z' && b = 'x'", true, "a=5:2026-01-31T10:30:00Z b=4:x ");
+    expect_terms("a in ('x', 2, @user.id, @user.team) && b = 'y'", true,
+                 "a in 4:x 2:2 4:u1 b=4:y ");
+    expect_terms("a in (@user.team, @user.other)", false, "a in ");
+    expect_terms("a in ('2026-01-31T10:30:00Z', 1)", true, "");
     expect_terms("a = @user.team && b = 1", false, "b=2:1 ");
     expect_terms("a < @old.missing", false, "");
 }

@@ -514,6 +514,8 @@ static bool satisfies(const struct expr_terms *terms, struct slice json)
     bool all = true;
     for (unsigned i = 0; i < terms->count; i++) {
         const struct expr_term *term = &terms->list[i];
+        if (term->op == EXPR_IN)
+            continue; /* the model of queries looks for such */
         struct buf text = BUF_INIT;
         buf_printf(&text, "%.*s %s ", SLICE_ARG(term->path), ops[term->op]);
         struct json_writer w = {.out = &text};

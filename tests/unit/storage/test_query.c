@@ -122,6 +122,10 @@ static void test_the_best_index_is_walked(void **state)
     expect_plan(s, "status", "status = \"held\"", true, 3);
     expect(s, NULL, "-placedAt", "0 1 2 3 4 ");
     expect_plan(s, "placedAt", "", false, 6);
+    expect(s, "user in (\"u7\", \"u3\", \"x\", \"u3\") && total < 5", "", "3 7 ");
+    expect_plan(s, "user,placedAt", "user in (\"u7\", \"u3\", \"x\", \"u3\")", false, 60);
+    expect(s, "number in (5, 299, 7)", "-number", "299 7 5 ");
+    expect_plan(s, "number", "number in (5, 299, 7)", false, 3);
     expect(s, NULL, "user,-placedAt", "0 10 20 30 40 ");
     expect_plan(s, "id", "", true, ORDERS);
     expect(s, NULL, "-user,-placedAt", "9 19 29 39 49 ");

@@ -248,6 +248,8 @@ static void append_comparison(struct buf *out, const struct model *m)
         buf_printf(out, "u = \"u%s\"", m->items[below(DOCS)].id);
     else if (path[0] == 'i')
         buf_printf(out, "id %s \"%s\"", operator(true), m->items[below(DOCS)].id);
+    else if (below(6) == 0)
+        buf_printf(out, "%s in (%s, %s, %s)", path, literal, value(), value());
     else if (path[0] == 't')
         buf_printf(out, "tags ?= %s", below(3) ? "\"x\"" : literal);
     else if (path[0] == 'b')
