@@ -58,6 +58,9 @@ bool rule_allows(const struct data_collection *c, enum action action, const stru
 /* Whether there can be a document at all that it allows. */
 bool rule_may_allow(const struct data_collection *c, enum action action,
                     const struct caller *caller);
+/* What it says of documents as an expression, borrowed; NULL: nothing that one could say so. */
+struct expr *rule_expression(const struct data_collection *c, enum action action,
+                             const struct caller *caller);
 /* Whether a job with this payload may be added. */
 bool rule_allows_job(const struct queue_declared *queue, const struct caller *caller,
                      struct slice payload);
@@ -83,6 +86,7 @@ struct data_collection {
     char hidden[HIDDEN_MAX][MEMBER_NAME_MAX + 1];
     unsigned hidden_count;
     struct rule rules[ACTION_COUNT];
+    struct expr *owned;                                /* OWNER = @user.id; or NULL */
     struct index_spec indexes[COLLECTION_INDEXES_MAX]; /* .fields are its own */
     unsigned index_count;
 };
@@ -310,6 +314,7 @@ const struct queue_declared *data_set_find_queue(const struct data_set *set, con
 
 struct store *data_store(struct data *data);
 struct queues *data_queues(struct data *data);
+const struct clock *data_clock(const struct data *data);
 int64_t data_now_ms(const struct data *data);
 
 #endif

@@ -218,6 +218,10 @@ static void read_rules(const struct config_section *section, struct complaints *
         if (!data_rule_read(text, out->owner[0], i == ACTION_UPDATE, &out->rules[i], why))
             complain(complaints, section, action_keys[i], "%s", why);
     }
+    char owned[MEMBER_NAME_MAX + 16];
+    int len = snprintf(owned, sizeof owned, "%s = @user.id", out->owner);
+    if (out->owner[0]) /* without it lists go through all documents: a name that is none there */
+        expr_compile(slice_of(owned, (size_t)len), EXPR_USER, &out->owned, why, sizeof why);
 }
 
 void declare_read(const struct config_section *section, struct complaints *complaints,
@@ -244,6 +248,7 @@ void declare_release(struct data_collection *c)
     schema_destroy(&c->schema);
     for (unsigned i = 0; i < ACTION_COUNT; i++)
         data_rule_release(&c->rules[i]);
+    expr_destroy(&c->owned);
     for (unsigned i = 0; i < c->index_count; i++)
         free((char *)c->indexes[i].fields);
 }

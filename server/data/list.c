@@ -1,20 +1,18 @@
 /* GET of a collection: a page of the documents that its caller may read.
  *
- * DESIGN. Documents come in the order of their ids, or of a declared index. The filter and the two
- * rules (list and read) are asked of each document on the way, of which there may be so many and no
- * more: what would look at the whole of a large collection is refused. The cursor is the place in
- * that order behind which the next page begins, and a hash of what the list was asked for. */
+ * DESIGN. What its two rules (list and read) say of documents is joined to the filter, so that the
+ * planner can use it: who lists what is his own walks the index by owner. All of it is asked of
+ * each document once more on the way. */
 #include "server/data/data_private.h"
 
-#include "base/base64.h"
 #include "base/hash.h"
+#include "storage/query.h"
 
 #include <stdio.h>
 
 #define LIMIT_DEFAULT 30
-#define LIMIT_MAX     1000
 #define LOOKED_AT_MAX 10000
-#define CURSOR_MAX    1024
+#define TIME_MAX_MS   5000
 
 struct list {
     const struct data_collection *c;
@@ -24,24 +22,23 @@ struct list {
     struct fault fault;
 
     /* What is asked for. */
-    struct buf sort, filter_text, fields, after;
-    struct expr *filter;
+    struct buf sort, filter_text, fields, after, bound_to;
+    struct expr *filter, *all; /* of the client; and with the rules */
     int64_t limit;
-    struct doc_scan scan;
-    struct doc_place place;
-    uint64_t query; /* its hash */
+    bool counts, explains, innocent;
 
     /* What has been found. */
-    int64_t rows;
-    unsigned looked_at;
-    bool has_next;
+    unsigned rows;
+    uint64_t count;
+    struct query_page page;
 };
 
 /* ---- The query */
 
 static bool is_known(struct slice name)
 {
-    static const char *const known[] = {"limit", "after", "sort", "filter", "fields"};
+    static const char *const known[] = {"limit",  "after", "sort",   "filter",
+                                        "fields", "count", "explain"};
     for (unsigned i = 0; i < sizeof known / sizeof *known; i++) {
         if (slice_is(name, known[i]))
             return true;
@@ -79,59 +76,27 @@ static void read_limit(struct list *list)
     struct buf text = BUF_INIT;
     list->limit = LIMIT_DEFAULT;
     if (read_parameter(list, "limit", &text) && (!slice_to_i64(buf_slice(&text), &list->limit) ||
-                                                 list->limit < 1 || list->limit > LIMIT_MAX))
+                                                 list->limit < 1 || list->limit > QUERY_LIMIT_MAX))
         fault_field(&list->fault, "limit", "range");
     buf_release(&text);
 }
 
-/* "-author,-createdAt" without its signs; false if they are not all the same. */
-static bool plain_sort(const char *text, struct buf *out, bool *descending)
-{
-    struct slice rest = slice_str(text);
-    *descending = text[0] == '-';
-    while (rest.ptr) {
-        struct slice field = slice_trim(slice_cut(&rest, ','));
-        bool minus = field.len > 0 && field.ptr[0] == '-';
-        if (minus != *descending)
-            return false;
-        if (out->len > 0)
-            buf_append_char(out, ',');
-        buf_append(out, field.ptr + minus, field.len - minus);
-    }
-    return true;
-}
-
-/* Whether the index has all documents, each once, in this order. */
-static bool sorts_by(const struct data_collection *c, const struct index_spec *spec,
-                     struct slice fields)
-{
-    struct slice whole = slice_str(spec->fields), rest = whole;
-    if (spec->unique || strchr(spec->fields, '[') || !slice_starts(whole, fields))
-        return false;
-    while (rest.ptr) {
-        struct slice path = slice_cut(&rest, ',');
-        if (member_is_hidden(c, slice_cut(&path, '.')))
-            return false;
-    }
-    return whole.len == fields.len || whole.ptr[fields.len] == ',';
-}
-
+/* Who sorts by a member finds out what is in it. */
 static void read_sort(struct list *list)
 {
-    struct buf fields = BUF_INIT;
     if (!read_parameter(list, "sort", &list->sort))
         return;
-    bool good = plain_sort(list->sort.data, &fields, &list->scan.descending) && fields.len > 0;
-    bool found = good && slice_is(buf_slice(&fields), "id");
-    for (unsigned i = 0; good && !found && i < list->c->index_count; i++) {
-        const struct index_spec *spec = &list->c->indexes[i];
-        found = sorts_by(list->c, spec, buf_slice(&fields));
-        if (found)
-            list->scan.index = spec->fields;
+    struct slice rest = buf_slice(&list->sort);
+    bool good = rest.len > 0;
+    while (good && rest.ptr) {
+        struct slice path = slice_trim(slice_cut(&rest, ','));
+        if (path.len && path.ptr[0] == '-')
+            path = slice_of(path.ptr + 1, path.len - 1);
+        path = slice_cut(&path, '.');
+        good = path.len > 0 && !memchr(path.ptr, '[', path.len) && !member_is_hidden(list->c, path);
     }
-    if (!found)
-        fault_field(&list->fault, "sort", "index");
-    buf_release(&fields);
+    if (!good)
+        fault_field(&list->fault, "sort", "member");
 }
 
 static void read_filter(struct list *list)
@@ -145,36 +110,15 @@ static void read_filter(struct list *list)
     }
 }
 
-static uint64_t query_hash(const struct list *list)
+/* False if it is there and says something else. */
+static bool read_flag(struct list *list, const char *name, const char *value)
 {
-    struct buf all = BUF_INIT;
-    buf_append_str(&all, list->c->name);
-    buf_append_char(&all, '\0');
-    buf_append_slice(&all, buf_slice(&list->sort));
-    buf_append_char(&all, '\0');
-    buf_append_slice(&all, buf_slice(&list->filter_text));
-    uint64_t hash = hash_bytes(buf_slice(&all));
-    buf_release(&all);
-    return hash;
-}
-
-static void read_cursor(struct list *list)
-{
-    struct buf bytes = BUF_INIT;
-    list->query = query_hash(list);
-    if (!read_parameter(list, "after", &list->after))
-        return;
-    bool good = list->after.len <= CURSOR_MAX && base64url_decode(buf_slice(&list->after), &bytes);
-    size_t head = sizeof list->query;
-    good = good && bytes.len > head && bytes.len - head <= sizeof list->place.bytes &&
-           memcmp(bytes.data, &list->query, head) == 0;
-    if (good) {
-        list->place.len = (uint16_t)(bytes.len - head);
-        memcpy(list->place.bytes, bytes.data + head, bytes.len - head);
-    } else {
-        fault_field(&list->fault, "after", "cursor");
-    }
-    buf_release(&bytes);
+    struct buf text = BUF_INIT;
+    bool there = read_parameter(list, name, &text), is = slice_is(buf_slice(&text), value);
+    buf_release(&text);
+    if (there && !is)
+        fault_field(&list->fault, name, "enum");
+    return there && is;
 }
 
 static enum err read_query(struct list *list)
@@ -183,34 +127,45 @@ static enum err read_query(struct list *list)
     read_limit(list);
     read_sort(list);
     read_filter(list);
-    read_cursor(list);
+    if (read_parameter(list, "after", &list->after) && list->after.len == 0)
+        fault_field(&list->fault, "after", "cursor");
     read_parameter(list, "fields", &list->fields);
+    list->counts = read_flag(list, "count", "exact");
+    list->explains = read_flag(list, "explain", "1");
     return list->fault.err;
 }
 
-/* ---- The walk */
+/* ---- What is listed */
 
-/* The filter sees what its author may see. */
+/* Whether it does not even have the name of a hidden member in it. */
+static bool is_innocent(const struct list *list)
+{
+    struct slice text = buf_slice(&list->filter_text);
+    for (unsigned i = 0; i < list->c->hidden_count; i++) {
+        if (text.len && memmem(text.ptr, text.len, list->c->hidden[i], strlen(list->c->hidden[i])))
+            return false;
+    }
+    return true;
+}
+
+/* A filter sees what its author may see. */
 static bool passes_filter(const struct list *list, struct slice doc)
 {
-    if (!list->filter)
-        return true;
+    if (!list->filter || list->innocent)
+        return true; /* it is the query's */
     struct buf seen = BUF_INIT;
-    if (list->c->hidden_count > 0) {
-        document_view(list->c, doc, slice_of(NULL, 0), &seen);
-        doc = buf_slice(&seen);
-    }
-    bool passes = expr_holds(list->filter, doc, &list->caller.env);
+    document_view(list->c, doc, slice_of(NULL, 0), &seen);
+    bool passes = expr_holds(list->filter, buf_slice(&seen), &list->caller.env);
     buf_release(&seen);
     return passes;
 }
 
-static bool is_listed(const struct list *list, struct slice doc)
+static bool passes(struct slice doc, void *arg)
 {
+    const struct list *list = arg;
     struct slice none = slice_of(NULL, 0);
-    return passes_filter(list, doc) &&
-           rule_allows(list->c, ACTION_LIST, &list->caller, doc, none) &&
-           rule_allows(list->c, ACTION_READ, &list->caller, doc, none);
+    return rule_allows(list->c, ACTION_LIST, &list->caller, doc, none) &&
+           rule_allows(list->c, ACTION_READ, &list->caller, doc, none) && passes_filter(list, doc);
 }
 
 static bool take(struct slice id, const struct doc *doc, void *arg)
@@ -218,63 +173,71 @@ static bool take(struct slice id, const struct doc *doc, void *arg)
     (void)id;
     struct list *list = arg;
     struct buf *out = &list->response->body;
-    if (++list->looked_at > LOOKED_AT_MAX)
-        return false;
-    if (!is_listed(list, doc->json))
-        return true;
     if (list->rows++ > 0)
         buf_append_char(out, ',');
     document_view(list->c, doc->json, buf_slice(&list->fields), out);
-    return list->rows < list->limit;
+    return true;
 }
 
-static bool look_for_next(struct slice id, const struct doc *doc, void *arg)
+static void join(struct list *list, struct expr *more)
 {
-    (void)id;
-    struct list *list = arg;
-    list->has_next = ++list->looked_at > LOOKED_AT_MAX || is_listed(list, doc->json);
-    return !list->has_next;
+    struct expr *both = expr_and(list->all, more);
+    expr_destroy(&list->all);
+    list->all = both;
 }
 
-/* Behind the last row, from the same place, in a walk of its own: the page's place stays. */
-static enum err find_next(struct txn *txn, struct list *list)
+static enum err explain_error(struct list *list, enum err err)
 {
-    struct doc_place place = list->place;
-    struct doc_scan scan = list->scan;
-    scan.place = &place;
-    return doc_walk(txn, list->c->stored, &scan, look_for_next, list);
-}
-
-static enum err walk(struct txn *txn, void *arg)
-{
-    struct list *list = arg;
-    bool late = false;
-    list->scan.place = &list->place;
-    list->scan.more = &late;
-    buf_append_str(&list->response->body, "{\"data\":[");
-    enum err err = doc_walk(txn, list->c->stored, &list->scan, take, list);
-    if (err == ERR_VALIDATION)
-        return fault_field(&list->fault, "after", "cursor");
-    if (!err && list->looked_at > LOOKED_AT_MAX)
-        return fault_set(&list->fault, ERR_VALIDATION, "SCAN_TOO_LARGE",
-                         "More than %d documents would be looked at: sort by an index, or filter "
-                         "less.",
+    if (err == ERR_SCAN_TOO_LARGE)
+        return fault_set(&list->fault, err, NULL,
+                         "More than %d documents would be looked at, or for too long: an index of "
+                         "what the filter or the sort names would help.",
                          LOOKED_AT_MAX);
-    if (!err && late)
-        err = ERR_OVERLOADED;
-    return err || list->rows < list->limit ? err : find_next(txn, list);
+    if (err != ERR_VALIDATION)
+        return err;
+    bool sort = strncmp(list->page.why, "The sort", 8) == 0;
+    fault_field(&list->fault, sort ? "sort" : "after", sort ? "member" : "cursor");
+    return fault_set(&list->fault, err, NULL, "%s", list->page.why);
+}
+
+static enum err run(struct list *list)
+{
+    const struct data_collection *c = list->c;
+    struct store *store = data_store(c->set->data);
+    buf_printf(&list->bound_to, "%s ", c->name);
+    buf_append_slice(&list->bound_to, buf_slice(&list->filter_text));
+    list->innocent = is_innocent(list);
+    if (list->innocent)
+        join(list, list->filter);
+    join(list, rule_expression(c, ACTION_LIST, &list->caller));
+    join(list, rule_expression(c, ACTION_READ, &list->caller));
+    const struct query query = {
+        .collection = c->stored,
+        .filter = list->all,
+        .env = &list->caller.env,
+        .passes = passes,
+        .passes_arg = list,
+        .sort = buf_slice(&list->sort),
+        .clock = data_clock(c->set->data),
+        .limit = (unsigned)list->limit,
+        .scan_max = LOOKED_AT_MAX,
+        .time_max_ms = TIME_MAX_MS,
+        .after = buf_slice(&list->after),
+        .bound_to = buf_slice(&list->bound_to),
+    };
+    enum err err = ERR_OK;
+    if (list->counts) {
+        struct query_page counted;
+        err = query_count(store, &query, &list->count, &counted);
+        query_page_release(&counted);
+    }
+    buf_append_str(&list->response->body, "{\"data\":[");
+    if (!err)
+        err = query_run(store, &query, take, list, &list->page);
+    return err ? explain_error(list, err) : ERR_OK;
 }
 
 /* ---- The answer */
-
-static void write_cursor(const struct list *list, struct buf *out)
-{
-    struct buf bytes = BUF_INIT;
-    buf_append(&bytes, &list->query, sizeof list->query);
-    buf_append(&bytes, list->place.bytes, list->place.len);
-    base64url_append(out, buf_slice(&bytes));
-    buf_release(&bytes);
-}
 
 /* The same URL with another `after`. */
 static void add_link(const struct list *list, struct slice cursor)
@@ -298,23 +261,62 @@ static void add_link(const struct list *list, struct slice cursor)
     buf_release(&link);
 }
 
+/* What it took: for who looks after the server, as it tells of documents that others may not see.
+ */
+static void write_plan(const struct list *list, struct json_writer *w)
+{
+    const struct query_report *report = &list->page.report;
+    jw_key(w, "plan");
+    jw_begin(w, '{');
+    jw_key(w, "index");
+    jw_str(w, slice_str(report->index ? report->index : ""));
+    jw_key(w, "range");
+    jw_str(w, buf_slice(&report->range));
+    jw_key(w, "sorted");
+    jw_bool(w, report->sorted);
+    jw_key(w, "lookedAt");
+    jw_i64(w, report->looked_at);
+    jw_key(w, "returned");
+    jw_i64(w, report->returned);
+    jw_key(w, "ms");
+    jw_f64(w, (double)report->time_ns / 1e6);
+    jw_end(w, '}');
+}
+
+static void write_pagination(const struct list *list, struct json_writer *w)
+{
+    bool has_next = list->page.has_next;
+    jw_key(w, "pagination");
+    jw_begin(w, '{');
+    jw_key(w, "limit");
+    jw_i64(w, list->limit);
+    jw_key(w, "nextCursor");
+    if (has_next)
+        jw_str(w, buf_slice(&list->page.cursor));
+    else
+        jw_null(w);
+    jw_key(w, "hasNext");
+    jw_bool(w, has_next);
+    if (list->counts) {
+        jw_key(w, "count");
+        jw_i64(w, (int64_t)list->count);
+    }
+    jw_end(w, '}');
+}
+
 static void answer(struct list *list)
 {
-    struct buf cursor = BUF_INIT, *out = &list->response->body;
-    buf_append_str(out, "],\"pagination\":{\"limit\":");
-    buf_append_i64(out, list->limit);
-    if (list->has_next) {
-        write_cursor(list, &cursor);
-        add_link(list, buf_slice(&cursor));
-        buf_append_str(out, ",\"nextCursor\":\"");
-        buf_append_slice(out, buf_slice(&cursor));
-        buf_append_str(out, "\",\"hasNext\":true}}");
-    } else {
-        buf_append_str(out, ",\"nextCursor\":null,\"hasNext\":false}}");
-    }
+    struct buf *out = &list->response->body;
+    struct json_writer w = {.out = out, .comma = true};
+    buf_append_char(out, ']');
+    write_pagination(list, &w);
+    if (list->explains)
+        write_plan(list, &w);
+    buf_append_char(out, '}');
+    if (list->page.has_next)
+        add_link(list, buf_slice(&list->page.cursor));
     response_json(list->response, 200);
     response_revalidate(list->response, hash_bytes(buf_slice(out)), false);
-    buf_release(&cursor);
 }
 
 static enum err serve(struct list *list)
@@ -324,8 +326,10 @@ static enum err serve(struct list *list)
         !rule_may_allow(c, ACTION_READ, &list->caller))
         return fault_denied(&list->fault, &list->caller);
     enum err err = read_query(list);
+    if (!err && list->explains && !principal_has_role(list->caller.user, "admin"))
+        err = fault_denied(&list->fault, &list->caller);
     if (!err)
-        err = data_snapshot(c->set->data, walk, list);
+        err = run(list);
     if (!err)
         answer(list);
     return err;
@@ -333,11 +337,13 @@ static enum err serve(struct list *list)
 
 static void release(struct list *list)
 {
-    buf_release(&list->sort);
-    buf_release(&list->filter_text);
-    buf_release(&list->fields);
-    buf_release(&list->after);
+    struct buf *const bufs[] = {&list->sort, &list->filter_text, &list->fields, &list->after,
+                                &list->bound_to};
+    for (unsigned i = 0; i < sizeof bufs / sizeof *bufs; i++)
+        buf_release(bufs[i]);
     expr_destroy(&list->filter);
+    expr_destroy(&list->all);
+    query_page_release(&list->page);
     fault_clear(&list->fault);
     caller_release(&list->caller);
 }

@@ -181,6 +181,18 @@ bool rule_allows_job(const struct queue_declared *queue, const struct caller *ca
                       : words_fit(NULL, rule, caller, NULL); /* owner is none of them */
 }
 
+struct expr *rule_expression(const struct data_collection *c, enum action action,
+                             const struct caller *caller)
+{
+    const struct rule *rule = &c->rules[action];
+    bool by_owner = names_owner(rule);
+    for (unsigned i = 0; i < rule->count; i++) {
+        const struct rule_word *word = &rule->words[i];
+        by_owner = by_owner && (word->kind == WORD_OWNER || !word_fits(c, word, caller, NULL));
+    }
+    return by_owner ? c->owned : rule->expr;
+}
+
 /* An expression without @old has to hold on both sides: nobody takes a document over by a change,
  * and nobody gives one away. */
 bool rule_allows_before(const struct data_collection *c, const struct caller *caller,

@@ -33,6 +33,11 @@ struct queues *data_queues(struct data *data)
     return data->options.queues;
 }
 
+const struct clock *data_clock(const struct data *data)
+{
+    return data->options.clock;
+}
+
 int64_t data_now_ms(const struct data *data)
 {
     return clock_wall_ms(data->options.clock);
