@@ -179,10 +179,9 @@ static json_t *known_collection(json_t *catalog, const struct collection *c)
 /* The number of an index of this description; 0: there is none. */
 static unsigned known_number(const json_t *known, const json_t *declared)
 {
-    size_t i;
-    json_t *index;
-    json_array_foreach(json_object_get(known, "indexes"), i, index) {
-        json_t *plain = json_copy(index);
+    const json_t *indexes = json_object_get(known, "indexes");
+    for (size_t i = 0; i < json_array_size(indexes); i++) {
+        json_t *index = json_array_get(indexes, i), *plain = json_copy(index);
         json_object_del(plain, "number");
         bool same = json_equal(plain, declared);
         json_decref(plain);
@@ -257,20 +256,21 @@ static void add_leftover(json_t *leftovers, const struct collection *c, int64_t 
 
 enum err catalog_end_change(struct txn *txn, const struct collection *c)
 {
-    size_t i;
-    json_t *catalog, *one;
+    json_t *catalog;
     enum err err = read_catalog(txn, c->meta, &catalog);
     if (err)
         return err;
     json_t *known = known_collection(catalog, c), *leftovers = json_array();
-    json_array_foreach(json_object_get(known, "leftovers"), i, one)
-        add_leftover(leftovers, c, json_integer_value(one));
-    json_array_foreach(json_object_get(known, "indexes"), i, one)
-        add_leftover(leftovers, c, json_int(one, "number", 0));
-    json_t *declared = describe(c);
+    const json_t *before = json_object_get(known, "leftovers");
+    for (size_t i = 0; i < json_array_size(before); i++)
+        add_leftover(leftovers, c, json_integer_value(json_array_get(before, i)));
+    before = json_object_get(known, "indexes");
+    for (size_t i = 0; i < json_array_size(before); i++)
+        add_leftover(leftovers, c, json_int(json_array_get(before, i), "number", 0));
+    json_t *declared = describe(c), *indexes = json_object_get(declared, "indexes");
+    for (unsigned i = 0; i < c->index_count; i++)
+        json_object_set_new(json_array_get(indexes, i), "number", json_integer(c->list[i].number));
     json_object_update(known, declared);
-    json_array_foreach(json_object_get(known, "indexes"), i, one)
-        json_object_set_new(one, "number", json_integer(c->list[i].number));
     json_object_set_new(known, "leftovers", leftovers);
     err = write_catalog(txn, c->meta, catalog);
     json_decref(declared);

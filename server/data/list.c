@@ -339,7 +339,7 @@ static void release(struct list *list)
 {
     struct buf *const bufs[] = {&list->sort, &list->filter_text, &list->fields, &list->after,
                                 &list->bound_to};
-    for (unsigned i = 0; i < sizeof bufs / sizeof *bufs; i++)
+    for (unsigned i = 0; i < sizeof bufs / sizeof *bufs; i++) /* NOLINT: pointers */
         buf_release(bufs[i]);
     expr_destroy(&list->filter);
     expr_destroy(&list->all);

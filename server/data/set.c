@@ -140,7 +140,7 @@ bool data_check(const struct config *config, const char *path, struct buf *error
         declare_release(&c);
     }
     for (unsigned i = 0; i < config_named_count(config, "queue"); i++) {
-        struct queue_declared queue;
+        struct queue_declared queue = {.name = ""};
         declare_queue(config_named(config, "queue", i), &complaints, &queue);
         data_rule_release(&queue.rule);
     }

@@ -54,10 +54,9 @@ static enum err fault_at(struct transaction_call *t, unsigned i, const char *fie
 static enum err fault_of(struct transaction_call *t, unsigned i, enum err err)
 {
     struct fault *own = &t->list[i].change.fault, *fault = &t->call.fault;
-    size_t at;
-    json_t *detail;
     fault_clear(fault);
-    json_array_foreach(own->details, at, detail) {
+    for (size_t at = 0; at < json_array_size(own->details); at++) {
+        json_t *detail = json_array_get(own->details, at);
         char path[160];
         snprintf(path, sizeof path, "operations.%u.%s", i, json_str(detail, "field", ""));
         json_object_set_new(detail, "field", json_string(path));
