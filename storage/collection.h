@@ -35,6 +35,19 @@ enum err collection_open(struct store *store, const char *name, const struct ind
                          unsigned index_count, struct collection **out);
 void collection_close(struct collection **collection);
 
+/* What there is of one. */
+struct collection_size {
+    const char *name;
+    uint64_t documents, bytes; /* of their text */
+    struct index_spec indexes[COLLECTION_INDEXES_MAX];
+    unsigned index_count;
+};
+typedef void (*collection_size_fn)(const struct collection_size *size, void *arg);
+
+/* Says of each collection that there is, open or not, by reading all of it. Borrows for the call.
+ * Threads: any. */
+enum err collections_measure(struct store *store, collection_size_fn each, void *arg);
+
 struct doc {
     struct slice json; /* compact text, borrowed from the transaction */
     uint64_t version;

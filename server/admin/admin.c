@@ -51,6 +51,7 @@ static const struct admin_route routes[] = {
     {METHOD_POST, "/_/api/verify", ADMIN_OPERATOR, serve_verify, "no-store"},
     {METHOD_GET, "/_/api/verify", ADMIN_VIEWER, serve_verify_state, "no-store"},
     {METHOD_GET, "/_/api/storage", ADMIN_VIEWER, serve_storage, "no-store"},
+    {METHOD_GET, "/_/api/collections", ADMIN_VIEWER, serve_collections, "no-store"},
     {METHOD_GET, "/_/api/users", ADMIN_VIEWER, serve_users, "no-store"},
     {METHOD_POST, "/_/api/users/*", ADMIN_VIEWER, serve_people, "no-store"},
     {METHOD_GET, "/_/api/administrators", ADMIN_ADMINISTRATOR, serve_administrators, "no-store"},

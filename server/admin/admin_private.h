@@ -135,6 +135,9 @@ void serve_verify(struct visit *visit);
 void serve_verify_state(struct visit *visit);
 void serve_storage(struct visit *visit);
 
+/* collections.c */
+void serve_collections(struct visit *visit);
+
 /* ---- login.c, for setup.c as well. */
 
 /* Answers with an error; retry_after_s 0: says nothing about when to come again. */

@@ -17,8 +17,8 @@ struct command {
 };
 
 extern const struct command command_serve, command_check, command_routes, command_reload,
-    command_purge, command_cert, command_verify, command_user, command_admin, command_backup,
-    command_restore, command_new, command_version, command_help;
+    command_purge, command_collections, command_cert, command_verify, command_user, command_admin,
+    command_backup, command_restore, command_new, command_version, command_help;
 
 /* NULL-terminated. */
 extern const struct command *const commands[];

@@ -20,6 +20,7 @@ const ENDPOINTS = [
     ['GET', 'verify', 'viewer', 200],
     ['POST', 'verify', 'operator', 202, {}],
     ['GET', 'storage', 'viewer', 200],
+    ['GET', 'collections', 'viewer', 200],
     ['GET', 'users', 'viewer', 200],
     ['POST', 'users/add', 'administrator', 422, { username: 'a/b', password: SECRET }],
     ['POST', 'users/passwd', 'administrator', 404, { username: 'nobody', password: SECRET }],

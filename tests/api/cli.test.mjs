@@ -129,7 +129,7 @@ test('bash completes commands, actions, options and files', async (t) => {
     };
     assert.deepEqual(await complete('re'), ['reload', 'restore']);
     assert.deepEqual(await complete('user', 'r'), ['roles', 'remove']);
-    assert.deepEqual(await complete('help', 'c'), ['check', 'cert', 'config', 'completion']);
+    assert.deepEqual(await complete('help', 'c'), ['check', 'collections', 'cert', 'config', 'completion']);
     assert.deepEqual(await complete('serve', '-c', ''), ['']); // bash completes files then
     for (const name of await complete('')) {
         const options = new Set(optionsOf((await runGalley(['help', name])).stdout));

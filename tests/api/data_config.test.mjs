@@ -122,3 +122,19 @@ test('routes are counted by collection, not by document', async () => {
     assert.ok(lines.some((line) => line.includes(label)), lines.join('\n'));
     assert.ok(!lines.some((line) => line.includes('collections/a/1')));
 });
+
+test('galley collections says what there is', async () => {
+    const galley = await startGalley({ config: { 'collection a': { ...all, index: 'n', unique: 'm' } } });
+    const text = JSON.stringify({ id: 'x', n: 1 });
+    for (const id of ['x', 'y']) await galley.request('PUT', `/api/v1/collections/a/${id}`, { json: { n: 1 } });
+    const { status, stdout } = await runGalley(['collections', '--data', galley.dataDir]);
+    assert.equal(status, 0);
+    const row = stdout.split('\n').find((line) => line.startsWith('a '));
+    assert.deepEqual(row.split(/\s{2,}/), ['a', 'configuration', '2', String(2 * text.length), 'n; m (unique)']);
+    assert.match(stdout, /^products +modules +1000 /m);
+    const json = JSON.parse((await runGalley(['collections', '--data', galley.dataDir, '--json'])).stdout);
+    const one = json.collections.find(({ name }) => name === 'a');
+    assert.deepEqual(one, { name: 'a', of: 'configuration', documents: 2, bytes: 2 * text.length, indexes: [{ fields: 'n', unique: false }, { fields: 'm', unique: true }] });
+    await galley.stop();
+    assert.notEqual((await runGalley(['collections', '--data', galley.dataDir])).status, 0);
+});
