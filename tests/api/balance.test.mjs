@@ -70,6 +70,20 @@ test('a zone of our own comes first, a backup last, and all come back', async ()
     await eventually('the first is back', async () => (await ask(galley, 1)) === 'h');
 });
 
+test('a server that comes and goes costs nobody an answer, and has its share whenever it is there', async () => {
+    const a = await named('a'), port = await freePort();
+    const galley = await startGalley(passingOn([a.address, `127.0.0.1:${port} fail_timeout=100ms`],
+        { ...quick, breaker_share: 0, outlier_errors: 0, retry_budget: 100 }));
+    for (let round = 0; round < 8; round++) {
+        const flapping = await named('f', { listen: { port, host: '127.0.0.1' } });
+        await eventually('it has its share', async () => (await ask(galley, 2)).includes('f'));
+        await flapping.stop();
+        assert.equal(await ask(galley, 6), 'aaaaaa');
+    }
+    const post = await galley.request('POST', '/up/x', { body: 'once' });
+    assert.deepEqual([post.status, post.body], [200, 'a']);
+});
+
 test('checks find a server that is down before anybody needs it, and when it is back', async () => {
     const port = await freePort();
     const a = await named('a');
