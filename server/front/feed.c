@@ -43,8 +43,13 @@ static struct slice frame(const struct service *service, struct buf *out)
         memcpy(out->data + begin, digits, (size_t)len);
         buf_append(out, "\r\n", 2);
     }
-    if (chunked && service->ask_at_ns == FEED_END)
-        buf_append(out, "0\r\n\r\n", 5);
+    if (chunked && service->ask_at_ns == FEED_END) {
+        const struct buf *trailers = service->response.feed.trailers;
+        buf_append(out, "0\r\n", 3);
+        if (trailers)
+            buf_append_slice(out, buf_slice(trailers));
+        buf_append(out, "\r\n", 2);
+    }
     return slice_of(out->data + begin, out->len - begin);
 }
 

@@ -84,6 +84,12 @@ static enum err end_size(struct body_decoder *d, char c)
     return c == '\n' ? ERR_OK : ERR_MALFORMED;
 }
 
+static bool is_in_trailers(const struct body_decoder *d)
+{
+    return d->state == BODY_TRAILER || d->state == BODY_NAME || d->state == BODY_VALUE ||
+           d->state == BODY_TRAILER_LF;
+}
+
 /* A line of the trailers begins: a field, or the empty line that ends it all. */
 static enum err begin_trailer(struct body_decoder *d, char c)
 {
@@ -148,9 +154,12 @@ enum err body_decode(struct body_decoder *d, struct slice in, size_t *used, stru
             *used += taken;
             return ERR_OK;
         }
+        bool trailer = d->trailers && is_in_trailers(d);
         enum err err = take_byte(d, in.ptr[*used]);
         if (err)
             return err;
+        if (trailer && d->state != BODY_LAST_LF)
+            buf_append_char(d->trailers, in.ptr[*used]);
     }
     return ERR_OK;
 }

@@ -2,10 +2,12 @@
  * any.
  *
  * RFC 9112 sections 6 and 7.1, read strictly: chunk sizes are plain hexadecimal digits, lines end
- * with CRLF, trailers are well-formed fields, which are checked and dropped. */
+ * with CRLF, trailers are well-formed fields, which are checked, and dropped unless somebody wants
+ * them. */
 #ifndef GALLEY_SERVER_HTTP_BODY_H
 #define GALLEY_SERVER_HTTP_BODY_H
 
+#include "base/buf.h"
 #include "base/err.h"
 #include "base/slice.h"
 
@@ -28,9 +30,10 @@ struct body_decoder {
         BODY_LAST_LF,    /* of the empty line */
     } state;
     uint64_t left;
-    unsigned digits; /* of the present size */
-    unsigned line;   /* bytes of the present size line, or of all trailers */
-    unsigned fields; /* trailers so far */
+    unsigned digits;      /* of the present size */
+    unsigned line;        /* bytes of the present size line, or of all trailers */
+    unsigned fields;      /* trailers so far */
+    struct buf *trailers; /* set behind _begin: their lines are appended to it; or NULL */
 };
 
 /* A body of `length` bytes; 0: none. */

@@ -37,6 +37,8 @@ struct feed {
     bool finite;     /* it ends by itself: a stop waits for that, as for one that is sized */
     bool sized;      /* all calls together append exactly `length` bytes ... */
     uint64_t length; /* ... which Content-Length says; else it is sent in chunks */
+    const struct buf
+        *trailers; /* lines behind the last of the chunks, once it has ended; or NULL */
 };
 
 /* Threads: event_raise any; the rest whoever owns it, when no front runs. */

@@ -225,6 +225,8 @@ static void append_framing(const struct forward *forward, struct buf *out)
     } else if (forward->close) {
         buf_append_str(out, "Connection: close\r\n");
     }
+    if (forward->trailers)
+        buf_append_str(out, "TE: trailers\r\nConnection: TE\r\n");
 }
 
 bool forward_request(const struct request *request, const struct forward *forward, struct buf *out)
@@ -242,6 +244,65 @@ bool forward_request(const struct request *request, const struct forward *forwar
     append_user(&request->user, out);
     buf_append_str(out, "Via: 1.1 galley\r\n\r\n");
     return true;
+}
+
+/* ---- Behind a body */
+
+static const char *const never_behind[] = {
+    "Age",
+    "Authorization",
+    "Cache-Control",
+    "Connection",
+    "Content-Encoding",
+    "Content-Type",
+    "Content-Range",
+    "Content-Length",
+    "Content-Location",
+    "Cookie",
+    "Date",
+    "Expect",
+    "Expires",
+    "Forwarded",
+    "Host",
+    "Keep-Alive",
+    "Location",
+    "Max-Forwards",
+    "Pragma",
+    "Proxy-Authenticate",
+    "Range",
+    "Retry-After",
+    "Set-Cookie",
+    "TE",
+    "Trailer",
+    "Upgrade",
+    "Transfer-Encoding",
+    "Vary",
+    "Via",
+    "Warning",
+    "WWW-Authenticate",
+    NULL,
+};
+
+static bool is_announced(struct slice list, struct slice name)
+{
+    while (list.ptr) {
+        if (slice_eq_nocase(slice_trim(slice_cut(&list, ',')), name))
+            return true;
+    }
+    return false;
+}
+
+void forward_trailers(struct slice announced, struct slice lines, struct buf *out)
+{
+    while (lines.len > 0) {
+        struct slice line = slice_cut(&lines, '\n'), rest = line;
+        struct slice name = slice_cut(&rest, ':');
+        if (stands_in(name, never_behind) || stands_in(name, ours_in_responses) ||
+            !is_announced(announced, name))
+            continue;
+        buf_append_slice(out, line);
+        buf_append_char(out, '\n');
+    }
 }
 
 bool forward_is_repeatable(const struct request *request)

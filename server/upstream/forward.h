@@ -12,6 +12,7 @@ struct forward {
     int64_t body_length;  /* else; -1: it has none */
     struct slice upgrade; /* the protocol that the client wants to go on with; empty: HTTP */
     bool close;           /* the connection is for this request alone */
+    bool trailers;        /* the client takes them */
 };
 
 /* Appends the head of the request: without what is for us alone (RFC 9110 section 7.6.1) and
@@ -25,6 +26,11 @@ bool forward_request(const struct request *request, const struct forward *forwar
  * ourselves, with the security headers that the server has not sent. False: as above. */
 bool forward_response(const struct response_head *head, const struct request *request,
                       struct response *response);
+
+/* Appends those of the lines behind a body that `announced` (values of Trailer) names, but for
+ * fields that say what a message is, where it goes or who may have it: whoever looks at those has
+ * done so before the body (RFC 9110 section 6.5.1). */
+void forward_trailers(struct slice announced, struct slice lines, struct buf *out);
 
 /* May it be sent a second time without doing its work twice (RFC 9110 section 9.2.2)? */
 bool forward_is_repeatable(const struct request *request);

@@ -6,6 +6,13 @@
 #include "server/upstream/roundtrip.h"
 #include "server/upstream/upstream_private.h"
 
+/* Fields behind the body of an answer. */
+struct trailers {
+    struct buf announced; /* names, by the head */
+    struct buf lines;     /* as they came */
+    struct buf passed;    /* of them those that go on */
+};
+
 struct proxied {
     struct upstream *upstream;
     struct upstream_settings *settings; /* held; NULL: none */
@@ -44,6 +51,7 @@ struct proxied {
     struct hedge *hedge;            /* or NULL */
     bool hedged;                    /* there has been a second try, or is not to be one */
     int64_t due_ns;                 /* the present try is, with a hedge; 0: that is not known */
+    struct trailers *trailers;      /* that are passed on; or NULL */
     struct buf prefix;              /* of an answer that streams: what has come already */
     struct roundtrip trip;          /* last: its head is not cleared */
 };

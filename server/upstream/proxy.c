@@ -21,6 +21,17 @@
 
 /* ---- Beginning and end */
 
+static void drop_trailers(struct proxied *p)
+{
+    if (!p->trailers)
+        return;
+    buf_release(&p->trailers->announced);
+    buf_release(&p->trailers->lines);
+    buf_release(&p->trailers->passed);
+    free(p->trailers);
+    p->trailers = NULL;
+}
+
 static void proxied_destroy(void *arg)
 {
     struct proxied *p = arg;
@@ -37,6 +48,7 @@ static void proxied_destroy(void *arg)
         close(p->timer_fd);
     if (p->bell_fd >= 0)
         close(p->bell_fd);
+    drop_trailers(p);
     buf_release(&p->prefix);
     upstream_settings_let_go(p->settings);
     free(p);
@@ -244,6 +256,13 @@ static struct slice upgrade_of(const struct request *request)
     return may ? wanted : slice_of(NULL, 0);
 }
 
+/* It is this hop's client that does, by the option (RFC 9110 section 10.1.4). */
+static bool takes_trailers(const struct request *request)
+{
+    return has_option(request->headers, request->header_count, "TE", "trailers") &&
+           has_option(request->headers, request->header_count, "Connection", "TE");
+}
+
 static bool compose(struct proxied *p)
 {
     const struct request *request = p->request;
@@ -257,6 +276,7 @@ static bool compose(struct proxied *p)
         forward.body_length = (int64_t)request->body.len;
     forward.chunked = p->streams && forward.body_length < 0;
     forward.upgrade = upgrade_of(request);
+    forward.trailers = takes_trailers(request);
     buf_clear(out);
     if (!forward_request(request, &forward, out))
         return false;
@@ -358,6 +378,28 @@ static bool send_piece(struct proxied *p)
     return true;
 }
 
+/* Those that are announced go on to a client that takes them; what nobody expects is dropped. */
+static void expect_trailers(struct proxied *p)
+{
+    const struct response_head *head = &p->trip.head;
+    drop_trailers(p); /* of a try before */
+    if (head->framing != FRAMING_CHUNKED || !takes_trailers(p->request))
+        return;
+    struct buf announced = BUF_INIT;
+    for (unsigned i = 0; i < head->field_count; i++) {
+        if (!slice_eq_nocase(head->fields[i].name, slice_str("Trailer")))
+            continue;
+        buf_append_str(&announced, announced.len > 0 ? ", " : "");
+        buf_append_slice(&announced, head->fields[i].value);
+    }
+    if (announced.len == 0)
+        return;
+    p->trailers = mem_zalloc(sizeof *p->trailers);
+    p->trailers->announced = announced;
+    p->trip.decoder.trailers = &p->trailers->lines;
+    response_header(p->response, "Trailer", buf_slice(&announced));
+}
+
 bool proxied_take_answer(struct proxied *p)
 {
     const struct response_head *head = &p->trip.head;
@@ -372,6 +414,7 @@ bool proxied_take_answer(struct proxied *p)
         return proxied_fail(p);
     }
     p->state = PROXIED_COLLECT;
+    expect_trailers(p);
     if (head->status != 101)
         return true;
     response_header(p->response, "Upgrade", slice_str("websocket"));
@@ -452,7 +495,7 @@ static bool collect(struct proxied *p)
         return proxied_fail(p);
     bool small = head->framing == FRAMING_LENGTH ? head->content_length <= (int64_t)max
                                                  : max > COLLECT_MAX && body->len < max;
-    if (step == STEP_DONE)
+    if (step == STEP_DONE && !p->trailers)
         finish(p);
     else if (small)
         await(p, p->channel->fd, step == STEP_WANTS_WRITE, proxied_due_ns(p));

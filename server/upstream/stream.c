@@ -40,8 +40,12 @@ static int64_t fill(void *arg, struct buf *out, int64_t now_ns)
     }
     enum step step = roundtrip_read(&p->trip, out, FEED_ROOM);
     p->answer_bytes += out->len - before;
-    if (step == STEP_DONE)
+    if (step == STEP_DONE) {
+        if (p->trailers)
+            forward_trailers(buf_slice(&p->trailers->announced), buf_slice(&p->trailers->lines),
+                             &p->trailers->passed);
         return FEED_END;
+    }
     if (step == STEP_FAILED)
         return fail(p, ERR_UPSTREAM);
     if (out->len > before) {
@@ -82,6 +86,7 @@ void proxied_stream(struct proxied *p)
     p->request->awaited = NULL;
     response->feed = (struct feed){.fill = fill,
                                    .arg = p,
+                                   .trailers = p->trailers ? &p->trailers->passed : NULL,
                                    .polls = true,
                                    .fd = p->channel->fd,
                                    .finite = sized || !is_event_stream(response),

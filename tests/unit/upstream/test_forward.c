@@ -173,6 +173,18 @@ static void test_an_answer_keeps_its_own_and_gets_what_it_lacks(void **state)
                               "Via: 1.1 galley\r\n");
 }
 
+static void test_of_trailers_only_what_was_announced_and_may_come_late_goes_on(void **state)
+{
+    (void)state;
+    buf_clear(&out);
+    forward_trailers(slice_str("X-Sum,Server-Timing , Set-Cookie, transfer-encoding, X_Request_Id"),
+                     slice_str("x-sum: 1\r\nX-Else: 2\r\nserver-timing:a\r\nSet-Cookie: a=b\r\n"
+                               "Transfer-Encoding: chunked\r\nX_Request_Id: 3\r\nX-Sum: 4\r\n"),
+                     &out);
+    buf_append_char(&out, '\0');
+    assert_string_equal(out.data, "x-sum: 1\r\nserver-timing:a\r\nX-Sum: 4\r\n");
+}
+
 static void test_what_may_be_sent_again(void **state)
 {
     (void)state;
@@ -206,6 +218,7 @@ int main(void)
         cmocka_unit_test(test_a_connection_field_cannot_take_ours_away),
         cmocka_unit_test(test_a_trace_goes_on_only_if_it_is_one),
         cmocka_unit_test(test_an_answer_keeps_its_own_and_gets_what_it_lacks),
+        cmocka_unit_test(test_of_trailers_only_what_was_announced_and_may_come_late_goes_on),
         cmocka_unit_test(test_what_may_be_sent_again),
     };
     return cmocka_run_group_tests(tests, NULL, release);
