@@ -157,6 +157,40 @@ static void test_queue_a_server_that_is_full_is_waited_for(void **state)
     balancer_destroy(&balancer);
 }
 
+static void test_hedge_asks_whoever_is_well_and_untried_within_the_budget(void **state)
+{
+    (void)state;
+    struct balancer_server_spec servers[] = {server_spec("a"), server_spec("b"), server_spec("c")};
+    struct balancer_settings settings = defaults();
+    settings.servers = servers;
+    settings.server_count = 3;
+    settings.retry_percent = 0;
+    struct balancer *balancer = balancer_create(&settings, START);
+    struct guest one = guest(0);
+    balancer_checked(balancer, "c", false, START);
+    balancer_checked(balancer, "c", false, START);
+    balancer_checked(balancer, "c", false, START);
+    expect_enter(balancer, &one, BALANCER_OK);
+    expect_pick(balancer, &one, BALANCER_OK);
+    struct balancer_server *other = balancer_hedge(balancer, &one.request, START);
+    assert_non_null(other);
+    assert_ptr_not_equal(other, one.server);
+    assert_null(balancer_hedge(balancer, &one.request, START)); /* c is down */
+    balancer_ended(balancer, other, BALANCER_ABANDONED, MS, START);
+    leave(balancer, &one);
+    for (unsigned i = 0; i < 3; i++) { /* three are always allowed, and one was */
+        struct guest next = guest(0);
+        expect_enter(balancer, &next, BALANCER_OK);
+        expect_pick(balancer, &next, BALANCER_OK);
+        other = balancer_hedge(balancer, &next.request, START);
+        assert_int_equal(other != NULL, i < 2);
+        if (other)
+            balancer_ended(balancer, other, BALANCER_ABANDONED, MS, START);
+        leave(balancer, &next);
+    }
+    balancer_destroy(&balancer);
+}
+
 static void test_share_bounds_what_one_client_has_and_waits_for(void **state)
 {
     (void)state;
@@ -191,6 +225,7 @@ int main(void)
         cmocka_unit_test(test_queue_who_is_called_and_leaves_calls_the_next),
         cmocka_unit_test(test_queue_who_was_quicker_costs_nobody_his_place),
         cmocka_unit_test(test_queue_a_server_that_is_full_is_waited_for),
+        cmocka_unit_test(test_hedge_asks_whoever_is_well_and_untried_within_the_budget),
         cmocka_unit_test(test_share_bounds_what_one_client_has_and_waits_for),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
