@@ -266,6 +266,7 @@ static bool make_request(struct part_run *part)
     request->exchange = NULL;
     request->awaited = NULL;
     request->target_ns = 0;
+    request->interim = NULL;
     request->resume = resume;
     request->started_ns = clock_mono_ns(run->compose->options.clock);
     request->depth++;

@@ -83,8 +83,8 @@ static const struct config_key upstream_keys[] = {
     {"retry_budget", CONFIG_INT, "20", 0, 100, CONFIG_RELOADS, NULL,
      "Retries of the last ten seconds, at most in percent of their requests; three always may."},
     {"hedge_after", CONFIG_DURATION, "", 1, CONFIG_MINUTE, CONFIG_RELOADS, NULL,
-     "A GET, HEAD or OPTIONS without a body that has no answer by then goes to another server, too, "
-     "as far as retry_budget lasts; the first answer counts; empty: never."},
+     "A GET, HEAD or OPTIONS without a body that has no answer by then goes to another server, "
+     "too, as far as retry_budget lasts; the first answer counts; empty: never."},
     {"retry_body_max", CONFIG_SIZE, "64KiB", 0, 16 * CONFIG_MIB, CONFIG_RELOADS, NULL,
      "The largest body that is kept to be sent again."},
 

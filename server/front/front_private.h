@@ -77,10 +77,11 @@ struct peer {
 
 /* What serving a request takes: lent to a connection for as long as it needs it. */
 struct service {
-    struct buf body;  /* the request's, when it is not in `in` */
-    struct buf out;   /* the response's head, and its body if small; in a feed: what is unsent */
-    bool head_parsed; /* and not answered yet */
-    bool classified;  /* `priority` is known */
+    struct buf body;    /* the request's, when it is not in `in` */
+    struct buf interim; /* of heads below 200: what the client has not taken, before `out` */
+    struct buf out;     /* the response's head, and its body if small; in a feed: what is unsent */
+    bool head_parsed;   /* and not answered yet */
+    bool classified;    /* `priority` is known */
     bool answering, refused;
     enum priority priority;
     size_t taken; /* of `in`: the head, and what was read of the body */
@@ -411,6 +412,9 @@ bool body_keeps_rate(const struct front *front, int64_t time_ns, uint64_t bytes)
 bool body_leave(struct connection *c);
 /* Skips what comes of it. IO_DONE: it has ended. */
 enum err body_skip(struct connection *c);
+
+/* As request's `interim`. */
+void send_interim(struct request *request, struct slice head);
 
 /* Sends the response as far as the client takes it. */
 enum next send_response(struct connection *c);

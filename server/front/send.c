@@ -5,9 +5,11 @@
 #include "server/http/status.h"
 
 #include <assert.h>
+#include <stddef.h>
 
-#define GATHER_MAX 16384  /* a body up to this is copied behind its head: one system call */
-#define PIECE_MAX  262144 /* the client has body_timeout_ms to take each */
+#define GATHER_MAX  16384  /* a body up to this is copied behind its head: one system call */
+#define INTERIM_MAX 16384  /* bytes of heads below 200 that wait for their client */
+#define PIECE_MAX   262144 /* the client has body_timeout_ms to take each */
 
 static bool is_feed(const struct response *response)
 {
@@ -124,6 +126,8 @@ static void compose(struct connection *c)
     service->keep = keeps_alive(c);
     add_required(response);
     buf_clear(&service->out);
+    buf_append_slice(&service->out, buf_slice(&service->interim));
+    buf_clear(&service->interim);
     buf_reserve(&service->out, 512);
     append_head(c, is_feed(response) ? (size_t)response->feed.length : body.len);
     service->head_size = service->out.len;
@@ -136,6 +140,19 @@ static void compose(struct connection *c)
         buf_append_slice(&service->out, body);
     else
         service->rest = body;
+}
+
+/* What the client does not take of it now goes before the answer. */
+void send_interim(struct request *request, struct slice head)
+{
+    struct service *service =
+        (struct service *)((char *)request - offsetof(struct service, request));
+    size_t sent = 0;
+    if (service->head.http10 || service->interim.len > INTERIM_MAX)
+        return;
+    if (service->interim.len == 0 && link_send(service->c, head, &sent) == IO_ENDED)
+        return; /* as it will show */
+    buf_append(&service->interim, head.ptr + sent, head.len - sent);
 }
 
 /* ---- Sending */

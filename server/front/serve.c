@@ -87,6 +87,7 @@ static void begin_request(struct connection *c)
         .headers = service->head.fields,
         .received_ms = now_ms,
         .started_ns = front_now_ns(c->front),
+        .interim = send_interim,
         .local = c->listener->local,
         .local_port = c->listener->port,
         .listener = c->listener->index,
@@ -95,6 +96,7 @@ static void begin_request(struct connection *c)
     id_format(&id, service->request.id);
     service->taken = c->in.len;
     service->refused = false;
+    buf_clear(&service->interim);
     body_begin_sized(&service->decoder, 0);
 }
 

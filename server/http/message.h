@@ -146,6 +146,11 @@ struct request {
     struct exchange *exchange; /* until it is answered; or NULL */
     bool leads; /* others wait for its answer, so its parts wait for nobody's: it may be its own */
 
+    /* Says the head of an answer below 200 to the client, which may come from its server before the
+     * answer itself (103). By who has the request; the bytes are whole, and copied as far as the
+     * client does not take them at once. NULL: nobody would hear it. */
+    void (*interim)(struct request *request, struct slice head);
+
     /* An answer that comes later: request_await. */
     void (*resume)(struct request *request); /* the front's */
     bool awaiting;

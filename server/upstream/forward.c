@@ -246,6 +246,18 @@ bool forward_request(const struct request *request, const struct forward *forwar
     return true;
 }
 
+bool forward_interim(const struct response_head *head, struct buf *out)
+{
+    struct fields fields;
+    fields_init(&fields, head->fields, head->field_count);
+    if (!fields_remove_hop_by_hop(&fields))
+        return false;
+    buf_printf(out, "HTTP/1.1 %d %s\r\n", head->status, head->status == 103 ? "Early Hints" : "");
+    append_fields(&fields, ours_in_responses, out);
+    buf_append(out, "\r\n", 2);
+    return true;
+}
+
 /* ---- Behind a body */
 
 static const char *const never_behind[] = {

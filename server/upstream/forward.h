@@ -27,6 +27,9 @@ bool forward_request(const struct request *request, const struct forward *forwar
 bool forward_response(const struct response_head *head, const struct request *request,
                       struct response *response);
 
+/* Appends the head of an answer below 200, likewise. False: as above. */
+bool forward_interim(const struct response_head *head, struct buf *out);
+
 /* Appends those of the lines behind a body that `announced` (values of Trailer) names, but for
  * fields that say what a message is, where it goes or who may have it: whoever looks at those has
  * done so before the body (RFC 9110 section 6.5.1). */

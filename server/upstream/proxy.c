@@ -263,6 +263,16 @@ static bool takes_trailers(const struct request *request)
            has_option(request->headers, request->header_count, "Connection", "TE");
 }
 
+/* What a server says before its answer goes on at once: a browser may fetch what it hints at. */
+static void tell_interim(struct roundtrip *trip)
+{
+    struct proxied *p = (struct proxied *)((char *)trip - offsetof(struct proxied, trip));
+    struct buf out = BUF_INIT;
+    if (forward_interim(&trip->head, &out))
+        p->request->interim(p->request, buf_slice(&out));
+    buf_release(&out);
+}
+
 static bool compose(struct proxied *p)
 {
     const struct request *request = p->request;
@@ -284,6 +294,8 @@ static bool compose(struct proxied *p)
         buf_append_slice(out, request->body);
     roundtrip_begin(&p->trip, p->channel, request->method, p->streams);
     p->trip.upgrades = forward.upgrade.len > 0;
+    if (request->interim)
+        p->trip.tell = tell_interim;
     return true;
 }
 

@@ -95,6 +95,8 @@ static enum step take_head(struct roundtrip *trip)
     }
     if (trip->head.status == 101 || ++trip->interim > INTERIM_MAX)
         return fail(trip);
+    if (trip->tell && trip->head.status > 101)
+        trip->tell(trip);
     drop_interim(trip);
     return take_head(trip);
 }

@@ -37,6 +37,8 @@ struct roundtrip {
     size_t sent;    /* of channel->out */
     struct head_scan scan;
     unsigned interim;
+    /* Set behind _begin: called with the head of each answer from 102 to 199; or NULL. */
+    void (*tell)(struct roundtrip *trip);
     size_t taken; /* of channel->in */
     struct body_decoder decoder;
     struct response_head head; /* from STRETCH_BODY on; fields point into channel->in */
