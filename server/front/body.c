@@ -272,6 +272,17 @@ static enum err body_gather(struct body_source *source, size_t max, struct slice
 
 /* ---- Beginning and end */
 
+/* Fields behind it are kept if they are announced. */
+static void begin_chunks(struct service *service)
+{
+    body_begin_chunked(&service->decoder);
+    if (!request_header(&service->request, "Trailer").ptr)
+        return;
+    buf_clear(&service->trailers);
+    service->decoder.trailers = &service->trailers;
+    service->source.trailers = &service->trailers;
+}
+
 void body_begin(struct connection *c)
 {
     struct service *service = c->service;
@@ -285,7 +296,7 @@ void body_begin(struct connection *c)
                                            .gather = body_gather,
                                            .some = body_some};
     if (head->chunked)
-        body_begin_chunked(&service->decoder);
+        begin_chunks(service);
     else
         body_begin_sized(&service->decoder, (uint64_t)head->content_length);
     bool none = body_is_done(&service->decoder);
@@ -302,6 +313,7 @@ bool body_leave(struct connection *c)
     if (service->decoder.state == BODY_SIZED && service->decoder.left > UNREAD_MAX)
         return false;
     c->skip = service->decoder;
+    c->skip.trailers = NULL; /* the service is somebody else's then */
     c->skip_left = UNREAD_MAX;
     return true;
 }

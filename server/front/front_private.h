@@ -77,11 +77,12 @@ struct peer {
 
 /* What serving a request takes: lent to a connection for as long as it needs it. */
 struct service {
-    struct buf body;    /* the request's, when it is not in `in` */
-    struct buf interim; /* of heads below 200: what the client has not taken, before `out` */
-    struct buf out;     /* the response's head, and its body if small; in a feed: what is unsent */
-    bool head_parsed;   /* and not answered yet */
-    bool classified;    /* `priority` is known */
+    struct buf body;     /* the request's, when it is not in `in` */
+    struct buf trailers; /* lines behind the request's body */
+    struct buf interim;  /* of heads below 200: what the client has not taken, before `out` */
+    struct buf out;      /* the response's head, and its body if small; in a feed: what is unsent */
+    bool head_parsed;    /* and not answered yet */
+    bool classified;     /* `priority` is known */
     bool answering, refused;
     enum priority priority;
     size_t taken; /* of `in`: the head, and what was read of the body */

@@ -25,6 +25,7 @@ static void destroy(struct service **service)
         return;
     buf_release(&(*service)->body);
     buf_release(&(*service)->out);
+    buf_release(&(*service)->trailers);
     buf_release(&(*service)->interim);
     buf_release(&(*service)->response.headers);
     buf_release(&(*service)->response.body);

@@ -71,7 +71,8 @@ enum priority { PRIORITY_CRITICAL, PRIORITY_NORMAL, PRIORITY_LOW };
 
 /* Where the body of a request comes from: implemented by the front. One thread at a time. */
 struct body_source {
-    int64_t length; /* as announced; -1: in chunks, its end will show */
+    int64_t length;             /* as announced; -1: in chunks, its end will show */
+    const struct buf *trailers; /* lines behind its last chunk, once it has ended; or NULL */
     /* As request_body_read, request_body_gather and request_body_some. */
     enum err (*read)(struct body_source *source, void *out, size_t room, size_t *got);
     enum err (*gather)(struct body_source *source, size_t max, struct slice *out, bool *whole);

@@ -210,10 +210,24 @@ static void append_request_line(const struct request *request, struct buf *out)
     buf_append(out, "\r\n", 2);
 }
 
-static void append_framing(const struct forward *forward, struct buf *out)
+static void append_announced(const struct request *request, struct buf *out)
+{
+    size_t before = out->len;
+    buf_append_str(out, "Trailer: ");
+    size_t begin = out->len;
+    forward_announced(request->headers, request->header_count, out);
+    if (out->len > begin)
+        buf_append(out, "\r\n", 2);
+    else
+        out->len = before;
+}
+
+static void append_framing(const struct request *request, const struct forward *forward,
+                           struct buf *out)
 {
     if (forward->chunked) {
         buf_append_str(out, "Transfer-Encoding: chunked\r\n");
+        append_announced(request, out);
     } else if (forward->body_length >= 0) {
         buf_append_str(out, "Content-Length: ");
         buf_append_u64(out, (uint64_t)forward->body_length);
@@ -237,7 +251,7 @@ bool forward_request(const struct request *request, const struct forward *forwar
         return false;
     append_request_line(request, out);
     append_fields(&fields, ours_in_requests, out);
-    append_framing(forward, out);
+    append_framing(request, forward, out);
     append_forwarded(request, out);
     append_line(out, "X-Request-Id", slice_str(request->id));
     append_trace(request, out);
@@ -304,13 +318,25 @@ static bool is_announced(struct slice list, struct slice name)
     return false;
 }
 
+void forward_announced(const struct header *fields, unsigned count, struct buf *out)
+{
+    const char *between = "";
+    for (unsigned i = 0; i < count; i++) {
+        if (!slice_eq_nocase(fields[i].name, slice_str("Trailer")))
+            continue;
+        buf_append_str(out, between);
+        buf_append_slice(out, fields[i].value);
+        between = ", ";
+    }
+}
+
 void forward_trailers(struct slice announced, struct slice lines, struct buf *out)
 {
     while (lines.len > 0) {
         struct slice line = slice_cut(&lines, '\n'), rest = line;
         struct slice name = slice_cut(&rest, ':');
-        if (stands_in(name, never_behind) || stands_in(name, ours_in_responses) ||
-            !is_announced(announced, name))
+        if (stands_in(name, never_behind) || stands_in(name, ours_in_requests) ||
+            stands_in(name, ours_in_responses) || !is_announced(announced, name))
             continue;
         buf_append_slice(out, line);
         buf_append_char(out, '\n');

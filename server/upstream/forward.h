@@ -12,7 +12,7 @@ struct forward {
     int64_t body_length;  /* else; -1: it has none */
     struct slice upgrade; /* the protocol that the client wants to go on with; empty: HTTP */
     bool close;           /* the connection is for this request alone */
-    bool trailers;        /* the client takes them */
+    bool trailers;        /* the client takes them of the answer */
 };
 
 /* Appends the head of the request: without what is for us alone (RFC 9110 section 7.6.1) and
@@ -29,6 +29,9 @@ bool forward_response(const struct response_head *head, const struct request *re
 
 /* Appends the head of an answer below 200, likewise. False: as above. */
 bool forward_interim(const struct response_head *head, struct buf *out);
+
+/* Appends the names of fields that are announced to follow a body, a list; none: nothing. */
+void forward_announced(const struct header *fields, unsigned count, struct buf *out);
 
 /* Appends those of the lines behind a body that `announced` (values of Trailer) names, but for
  * fields that say what a message is, where it goes or who may have it: whoever looks at those has

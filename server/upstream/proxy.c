@@ -342,6 +342,20 @@ static bool connect_server(struct proxied *p)
     return false;
 }
 
+/* With what was announced to follow. */
+static void end_chunks(const struct request *request, struct buf *out)
+{
+    const struct buf *lines = request->body_source->trailers;
+    struct buf announced = BUF_INIT;
+    buf_append(out, "0\r\n", 3);
+    if (lines) {
+        forward_announced(request->headers, request->header_count, &announced);
+        forward_trailers(buf_slice(&announced), buf_slice(lines), out);
+    }
+    buf_append(out, "\r\n", 2);
+    buf_release(&announced);
+}
+
 /* Of the request's body. A piece of it is a chunk, where it goes in chunks. */
 static void frame_piece(struct proxied *p, size_t size, bool last)
 {
@@ -357,7 +371,7 @@ static void frame_piece(struct proxied *p, size_t size, bool last)
         buf_append(out, "\r\n", 2);
     }
     if (chunked && last)
-        buf_append(out, "0\r\n\r\n", 5);
+        end_chunks(p->request, out);
     roundtrip_more(&p->trip, begin, !last);
 }
 
@@ -398,12 +412,7 @@ static void expect_trailers(struct proxied *p)
     if (head->framing != FRAMING_CHUNKED || !takes_trailers(p->request))
         return;
     struct buf announced = BUF_INIT;
-    for (unsigned i = 0; i < head->field_count; i++) {
-        if (!slice_eq_nocase(head->fields[i].name, slice_str("Trailer")))
-            continue;
-        buf_append_str(&announced, announced.len > 0 ? ", " : "");
-        buf_append_slice(&announced, head->fields[i].value);
-    }
+    forward_announced(head->fields, head->field_count, &announced);
     if (announced.len == 0)
         return;
     p->trailers = mem_zalloc(sizeof *p->trailers);

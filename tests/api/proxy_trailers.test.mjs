@@ -1,4 +1,4 @@
-// Fields behind the body of an answer.
+// Fields behind the body of an answer, or of a request.
 import assert from 'node:assert/strict';
 import http from 'node:http';
 import test from 'node:test';
@@ -45,6 +45,33 @@ for (const size of [5, 1024 * 1024]) {
         assert.equal(upstream.requests[0].headers.te, undefined);
     });
 }
+
+test('trailers of a request go to the server if they were announced, and are none that name its client', async () => {
+    const upstream = await startUpstream(async (request, response) => {
+        for await (const piece of request) piece.length;
+        response.end(JSON.stringify({ headers: request.headers, trailers: request.trailers }));
+    });
+    const galley = await startGalley(passingOn(upstream));
+    const send = async (announced) => {
+        const client = await galley.connect();
+        client.send(`POST /up/x HTTP/1.1\r\nHost: a\r\n${announced}Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n`);
+        client.send('0\r\nX-Sum: 42\r\nX-User-Id: root\r\nContent-Length: 3\r\n');
+        client.send('\r\n');
+        const { status, body } = await client.response();
+        assert.equal(status, 200);
+        client.send('GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n'); // the connection goes on behind them
+        assert.equal((await client.response()).status, 200);
+        client.destroy();
+        return JSON.parse(body);
+    };
+    const said = await send('Trailer: X-Sum, X-User-Id\r\nTrailer: Content-Length\r\n');
+    assert.deepEqual(said.trailers, { 'x-sum': '42' });
+    assert.equal(said.headers.trailer, 'X-Sum, X-User-Id, Content-Length');
+    assert.equal(said.headers['x-sum'], undefined);
+    const silent = await send('');
+    assert.deepEqual(silent.trailers, {});
+    assert.equal(silent.headers.trailer, undefined);
+});
 
 test('what was not announced, and what a head alone may say, goes nowhere; the connection is used again', async () => {
     const upstream = await startRawUpstream((socket) => socket.on('data', () => socket.write(
