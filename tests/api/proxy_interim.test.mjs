@@ -60,5 +60,6 @@ test('who takes nothing gets the hints before the answer, whole', async () => {
     const text = await connection.untilClosed();
     const answers = text.split('HTTP/1.1 200 OK\r\n').length - 1;
     assert.equal(answers, count);
-    assert.ok(!text.replaceAll(`HTTP/1.1 103 Early Hints\r\nLink: <a>\r\nX-Filler: ${filler}\r\n\r\n`, '').includes('103'));
+    const hint = `HTTP/1.1 103 Early Hints\r\nLink: <a>\r\nX-Filler: ${filler}\r\n\r\n`;
+    assert.equal(text.split('HTTP/1.1 103').length, text.split(hint).length);
 });
