@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 
+import { statusCounts } from '../lib/assertions.mjs';
 import { eventually } from '../lib/galley.mjs';
 import { FrontServer, parseAll } from '../lib/front_server.mjs';
 
@@ -25,6 +26,17 @@ test('what is critical is served while all workers are held', async (t) => {
     const server = await FrontServer.start(t, { workers: 4 });
     await holdAll(server, 4);
     assert.equal((await ask(server, '/critical')).status, 200);
+    server.release(4);
+});
+
+test('what is critical is served at ten times the load that holds all workers', async (t) => {
+    const server = await FrontServer.start(t, { workers: 4, queue_ms: 2000 });
+    await holdAll(server, 4);
+    const others = Array.from({ length: 40 }, () => ask(server, '/small'));
+    await server.waitsFor(40);
+    const critical = await Promise.all(Array.from({ length: 40 }, () => ask(server, '/critical')));
+    assert.deepEqual(statusCounts(critical), { 200: 40 });
+    assert.deepEqual(statusCounts(await Promise.all(others)), { 503: 40 }); // nobody has let go
     server.release(4);
 });
 

@@ -1,5 +1,7 @@
 #include "base/rate_limit.h"
 
+#include "tests/unit/memory.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -9,6 +11,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <string.h>
 
 #define SECOND INT64_C(1000000000)
 #define START  (1000 * SECOND)
@@ -165,6 +168,23 @@ static void test_rate_limit_is_bounded_and_keeps_what_is_emptiest(void **state)
         assert_true(rate_table_take(*state, &slow, 0, other, START).allowed);
     }
     assert_false(rate_table_take(*state, &slow, 0, slice_str("alice"), START).allowed);
+}
+
+static void test_rate_limit_bounds_the_memory_of_a_million_addresses(void **state)
+{
+    const struct rate_limit slow = {.count = 1, .window_s = 3600, .burst = 2};
+    long least = 0;
+    for (int i = 0; i < 1000000; i++) {
+        uint8_t network[8] = {0x20, 0x01, 0x0d, 0xb8};
+        memcpy(network + 4, &i, sizeof i);
+        assert_true(
+            rate_table_take(*state, &slow, 0, slice_of(network, sizeof network), START).allowed);
+        if (i == 300000) /* it is full */
+            least = anonymous_bytes();
+    }
+    assert_true(least > 0);
+    if (MEMORY_IS_OURS)
+        assert_in_range(anonymous_bytes(), 0, least + MIB);
 }
 
 /* ---- Windows. */
@@ -384,6 +404,7 @@ int main(void)
         CLAIM(test_rate_limit_bears_a_time_before_the_last_one),
         CLAIM(test_rate_limit_works_at_the_bounds_of_its_notation),
         CLAIM(test_rate_limit_is_bounded_and_keeps_what_is_emptiest),
+        CLAIM(test_rate_limit_bounds_the_memory_of_a_million_addresses),
         CLAIM(test_rate_limit_fixed_window_begins_with_its_first_request),
         CLAIM(test_rate_limit_sliding_window_counts_its_share_of_the_one_before),
         CLAIM(test_rate_limit_sliding_window_never_lets_twice_the_count_pass),
