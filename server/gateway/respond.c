@@ -11,6 +11,7 @@ struct respond {
     struct buf body;
     char *content_type;
     char *location;
+    bool page;
     uint64_t hash; /* of the body */
 };
 
@@ -39,6 +40,7 @@ struct respond *respond_create(const struct respond_options *options)
     respond->status = options->status;
     respond->err = options->body.len == 0 ? error_of(options->status) : ERR_OK;
     respond->content_type = mem_strdup(type[0] ? type : type_of(options->body));
+    respond->page = strncmp(respond->content_type, "text/html", 9) == 0;
     respond->location = mem_strdup(options->location);
     respond->hash = hash_keyed(options->body);
     buf_append_slice(&respond->body, options->body);
@@ -63,6 +65,8 @@ void respond_target(struct request *request, struct response *response, void *ar
         response_borrow(response, respond->status, respond->content_type, buf_slice(&respond->body),
                         NULL, NULL);
     response->status = respond->status;
+    if (respond->page && !respond->err)
+        response_header(response, "Content-Security-Policy", slice_str(PAGE_POLICY));
     if (respond->location[0])
         response_header(response, "Location", slice_str(respond->location));
     if (respond->status == 200 && respond->body.len > 0)

@@ -241,6 +241,8 @@ static void send_file(const struct site *site, struct request *request, struct r
     bool large = file->stat.st_size > FEED_ROOM;
     add_headers(site, &tags, coding, text, large, fallback, response);
     response->status = range == RANGE_PART ? 206 : 200;
+    if (strncmp(type, "text/html", 9) == 0)
+        response_header(response, "Content-Security-Policy", slice_str(PAGE_POLICY));
     site_send(file, ranges, count, type, request->received_ms, response);
 }
 

@@ -100,6 +100,27 @@ test('headers of answers, and security headers among them', async () => {
     }
 });
 
+test('pages have a policy, until a line says another', async () => {
+    const galley = await startGalley({});
+    await mkdir(path.join(galley.dir, 'site'), { recursive: true });
+    await writeFile(path.join(galley.dir, 'site/index.html'), '<p>');
+    await writeFile(path.join(galley.dir, 'site/a.css'), 'p {}');
+    const page = { target: 'respond:200', respond_body: '<p>' };
+    await galley.configure({
+        'route site': { path: '/site/*', rewrite: '/*', target: 'static:site' },
+        'route page': { path: '/page', ...page },
+        'route own': { path: '/own', ...page, response_header: 'set Content-Security-Policy frame-ancestors https://a.example.org' },
+        'route none': { path: '/none', ...page, response_header: 'remove Content-Security-Policy' },
+    });
+    await galley.reload();
+    const policy = async (target) => (await galley.request('GET', target)).headers['content-security-policy'];
+    assert.equal(await policy('/site/'), "base-uri 'self'; object-src 'none'");
+    assert.equal(await policy('/page'), "base-uri 'self'; object-src 'none'");
+    assert.equal(await policy('/site/a.css'), undefined);
+    assert.equal(await policy('/own'), 'frame-ancestors https://a.example.org');
+    assert.equal(await policy('/none'), undefined);
+});
+
 test('statuses are mapped, and what is said of it stays', async () => {
     const galley = await startWith({ response_status: ['404 as 200', '500-599 as 502'] }, (request, response) => {
         response.statusCode = Number(request.url.slice(4));
