@@ -195,7 +195,7 @@ static bool section_ok(const struct config *config, const struct config_section 
         snprintf(why, why_size, "%s", fault);
         return false;
     }
-    enum err err = route_transform(section, &transform, why, why_size);
+    enum err err = route_transform(config, section, &transform, why, why_size);
     transform_destroy(&transform);
     return !err;
 }

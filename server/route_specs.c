@@ -192,8 +192,8 @@ static void label_write(const struct config_section *section, struct route_spec 
     spec->label = out->data;
 }
 
-static void section_read(const struct config_section *section, struct route_spec *spec,
-                         struct spec_parts *parts)
+static void section_read(const struct config *config, const struct config_section *section,
+                         struct route_spec *spec, struct spec_parts *parts)
 {
     roles_read(section, spec);
     spec->signed_in |= config_bool(section, "signed_in");
@@ -208,7 +208,7 @@ static void section_read(const struct config_section *section, struct route_spec
         spec->host = config_text(section, "host");
     route_cache_read(section, &spec->cache);
     char why[200];
-    enum err err = route_transform(section, &spec->transform, why, sizeof why);
+    enum err err = route_transform(config, section, &spec->transform, why, sizeof why);
     assert(!err); /* routes_check */
     const char *prefix = config_text(section, "strip_prefix");
     if (config_text(section, "rewrite")[0])
@@ -416,7 +416,7 @@ bool route_list_add_mounts(struct route_list *list, struct galley *galley,
                                   .priority = PRIORITY_NORMAL,
                                   .reach = REACH_PUBLIC};
         if (mounted->section)
-            section_read(mounted->section, &spec, parts);
+            section_read(mounts->config, mounted->section, &spec, parts);
         spec.cors = route_cors(mounts->config, mounted->section, parts);
         made = lead(galley, mounts, mounted, &spec, parts, why, why_size);
         route_list_add(list, &spec);

@@ -5,9 +5,16 @@
 
 #include <stdio.h>
 
-enum err route_transform(const struct config_section *section, struct transform **out, char *why,
-                         size_t why_size)
+static bool find_setting(void *arg, const char *name, struct buf *out)
 {
+    const struct config *config = arg;
+    return config_setting_find(config, name, out);
+}
+
+enum err route_transform(const struct config *config, const struct config_section *section,
+                         struct transform **out, char *why, size_t why_size)
+{
+    const struct transform_settings settings = {find_setting, (void *)config};
     struct transform_line lines[TRANSFORM_LINES_MAX + TRANSFORM_KINDS];
     unsigned count = 0;
     *out = NULL;
@@ -24,5 +31,5 @@ enum err route_transform(const struct config_section *section, struct transform 
         if (text[0])
             lines[count++] = (struct transform_line){kind, text};
     }
-    return transform_create(lines, count, out, why, why_size);
+    return transform_create(lines, count, &settings, out, why, why_size);
 }

@@ -91,8 +91,8 @@ struct cidr_list route_networks(const struct config_section *section, const char
 /* ---- route_transform.c */
 
 /* What a section changes; *out NULL: nothing. ERR_VALIDATION, with why. */
-enum err route_transform(const struct config_section *section, struct transform **out, char *why,
-                         size_t why_size);
+enum err route_transform(const struct config *config, const struct config_section *section,
+                         struct transform **out, char *why, size_t why_size);
 
 /* ---- route_data.c */
 

@@ -99,6 +99,10 @@ typedef void (*config_setting_fn)(const struct config_setting *setting, void *ar
 void config_each(const struct config *started, const struct config *loaded, config_setting_fn show,
                  void *arg);
 
+/* Appends the value of a key, a list with commas: "server.body_max", "upstream users.balance".
+ * False, and nothing appended, if there is no such key or section, or it is secret. */
+bool config_setting_find(const struct config *config, const char *name, struct buf *out);
+
 /* ---- The manual */
 
 /* Appends docs/config.md: every section and key with its default, what is allowed, and its help. */

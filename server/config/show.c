@@ -56,3 +56,28 @@ void config_each(const struct config *started, const struct config *loaded, conf
     buf_release(&showing.value);
     buf_release(&showing.waiting);
 }
+
+/* "upstream users.balance": a kind, perhaps a name, and behind the last dot a key. */
+bool config_setting_find(const struct config *config, const char *name, struct buf *out)
+{
+    char section[160];
+    const char *key = strrchr(name, '.');
+    if (!key || (size_t)(key - name) >= sizeof section)
+        return false;
+    snprintf(section, sizeof section, "%.*s", (int)(key - name), name);
+    char *blank = strchr(section, ' ');
+    if (blank)
+        *blank = '\0';
+    const struct config_section *found =
+        config_find_section(config, section, blank ? blank + 1 : "");
+    for (unsigned i = 0; found && i < found->kind->key_count; i++) {
+        const struct config_key *row = &found->kind->keys[i];
+        if (strcmp(row->name, key + 1) != 0 || (row->flags & CONFIG_SECRET))
+            continue;
+        struct buf value = BUF_INIT;
+        buf_append_str(out, config_values_show(row, &found->values[i], &value));
+        buf_release(&value);
+        return true;
+    }
+    return false;
+}

@@ -18,7 +18,7 @@ bool config_change_value(const struct config_field *field, const char *text,
     char reason[200] = "";
     struct transform *transform;
     const struct transform_line line = {kind_of(field), text};
-    if (transform_create(&line, 1, &transform, reason, sizeof reason))
+    if (transform_create(&line, 1, NULL, &transform, reason, sizeof reason))
         buf_printf(why, " (%s)", reason);
     bool good = transform;
     transform_destroy(&transform);

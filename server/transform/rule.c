@@ -41,16 +41,18 @@ static bool read_names(struct rule *rule, char *text)
 }
 
 /* What is JSON stands for itself, and has no places: {"a": 1} is an object. */
-static bool read_value(struct rule *rule, const char *text, bool json, char *why, size_t why_size)
+static bool read_value(struct rule *rule, const char *text, bool json,
+                       const struct transform_settings *settings, char *why, size_t why_size)
 {
     char fault[200];
     if (json && json_read(slice_str(text), &rule->json, fault, sizeof fault) == ERR_OK)
         return true;
-    rule->value = text[0] ? value_read(slice_str(text), why, why_size) : NULL;
+    rule->value = text[0] ? value_read(slice_str(text), settings, why, why_size) : NULL;
     return rule->value;
 }
 
-bool rule_read(const char *text, bool json, struct rule *out, char *why, size_t why_size)
+bool rule_read(const char *text, bool json, const struct transform_settings *settings,
+               struct rule *out, char *why, size_t why_size)
 {
     *out = (struct rule){.text = mem_strdup(text)};
     char *rest = out->text;
@@ -68,7 +70,7 @@ bool rule_read(const char *text, bool json, struct rule *out, char *why, size_t 
         return false;
     snprintf(why, why_size, "%s %.60s to what?", verb, out->names[0]);
     if (out->verb != VERB_RENAME)
-        return read_value(out, rest, json, why, why_size);
+        return read_value(out, rest, json, settings, why, why_size);
     out->to = cut_word(&rest);
     return out->to[0] && !rest[0];
 }

@@ -62,14 +62,14 @@ static struct rules *rules_of(struct transform *t, enum transform_kind kind)
     }
 }
 
-static bool add_rule(struct transform *t, const struct transform_line *line, char *why,
-                     size_t why_size)
+static bool add_rule(struct transform *t, const struct transform_line *line,
+                     const struct transform_settings *settings, char *why, size_t why_size)
 {
     struct rules *rules = rules_of(t, line->kind);
     rules->list = mem_realloc(rules->list, (rules->count + 1) * sizeof *rules->list);
     struct rule *rule = &rules->list[rules->count++];
     bool json = line->kind == TRANSFORM_REQUEST_JSON || line->kind == TRANSFORM_RESPONSE_JSON;
-    if (!rule_read(line->text, json, rule, why, why_size))
+    if (!rule_read(line->text, json, settings, rule, why, why_size))
         return false;
     if (json)
         return json_rule_check(rule, why, why_size);
@@ -104,11 +104,11 @@ static bool add_status(struct transform *t, const char *text, char *why, size_t 
     return true;
 }
 
-static bool add_line(struct transform *t, const struct transform_line *line, char *why,
-                     size_t why_size)
+static bool add_line(struct transform *t, const struct transform_line *line,
+                     const struct transform_settings *settings, char *why, size_t why_size)
 {
     if (rules_of(t, line->kind))
-        return add_rule(t, line, why, why_size);
+        return add_rule(t, line, settings, why, why_size);
     if (line->kind == TRANSFORM_FIELDS)
         return add_fields(t, line->text, why, why_size);
     if (line->kind == TRANSFORM_RESPONSE_STATUS)
@@ -161,7 +161,8 @@ static void note_what_follows(struct transform *t)
 }
 
 enum err transform_create(const struct transform_line *lines, unsigned count,
-                          struct transform **out, char *why, size_t why_size)
+                          const struct transform_settings *settings, struct transform **out,
+                          char *why, size_t why_size)
 {
     *out = NULL;
     if (count == 0)
@@ -173,7 +174,7 @@ enum err transform_create(const struct transform_line *lines, unsigned count,
     struct transform *t = *out = mem_zalloc(sizeof *t);
     bool good = true;
     for (unsigned i = 0; good && i < count; i++)
-        good = add_line(t, &lines[i], why, why_size);
+        good = add_line(t, &lines[i], settings, why, why_size);
     good = good && dates_fit(lines, count, why, why_size);
     if (good)
         note_what_follows(t);

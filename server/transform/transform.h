@@ -15,9 +15,10 @@
  *
  * VALUE is text with places that are filled in of the request as the client has sent it: {method},
  * {path}, {host}, {client} (its address), {id} (of the request), {query.NAME}, {header.NAME},
- * {param.NAME} (of the route's path), {user.id}, {user.roles} (with commas). A place of which there
- * is nothing is empty; where all of a value comes out empty, nothing is added, and set removes.
- * What is filled in stays what it is: it never ends a line or a parameter.
+ * {param.NAME} (of the route's path), {user.id}, {user.roles} (with commas); and
+ * {config.SECTION.KEY}, of the configuration. A place of which there is nothing is empty; where all
+ * of a value comes out empty, nothing is added, and set removes. What is filled in stays what it
+ * is: it never ends a line or a parameter.
  *
  * A PATH is the name of a member, or several with dots between; an array on the way stands for each
  * of its elements. Of JSON add says what is not there yet, a VALUE that is JSON itself is that, and
@@ -59,10 +60,17 @@ struct transform_line {
     const char *text;
 };
 
-/* ERR_VALIDATION, with why, for a line that is none, too many, or two that contradict each other.
- * Of no line it makes NULL. */
+/* Where {config.NAME} is looked up: appends its value. False: there is none, or it is secret. */
+struct transform_settings {
+    bool (*find)(void *arg, const char *name, struct buf *out);
+    void *arg;
+};
+
+/* `settings` NULL: nothing is looked up, and filled in. ERR_VALIDATION, with why, for a line that
+ * is none, too many, or two that contradict each other. Of no line it makes NULL. */
 enum err transform_create(const struct transform_line *lines, unsigned count,
-                          struct transform **out, char *why, size_t why_size);
+                          const struct transform_settings *settings, struct transform **out,
+                          char *why, size_t why_size);
 /* NULL is fine. Sets NULL. */
 void transform_destroy(struct transform **transform);
 

@@ -10,7 +10,8 @@
 struct value;
 
 /* NULL, with why. */
-struct value *value_read(struct slice text, char *why, size_t why_size);
+struct value *value_read(struct slice text, const struct transform_settings *settings, char *why,
+                         size_t why_size);
 void value_free(struct value *value);
 /* Appends the text; no bytes are escaped. */
 void value_fill(const struct value *value, const struct request *request, struct buf *out);
@@ -36,7 +37,8 @@ struct rule {
 };
 
 /* `json`: one for JSON. False, with why. The caller releases the rule in any case. */
-bool rule_read(const char *text, bool json, struct rule *out, char *why, size_t why_size);
+bool rule_read(const char *text, bool json, const struct transform_settings *settings,
+               struct rule *out, char *why, size_t why_size);
 /* VERB_KEEP of these names alone. */
 bool rule_read_keep(struct slice names, struct rule *out, char *why, size_t why_size);
 void rule_release(struct rule *rule);

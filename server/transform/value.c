@@ -20,6 +20,7 @@ enum source {
     SOURCE_QUERY,
     SOURCE_HEADER,
     SOURCE_PARAM,
+    SOURCE_SETTING,
     SOURCE_NONE,
 };
 
@@ -39,12 +40,14 @@ static const struct {
     [SOURCE_QUERY] = {"query.", true, false, NULL},
     [SOURCE_HEADER] = {"header.", true, true, NULL},
     [SOURCE_PARAM] = {"param.", true, false, NULL},
+    [SOURCE_SETTING] = {"config.", true, false, NULL},
 };
 
 struct piece {
     struct slice text; /* before the place */
     enum source source;
-    const char *name; /* behind its dot */
+    const char *name;   /* behind its dot */
+    struct buf setting; /* of SOURCE_SETTING */
 };
 
 struct value {
@@ -68,8 +71,18 @@ static enum source source_of(const char *place, const char **name)
     return SOURCE_NONE;
 }
 
+static bool look_up(struct piece *piece, const struct transform_settings *settings, char *why,
+                    size_t why_size)
+{
+    if (piece->source != SOURCE_SETTING || !settings)
+        return true;
+    snprintf(why, why_size, "{config.%.80s}: there is no such key, or it is secret", piece->name);
+    return settings->find(settings->arg, piece->name, &piece->setting);
+}
+
 /* Cuts the text at its braces in place: a place's name ends with a NUL. */
-static bool read_pieces(struct value *value, char *why, size_t why_size)
+static bool read_pieces(struct value *value, const struct transform_settings *settings, char *why,
+                        size_t why_size)
 {
     char *rest = value->text;
     while (rest) {
@@ -90,16 +103,19 @@ static bool read_pieces(struct value *value, char *why, size_t why_size)
             snprintf(why, why_size, "there is no place {%.60s}", open + 1);
             return false;
         }
+        if (!look_up(piece, settings, why, why_size))
+            return false;
         rest = end + 1;
     }
     return true;
 }
 
-struct value *value_read(struct slice text, char *why, size_t why_size)
+struct value *value_read(struct slice text, const struct transform_settings *settings, char *why,
+                         size_t why_size)
 {
     struct value *value = mem_zalloc(sizeof *value + text.len + 1);
     memcpy(value->text, text.ptr, text.len);
-    if (read_pieces(value, why, why_size))
+    if (read_pieces(value, settings, why, why_size))
         return value;
     value_free(value);
     return NULL;
@@ -107,6 +123,8 @@ struct value *value_read(struct slice text, char *why, size_t why_size)
 
 void value_free(struct value *value)
 {
+    for (unsigned i = 0; value && i < value->count; i++)
+        buf_release(&value->pieces[i].setting);
     free(value);
 }
 
@@ -159,6 +177,9 @@ static void append_place(const struct piece *piece, const struct request *reques
         break;
     case SOURCE_PARAM:
         buf_append_slice(out, request_param(request, piece->name));
+        break;
+    case SOURCE_SETTING:
+        buf_append_slice(out, buf_slice(&piece->setting));
         break;
     case SOURCE_NONE:
         break;

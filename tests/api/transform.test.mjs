@@ -209,6 +209,22 @@ test('a cached answer is right for each user and client', async () => {
     assert.equal(galley.upstream.requests.length, 4);
 });
 
+test('values of the configuration, of today and without secrets', async () => {
+    const keys = { path: '/x', target: 'respond:200', response_header: 'set X-A {config.server.idle_timeout} {config.route x.target}' };
+    const galley = await startGalley({ config: { 'route x': keys } });
+    const value = async () => (await galley.request('GET', '/x')).headers['x-a'];
+    assert.equal(await value(), '60s respond:200');
+    await galley.configure({ 'route x': { ...keys, response_header: 'set X-A {config.cors.max_age}' }, cors: { max_age: '7min' } });
+    await galley.reload();
+    assert.equal(await value(), '7min');
+    for (const name of ['auth.key', 'server.nothing', 'nowhere.key', 'server']) {
+        await galley.configure({ 'route x': { ...keys, response_header: `set X-A {config.${name}}` } });
+        const { status, stderr } = await runGalley(['check'], { cwd: galley.dir });
+        assert.equal(status, 2, name);
+        assert.match(stderr, /^config\.ini:\d+: \[route x\] \{config\.[a-z.]+\}: there is no such key, or it is secret$/m);
+    }
+});
+
 test('a reload carries every change', async () => {
     const galley = await startGalley({ config: { 'route x': { path: '/x', target: 'respond:200', respond_body: 'x' } } });
     const header = async () => (await galley.request('GET', '/x')).headers;

@@ -35,7 +35,7 @@ static struct transform *make(enum transform_kind kind, const char *text)
     char why[200] = "";
     struct transform *transform;
     const struct transform_line line = {kind, text};
-    if (transform_create(&line, 1, &transform, why, sizeof why))
+    if (transform_create(&line, 1, NULL, &transform, why, sizeof why))
         fail_msg("%s", why);
     return transform;
 }
@@ -66,7 +66,7 @@ static void test_transform_of_no_line_is_none(void **state)
 {
     (void)state;
     struct transform *transform;
-    assert_int_equal(transform_create(NULL, 0, &transform, NULL, 0), ERR_OK);
+    assert_int_equal(transform_create(NULL, 0, NULL, &transform, NULL, 0), ERR_OK);
     assert_null(transform);
 }
 

@@ -18,7 +18,7 @@ static struct transform *make(enum transform_kind kind, const char *text)
     char why[200] = "";
     struct transform *transform;
     const struct transform_line line = {kind, text};
-    if (transform_create(&line, 1, &transform, why, sizeof why))
+    if (transform_create(&line, 1, NULL, &transform, why, sizeof why))
         fail_msg("%s", why);
     return transform;
 }
