@@ -131,9 +131,11 @@ void exchange_forget(struct request *request)
     json_decref(request->json);
     request->json = NULL;
     if (request->exchange) {
-        transform_return(request->exchange);
+        if (request->exchange->lent)
+            transform_return(request->exchange);
         cache_visit_forget(request->exchange);
-        transform_forget(request->exchange);
+        if (request->exchange->plain)
+            transform_forget(request->exchange);
         buf_release(&request->exchange->inner);
         free(request->exchange->timing);
         request->inner = slice_of(NULL, 0);

@@ -253,7 +253,8 @@ struct response {
     "X-Frame-Options: DENY\r\n"                                                                    \
     "Referrer-Policy: no-referrer\r\n"
 
-/* Of pages of ours that do not say otherwise: nobody turns their links elsewhere, and no plug-ins. */
+/* Of pages of ours that do not say otherwise: nobody turns their links elsewhere, and no plug-ins.
+ */
 #define PAGE_POLICY "base-uri 'self'; object-src 'none'"
 
 /* What became of an answer. */

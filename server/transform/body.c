@@ -4,10 +4,16 @@
 #include "base/hash.h"
 #include "server/http/etag.h"
 
-static void change_tree(json_t *root, const struct rules *rules, const struct request *request)
+#include <stdio.h>
+
+/* False: too much would be added. */
+static bool change_tree(json_t *root, const struct rules *rules, const struct request *request)
 {
-    for (unsigned i = 0; i < rules->count; i++)
-        json_change(root, &rules->list[i], request);
+    size_t room = TRANSFORM_JSON_MAX;
+    bool good = true;
+    for (unsigned i = 0; good && i < rules->count; i++)
+        good = json_change(root, &rules->list[i], request, &room);
+    return good;
 }
 
 /* ---- Requests */
@@ -25,10 +31,13 @@ enum err transform_body(const struct transform *transform, const struct request 
     enum err err = json_read(request->body, &root, why, why_size);
     if (err)
         return err;
-    change_tree(root, &transform->request_json, request);
-    json_append(out, root);
+    snprintf(why, why_size, "The body would become too large.");
+    if (change_tree(root, &transform->request_json, request))
+        json_append(out, root);
+    else
+        err = ERR_BODY_TOO_LARGE;
     json_decref(root);
-    return ERR_OK;
+    return err;
 }
 
 /* ---- Answers */
@@ -108,11 +117,15 @@ static bool change_bytes(const struct transform *transform, const struct request
     const struct field_rule *fields = fields_for(transform, request);
     if (json_read(response_bytes(response), &root, why, sizeof why) != ERR_OK)
         return false;
-    change_tree(root, &transform->response_json, request);
+    bool good = change_tree(root, &transform->response_json, request);
+    size_t room = 0; /* cutting takes none */
     if (fields && !fields->everything)
-        json_change(root, &fields->keep, request);
-    json_append(&text, root);
+        json_change(root, &fields->keep, request, &room);
+    if (good)
+        json_append(&text, root);
     json_decref(root);
+    if (!good)
+        return false;
     response_drop_bytes(response);
     buf_release(&response->body);
     response->body = text;

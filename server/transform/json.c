@@ -1,5 +1,6 @@
 /* DESIGN. A change goes down its path in the tree, through each element of arrays that it meets.
- * What is not as the path expects it stays as it is. */
+ * What is not as the path expects it stays as it is. A value may be long, and meet many elements:
+ * what all changes add is bounded. */
 #include "server/transform/transform_private.h"
 
 #include "base/text.h"
@@ -109,26 +110,34 @@ static void keep(json_t *node, const char *const *paths, unsigned count)
 
 /* ---- Other changes */
 
+/* One on its way through a tree. */
+struct change {
+    const struct rule *rule;
+    json_t *value; /* NULL: there is none to say */
+    size_t size;   /* of what is added to an object, with the names */
+    size_t room;
+    bool full;
+};
+
 static void rename_member(json_t *object, const char *key, const char *to)
 {
     json_t *member = json_object_get(object, key);
-    if (!member || strcmp(key, to) == 0)
+    if (!member || !to || strcmp(key, to) == 0)
         return;
     json_object_set(object, to, member);
     json_object_del(object, key);
 }
 
-/* `value` NULL: there is none to say. */
-static void change_member(json_t *object, const char *key, const struct rule *rule, json_t *value)
+static void change_member(json_t *object, const char *key, const struct change *change)
 {
-    switch (rule->verb) {
+    switch (change->rule->verb) {
     case VERB_ADD:
-        if (value && !json_object_get(object, key))
-            json_object_set(object, key, value);
+        if (change->value && !json_object_get(object, key))
+            json_object_set(object, key, change->value);
         break;
     case VERB_SET:
-        if (value)
-            json_object_set(object, key, value);
+        if (change->value)
+            json_object_set(object, key, change->value);
         else
             json_object_del(object, key);
         break;
@@ -136,36 +145,44 @@ static void change_member(json_t *object, const char *key, const struct rule *ru
         json_object_del(object, key);
         break;
     case VERB_RENAME:
-        rename_member(object, key, rule->to);
+        rename_member(object, key, change->rule->to);
         break;
     case VERB_KEEP:
         break;
     }
 }
 
+static bool take_room(struct change *change)
+{
+    change->full = change->full || change->size > change->room;
+    if (!change->full)
+        change->room -= change->size;
+    return !change->full;
+}
+
 /* Objects that are missing on the way to a value are made. */
-static json_t *member_below(json_t *object, const char *key, const json_t *value)
+static json_t *member_below(json_t *object, const char *key, const struct change *change)
 {
     json_t *member = json_object_get(object, key);
-    if (member || !value)
+    if (member || !change->value)
         return member;
     json_object_set_new(object, key, json_object());
     return json_object_get(object, key);
 }
 
-static void change_at(json_t *node, const char *path, const struct rule *rule, json_t *value)
+static void change_at(json_t *node, const char *path, struct change *change)
 {
     for (size_t i = 0; json_is_array(node) && i < json_array_size(node); i++)
-        change_at(json_array_get(node, i), path, rule, value);
-    if (!json_is_object(node))
+        change_at(json_array_get(node, i), path, change);
+    if (!json_is_object(node) || change->full)
         return;
     char key[SEGMENT_MAX + 1];
     const char *rest;
     cut_path(path, key, &rest);
-    if (!rest)
-        change_member(node, key, rule, value);
-    else
-        change_at(member_below(node, key, value), rest, rule, value);
+    if (rest)
+        change_at(member_below(node, key, change), rest, change);
+    else if (take_room(change))
+        change_member(node, key, change);
 }
 
 /* The text of a value as a string, whatever its bytes are; NULL: it is empty. */
@@ -184,17 +201,34 @@ static json_t *string_of(const struct value *value, const struct request *reques
     return string;
 }
 
-void json_change(json_t *root, const struct rule *rule, const struct request *request)
+static size_t size_of(const json_t *value)
 {
+    struct buf text = BUF_INIT;
+    json_append(&text, value);
+    size_t size = text.len;
+    buf_release(&text);
+    return size;
+}
+
+bool json_change(json_t *root, const struct rule *rule, const struct request *request, size_t *room)
+{
+    struct change change = {.rule = rule, .room = *room};
     if (rule->verb == VERB_KEEP) {
         if (json_is_object(root) || json_is_array(root))
             keep(root, rule->names, rule->name_count);
-        return;
+        return true;
     }
-    json_t *value = rule->json ? json_deep_copy(rule->json) : NULL;
     if (rule->value)
-        value = string_of(rule->value, request);
+        change.value = string_of(rule->value, request);
+    else if (rule->json)
+        change.value = json_deep_copy(rule->json);
+    if (change.value)
+        change.size = strlen(rule->names[0]) + size_of(change.value);
+    else if (rule->to)
+        change.size = strlen(rule->to);
     for (unsigned i = 0; i < rule->name_count; i++)
-        change_at(root, rule->names[i], rule, value);
-    json_decref(value);
+        change_at(root, rule->names[i], &change);
+    json_decref(change.value);
+    *room = change.room;
+    return !change.full;
 }

@@ -29,8 +29,10 @@
 
 #include "server/http/message.h"
 
-#define TRANSFORM_LINES_MAX 64                /* of a route */
-#define TRANSFORM_JSON_MAX  ((size_t)1 << 20) /* bytes of a body that is changed */
+#define TRANSFORM_LINES_MAX 64 /* of a route */
+
+/* Bytes of a body that is changed, and of what is added to it. */
+#define TRANSFORM_JSON_MAX ((size_t)1 << 20)
 
 struct transform;
 
@@ -101,7 +103,8 @@ bool transform_has_key(const struct transform *transform);
 /* Whether the body of such a request is to be changed: it is JSON. */
 bool transform_changes_body(const struct transform *transform, const struct request *request);
 
-/* Appends what a body of JSON becomes. ERR_MALFORMED, with why, if it is none. */
+/* Appends what a body of JSON becomes. ERR_MALFORMED, with why, if it is none,
+ * ERR_BODY_TOO_LARGE if more than TRANSFORM_JSON_MAX would be added. */
 enum err transform_body(const struct transform *transform, const struct request *request,
                         struct buf *out, char *why, size_t why_size);
 

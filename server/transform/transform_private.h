@@ -68,7 +68,9 @@ void query_of_request(const struct rules *rules, const struct request *request,
 
 /* Whether a rule's names are paths. */
 bool json_rule_check(const struct rule *rule, char *why, size_t why_size);
-void json_change(json_t *root, const struct rule *rule, const struct request *request);
+/* What is added to the text is taken off *room. False: there was not enough of it. */
+bool json_change(json_t *root, const struct rule *rule, const struct request *request,
+                 size_t *room);
 
 /* ---- fields.c */
 

@@ -95,6 +95,29 @@ static void test_transform_json_cuts_large_arrays_at_once(void **state)
     transform_destroy(&transform);
 }
 
+static void test_transform_json_bounds_what_it_adds(void **state)
+{
+    (void)state;
+    char why[200], note[101];
+    memset(note, 'x', sizeof note);
+    const struct header headers[] = {{{"Content-Type", 12}, {"application/json", 16}},
+                                     {{"X-Note", 6}, {note, sizeof note}}};
+    struct buf text = BUF_INIT, out = BUF_INIT;
+    buf_append_str(&text, "[{}");
+    for (int i = 0; i < MANY; i++)
+        buf_append_str(&text, ",{}");
+    buf_append_str(&text, "]");
+    struct transform *transform = make(TRANSFORM_REQUEST_JSON, "set note {header.X-Note}");
+    const struct request request = {
+        .headers = headers, .header_count = 2, .body = buf_slice(&text)};
+    assert_int_equal(transform_body(transform, &request, &out, why, sizeof why),
+                     ERR_BODY_TOO_LARGE);
+    assert_int_equal(out.len, 0);
+    buf_release(&text);
+    buf_release(&out);
+    transform_destroy(&transform);
+}
+
 static void answer(struct response *response, const char *text)
 {
     response_reset(response);
@@ -133,6 +156,7 @@ int main(void)
         cmocka_unit_test(test_transform_json_makes_objects_only_for_values),
         cmocka_unit_test(test_transform_json_renames_within_an_object),
         cmocka_unit_test(test_transform_json_cuts_large_arrays_at_once),
+        cmocka_unit_test(test_transform_json_bounds_what_it_adds),
         cmocka_unit_test(test_transform_json_keeps_back_what_it_cannot_read),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
