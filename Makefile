@@ -192,11 +192,14 @@ sanitized: $(GALLEY) $(UNIT) $(TOOLS) $(SUITES) build/.deps-test
 asan tsan:
 	$(MAKE) VARIANT=$@ sanitized
 
-build/nginx: tools/nginx.sh build/.deps-bench
-	tools/nginx.sh $@
+build/nginx: tools/unpacked.sh build/.deps-bench
+	tools/unpacked.sh $@ nginx
 
-bench: $(GALLEY) $(TOOLS) $(BENCH_TOOLS) build/nginx build/.deps-bench
-	@GALLEY=$(GALLEY) TOOLS=$(B)/tests NGINX_BINARY=build/nginx bench/run.sh
+build/haproxy: tools/unpacked.sh
+	tools/unpacked.sh $@ haproxy liblua5.3-0 libopentracing1 libopentracing-c-wrapper0
+
+bench: $(GALLEY) $(TOOLS) $(BENCH_TOOLS) build/nginx build/haproxy build/bench/gateway/.stamp build/.deps-bench
+	@GALLEY=$(GALLEY) TOOLS=$(B)/tests NGINX_BINARY=build/nginx HAPROXY_BINARY=build/haproxy GATEWAY_MODULES=build/bench/gateway/node_modules bench/run.sh
 
 # Instructions for each request, against docs/cost.tsv; UPDATE=1 writes it, PROFILES=DIR keeps the profiles.
 cost: $(GALLEY) build/.deps-cost

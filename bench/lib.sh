@@ -1,7 +1,7 @@
 # lib.sh   What the parts of the bench share; sourced by them. Each part is a program of its own that
 # starts what it measures on free ports, appends rows to $ROWS and leaves nothing behind.
 #
-# From run.sh: GALLEY, TOOLS (a directory with crowd, front_server and the programs of bench/*.c), NGINX_BINARY, ROWS,
+# From run.sh: GALLEY, TOOLS (a directory with crowd, front_server and the programs of bench/*.c), NGINX_BINARY, HAPROXY_BINARY, GATEWAY_MODULES, ROWS,
 # CONNECTIONS, DURATION, WARMUP, ROUNDS, CLIENTS, PEER.
 set -euo pipefail
 

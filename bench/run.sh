@@ -4,12 +4,13 @@
 #   DATA_DOCUMENTS=1000000   of the part data      DOCUMENTS=10000000 JOBS=1000000   of the parts large and queue; ten millions take minutes
 #   CONNECTIONS=64 DURATION=8 WARMUP=2 ROUNDS=5   of each wrk run, in seconds      CLIENTS=10000   of the crowds
 #   PEER=http://127.0.0.1:PORT   another server with the shop's endpoints (alice/secret), measured in turns
-#   GALLEY, TOOLS, NGINX_BINARY   what is measured and with what; from the Makefile      TMPDIR   where the data lies
+#   GALLEY, TOOLS, NGINX_BINARY, HAPROXY_BINARY, GATEWAY_MODULES   what is measured and with what; from the Makefile
+#   TMPDIR   where the data lies
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 export CONNECTIONS=${CONNECTIONS:-64} DURATION=${DURATION:-8} WARMUP=${WARMUP:-2} ROUNDS=${ROUNDS:-5}
-export CLIENTS=${CLIENTS:-10000} PEER=${PEER:-} GALLEY TOOLS NGINX_BINARY
+export CLIENTS=${CLIENTS:-10000} PEER=${PEER:-} GALLEY TOOLS NGINX_BINARY HAPROXY_BINARY GATEWAY_MODULES
 all=(front proxy cache tls shop parked feed crowds reload stream starts data large queue)
 ROWS=$(mktemp)
 export ROWS

@@ -17,7 +17,7 @@ packages() {
         npm) npm_packages ;;
         test) echo libcmocka-dev chromium strace procps openssl ;;
         check) echo clang-format clang-tidy cppcheck ;;
-        bench) echo wrk openssl libpcre2-8-0 ;; # nginx: see nginx.sh
+        bench) echo wrk openssl libpcre2-8-0 ;; # nginx, HAProxy: see unpacked.sh
         cost) echo valgrind ;;
         *) echo "deps.sh: unknown set $set" >&2; exit 2 ;;
         esac

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# proxy.sh   Passing requests on, beside nginx that passes them to the same server (nginx with a fixed answer of 100
-# bytes), in turns, with kept connections on both sides; and one that does so with everything on. 1 GB each way.
+# proxy.sh   Passing requests on, beside nginx, HAProxy and a gateway of npm that pass them to the same server (nginx with
+# a fixed answer of 100 bytes), in turns, with kept connections on both sides; and with everything on. 1 GB each way.
 . bench/lib.sh
 
 start_upstream() { # sets upstream_port, proxy_port: nginx with the answer, and nginx that passes on to it
@@ -14,6 +14,28 @@ start_upstream() { # sets upstream_port, proxy_port: nginx with the answer, and 
     until curl -fsS -o /dev/null "http://127.0.0.1:$proxy_port/" 2>/dev/null; do
         kill -0 "$nginx_pid" || { cat "$work/nginx-proxy/log" >&2; exit 1; }
     done
+}
+
+answers_on() { # PORT PID LOG : waits until who has that port passes requests on
+    until curl -fsS -o /dev/null "http://127.0.0.1:$1/" 2>/dev/null; do
+        kill -0 "$2" || { cat "$3" >&2; exit 1; }
+        sleep 0.1
+    done
+}
+
+start_haproxy() { # sets haproxy_port
+    haproxy_port=$(free_port)
+    sed "s/UPSTREAM_PORT/$upstream_port/; s/PROXY_PORT/$haproxy_port/" bench/haproxy-proxy.cfg >"$work/haproxy.cfg"
+    "$HAPROXY_BINARY" -db -f "$work/haproxy.cfg" >"$work/haproxy.log" 2>&1 &
+    pids+=($!)
+    answers_on "$haproxy_port" $! "$work/haproxy.log"
+}
+
+start_scripted() { # sets scripted_port
+    scripted_port=$(free_port)
+    node bench/gateway/gateway.cjs "$GATEWAY_MODULES" "$scripted_port" "$upstream_port" >"$work/scripted.log" 2>&1 &
+    pids+=($!)
+    answers_on "$scripted_port" $! "$work/scripted.log"
 }
 
 # Takes what comes, and answers GET with 1 GiB.
@@ -33,6 +55,8 @@ start_sink() { # sets sink_port
 resident_kib() { awk '/^VmHWM/ { print $2 }' "/proc/$galley_pid/status"; }
 
 start_upstream
+start_haproxy
+start_scripted
 start_sink
 {
     cat bench/bench.ini
@@ -48,9 +72,11 @@ token=$(login "$url")
 for _ in $(seq "$ROUNDS"); do
     for many in 64 512; do
         measure "nginx-$many" "http://127.0.0.1:$proxy_port" up "" "$many"
+        measure "haproxy-$many" "http://127.0.0.1:$haproxy_port" up "" "$many"
+        measure "scripted-$many" "http://127.0.0.1:$scripted_port" up "" "$many"
         measure "galley-$many" "$url" up "" "$many"
+        measure "own-$many" "$url" own "$token" "$many"
     done
-    measure own "$url" own "$token"
 done
 
 for many in 64 512; do
@@ -59,9 +85,15 @@ for many in 64 512; do
     row "nginx to the same server (p99 $(median "nginx-$many" 4) ms; no log)" "$(median "nginx-$many" 2)" "" "" /s
     row "passing on against nginx, $many connections" "$(ratio "$(median "galley-$many" 2)" "$(median "nginx-$many" 2)")" ">=" 0.6
     row "its p99 against nginx's" "$(ratio "$(median "galley-$many" 4)" "$(median "nginx-$many" 4)")" "<=" 1.5
+    row "HAProxy to the same server (p99 $(median "haproxy-$many" 4) ms, $(errors "haproxy-$many") errors; no log)" \
+        "$(median "haproxy-$many" 2)" "" "" /s
+    row "passing on against HAProxy" "$(ratio "$(median "galley-$many" 2)" "$(median "haproxy-$many" 2)")" "" ""
+    row "fast-gateway of npm, $(nproc) processes (p99 $(median "scripted-$many" 4) ms, $(errors "scripted-$many") errors; no log)" \
+        "$(median "scripted-$many" 2)" "" "" /s
+    row "passing on against that" "$(ratio "$(median "galley-$many" 2)" "$(median "scripted-$many" 2)")" ">=" 5
+    row "with token and rate limit too (p99 $(median "own-$many" 4) ms, $(errors "own-$many") errors)" "$(median "own-$many" 2)" "" "" /s
+    row "against plain nginx" "$(ratio "$(median "own-$many" 2)" "$(median "nginx-$many" 2)")" ">=" 0.5
 done
-row "with token and rate limit too (p99 $(median own 4) ms, $(errors own) errors)" "$(median own 2)" "" "" /s
-row "against plain nginx" "$(ratio "$(median own 2)" "$(median nginx-64 2)")" ">=" 0.5
 
 before=$(resident_kib)
 truncate -s 1G "$work/large"
