@@ -264,6 +264,20 @@ static void warn_of_module(const struct app_module *module, unsigned missing, co
                module->name);
 }
 
+/* Whose routes lead to other servers only is no application that has forgotten a module; but not
+ * who has none, or speaks of the module. */
+static bool is_missed(const struct mounts *mounts, const struct app_module *module)
+{
+    const struct config_section *own = config_section(mounts->config, module->name), *section;
+    if (config_named_count(mounts->config, "route") == 0 || (own && config_line(own) > 0))
+        return true;
+    for (unsigned i = 0; (section = config_named(mounts->config, "route", i)); i++) {
+        if (target_is(section, "app"))
+            return true;
+    }
+    return false;
+}
+
 static void warn_of_routes(const struct mounts *mounts, const struct app_module *module,
                            const char *path, struct buf *out)
 {
@@ -280,7 +294,8 @@ static void warn_of_routes(const struct mounts *mounts, const struct app_module 
     if (missing == 0 || missing < module->route_count)
         return;
     out->len = before;
-    warn_of_module(module, missing, path, out);
+    if (is_missed(mounts, module))
+        warn_of_module(module, missing, path, out);
 }
 
 void routes_warn(const struct config *config, const struct app_module *const *modules,

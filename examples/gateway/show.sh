@@ -58,7 +58,7 @@ ask() { # CURL_ARGUMENT... PATH : prints the request, then status, telling heade
     echo "$shown $path"
     curl -sS -D "$work/head" -o "$work/body" "${arguments[@]}" "$url$path"
     answer=$(tr -d '\r' <"$work/head"; cat "$work/body")
-    tr -d '\r' <"$work/head" | grep -iE '^(HTTP|x-served-by|x-galley|cache-status|retry-after|ratelimit:)' | sed 's/^/    /'
+    tr -d '\r' <"$work/head" | grep -iE '^(HTTP|x-served-by|x-galley|cache-status|retry-after|ratelimit:|deprecation|sunset)' | sed 's/^/    /'
     sed 's/^/    /' "$work/body"
     echo
 }
@@ -119,6 +119,7 @@ show_versions() {
     title "Versions"
     ask /prices/2
     expect "the first, if none is asked for" '"price":31'
+    expect "which says until when it is there" '^Sunset: Wed, 30 Jun 2027'
     ask -H 'API-Version: 2' /prices/2
     expect "the second for who asks for it" '"currency":"EUR"'
 }

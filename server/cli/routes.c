@@ -111,6 +111,14 @@ static void print_passed_over(const json_t *all)
         printf("\n");
 }
 
+static void print_stages(const json_t *stages)
+{
+    for (size_t i = 0; i < json_array_size(stages); i++) {
+        const json_t *one = json_array_get(stages, i);
+        printf("        %-11s %s\n", text_of(one, "stage"), text_of(one, "says"));
+    }
+}
+
 static void print_try(const json_t *tried)
 {
     const json_t *request = json_object_get(tried, "request");
@@ -120,6 +128,7 @@ static void print_try(const json_t *tried)
     if (json_is_object(takes)) {
         printf("  takes ");
         print_route(takes);
+        print_stages(json_object_get(tried, "stages"));
     } else {
         int status = (int)json_int(tried, "status", 0);
         printf("  takes no route: it is answered %d\n", status);

@@ -66,6 +66,17 @@ static void test_routes_of_a_place_are_it_and_what_is_below(void **state)
                         "is served; allowed: [route coffee], path = /*, target = app:coffee\n");
 }
 
+static void test_routes_of_modules_are_not_missed_by_a_gateway_alone(void **state)
+{
+    (void)state;
+    char said[2000];
+    static const char gateway[] = "[route all]\npath = /*\ntarget = respond:404\n";
+    assert_true(say(gateway, said, sizeof said));
+    assert_string_equal(said, "");
+    assert_true(say("", said, sizeof said));
+    assert_non_null(strstr(said, "no [route] mounts module tea"));
+}
+
 static void test_routes_that_nobody_mounts_are_named(void **state)
 {
     (void)state;
@@ -129,6 +140,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_routes_of_a_place_are_it_and_what_is_below),
+        cmocka_unit_test(test_routes_of_modules_are_not_missed_by_a_gateway_alone),
         cmocka_unit_test(test_routes_that_nobody_mounts_are_named),
         cmocka_unit_test(test_routes_that_two_modules_have_are_an_error_with_both_names),
         cmocka_unit_test(test_routes_of_two_modules_may_meet_where_a_place_differs),
