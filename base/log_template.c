@@ -213,8 +213,9 @@ bool log_access_format_check(const char *text, struct buf *why)
     if (strcmp(text, "auto") == 0 || strcmp(text, "json") == 0 || strcmp(text, "text") == 0)
         return true;
     struct log_template *template = log_template_create(text, why);
+    bool good = template;
     free(template);
-    return template;
+    return good;
 }
 
 bool log_template_asks_client(const struct log_template *template)
@@ -237,7 +238,9 @@ static void append_hex(struct buf *out, struct slice bytes)
 
 static void append_text(struct buf *out, const struct log_piece *piece, struct slice s)
 {
-    char until = piece->after.len > 0 ? piece->after.ptr[0] : '\0';
+    char until = '\0'; /* what ends the field */
+    if (piece->after.len > 0)
+        until = piece->after.ptr[0];
     if (s.len == 0)
         buf_append_char(out, '-');
     while (s.len > 0) {
