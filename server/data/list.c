@@ -22,7 +22,7 @@ struct list {
     struct fault fault;
 
     /* What is asked for. */
-    struct buf sort, filter_text, fields, after, bound_to;
+    struct buf sort, filter_text, fields, after, aggregate, group, bound_to;
     struct expr *filter, *all; /* of the client; and with the rules */
     int64_t limit;
     bool counts, explains, innocent;
@@ -37,8 +37,8 @@ struct list {
 
 static bool is_known(struct slice name)
 {
-    static const char *const known[] = {"limit",  "after", "sort",   "filter",
-                                        "fields", "count", "explain"};
+    static const char *const known[] = {"limit", "after",   "sort",      "filter", "fields",
+                                        "count", "explain", "aggregate", "group"};
     for (unsigned i = 0; i < sizeof known / sizeof *known; i++) {
         if (slice_is(name, known[i]))
             return true;
@@ -121,6 +121,27 @@ static bool read_flag(struct list *list, const char *name, const char *value)
     return there && is;
 }
 
+/* Whether a text, which has no escapes, cannot name a hidden member. */
+static bool is_innocent(const struct list *list, const struct buf *text)
+{
+    for (unsigned i = 0; i < list->c->hidden_count; i++) {
+        const char *name = list->c->hidden[i];
+        if (text->len > 0 && memmem(text->data, text->len, name, strlen(name)))
+            return false;
+    }
+    return true;
+}
+
+static void read_figures(struct list *list)
+{
+    bool wanted = read_parameter(list, "aggregate", &list->aggregate);
+    bool grouped = read_parameter(list, "group", &list->group);
+    if (wanted && (list->aggregate.len == 0 || !is_innocent(list, &list->aggregate)))
+        fault_field(&list->fault, "aggregate", "member");
+    if (grouped && (!wanted || list->group.len == 0 || !is_innocent(list, &list->group)))
+        fault_field(&list->fault, "group", "member");
+}
+
 static enum err read_query(struct list *list)
 {
     check_names(list);
@@ -130,23 +151,13 @@ static enum err read_query(struct list *list)
     if (read_parameter(list, "after", &list->after) && list->after.len == 0)
         fault_field(&list->fault, "after", "cursor");
     read_parameter(list, "fields", &list->fields);
+    read_figures(list);
     list->counts = read_flag(list, "count", "exact");
     list->explains = read_flag(list, "explain", "1");
     return list->fault.err;
 }
 
 /* ---- What is listed */
-
-/* Whether it does not even have the name of a hidden member in it. */
-static bool is_innocent(const struct list *list)
-{
-    struct slice text = buf_slice(&list->filter_text);
-    for (unsigned i = 0; i < list->c->hidden_count; i++) {
-        if (text.len && memmem(text.ptr, text.len, list->c->hidden[i], strlen(list->c->hidden[i])))
-            return false;
-    }
-    return true;
-}
 
 /* A filter sees what its author may see. */
 static bool passes_filter(const struct list *list, struct slice doc)
@@ -196,44 +207,67 @@ static enum err explain_error(struct list *list, enum err err)
     if (err != ERR_VALIDATION)
         return err;
     bool sort = strncmp(list->page.why, "The sort", 8) == 0;
-    fault_field(&list->fault, sort ? "sort" : "after", sort ? "member" : "cursor");
+    if (list->aggregate.len > 0)
+        fault_field(&list->fault, "aggregate", "figures");
+    else
+        fault_field(&list->fault, sort ? "sort" : "after", sort ? "member" : "cursor");
     return fault_set(&list->fault, err, NULL, "%s", list->page.why);
 }
 
-static enum err run(struct list *list)
+/* The filter and what the rules say. */
+static void join_all(struct list *list)
 {
-    const struct data_collection *c = list->c;
-    struct store *store = data_store(c->set->data);
-    buf_printf(&list->bound_to, "%s ", c->name);
-    buf_append_slice(&list->bound_to, buf_slice(&list->filter_text));
-    list->innocent = is_innocent(list);
+    list->innocent = is_innocent(list, &list->filter_text);
     if (list->innocent)
         join(list, list->filter);
-    join(list, rule_expression(c, ACTION_LIST, &list->caller));
-    join(list, rule_expression(c, ACTION_READ, &list->caller));
-    const struct query query = {
-        .collection = c->stored,
+    join(list, rule_expression(list->c, ACTION_LIST, &list->caller));
+    join(list, rule_expression(list->c, ACTION_READ, &list->caller));
+    buf_printf(&list->bound_to, "%s ", list->c->name);
+    buf_append_slice(&list->bound_to, buf_slice(&list->filter_text));
+}
+
+static struct query query_of(struct list *list)
+{
+    return (struct query){
+        .collection = list->c->stored,
         .filter = list->all,
         .env = &list->caller.env,
         .passes = passes,
         .passes_arg = list,
         .sort = buf_slice(&list->sort),
-        .clock = data_clock(c->set->data),
+        .clock = data_clock(list->c->set->data),
         .limit = (unsigned)list->limit,
         .scan_max = LOOKED_AT_MAX,
         .time_max_ms = TIME_MAX_MS,
         .after = buf_slice(&list->after),
         .bound_to = buf_slice(&list->bound_to),
     };
-    enum err err = ERR_OK;
-    if (list->counts) {
-        struct query_page counted;
-        err = query_count(store, &query, &list->count, &counted);
-        query_page_release(&counted);
-    }
-    buf_append_str(&list->response->body, "{\"data\":[");
-    if (!err)
+}
+
+static enum err count(struct list *list, struct store *store, const struct query *query)
+{
+    struct query_page counted;
+    enum err err = query_count(store, query, &list->count, &counted);
+    query_page_release(&counted);
+    return err;
+}
+
+static enum err run(struct list *list)
+{
+    struct store *store = data_store(list->c->set->data);
+    struct buf *out = &list->response->body;
+    join_all(list);
+    const struct query query = query_of(list);
+    enum err err = list->counts ? count(list, store, &query) : ERR_OK;
+    buf_append_str(out, "{\"data\":");
+    if (!err && list->aggregate.len > 0) {
+        err = query_aggregate(store, &query, buf_slice(&list->aggregate), buf_slice(&list->group),
+                              out, &list->page);
+    } else if (!err) {
+        buf_append_char(out, '[');
         err = query_run(store, &query, take, list, &list->page);
+        buf_append_char(out, ']');
+    }
     return err ? explain_error(list, err) : ERR_OK;
 }
 
@@ -308,8 +342,8 @@ static void answer(struct list *list)
 {
     struct buf *out = &list->response->body;
     struct json_writer w = {.out = out, .comma = true};
-    buf_append_char(out, ']');
-    write_pagination(list, &w);
+    if (list->aggregate.len == 0)
+        write_pagination(list, &w);
     if (list->explains)
         write_plan(list, &w);
     buf_append_char(out, '}');
@@ -337,10 +371,13 @@ static enum err serve(struct list *list)
 
 static void release(struct list *list)
 {
-    struct buf *const bufs[] = {&list->sort, &list->filter_text, &list->fields, &list->after,
-                                &list->bound_to};
-    for (unsigned i = 0; i < sizeof bufs / sizeof *bufs; i++) /* NOLINT: pointers */
-        buf_release(bufs[i]);
+    buf_release(&list->sort);
+    buf_release(&list->filter_text);
+    buf_release(&list->fields);
+    buf_release(&list->after);
+    buf_release(&list->aggregate);
+    buf_release(&list->group);
+    buf_release(&list->bound_to);
     expr_destroy(&list->filter);
     expr_destroy(&list->all);
     query_page_release(&list->page);

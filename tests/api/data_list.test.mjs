@@ -138,6 +138,16 @@ test('count=exact counts what the caller may read', async () => {
     assert.equal((await list(`posts?count=exact&filter=${encodeURIComponent('stars = 3')}`)).body.pagination.count, 3);
 });
 
+test('figures are of what the caller may read', async () => {
+    const figures = async (query, token = editor) => (await list(`posts?${query}`, token)).body.data;
+    assert.deepEqual(await figures('aggregate=count,max(title)&group=author'), [{ author: 'ann', count: 4, 'max(title)': 'y' }, { author: 'bob', count: 3, 'max(title)': 'x' }]);
+    assert.deepEqual(await figures('aggregate=count,sum(stars)', ann), [{ count: 4, 'sum(stars)': 7 }]);
+    assert.deepEqual(await figures(`aggregate=count&filter=${encodeURIComponent('stars = 3')}`), [{ count: 3 }]);
+    for (const [query, field] of [['aggregate=total(x)', 'aggregate'], ['aggregate=', 'aggregate'], ['aggregate=max(pin)', 'aggregate'], ['aggregate=count&group=pin', 'group'], ['group=author', 'group']]) {
+        assert.equal(assertError(await list(`posts?${query}`), 422, 'VALIDATION_ERROR').details[0].field, field, query);
+    }
+});
+
 test('who administers may see what a list took', async () => {
     const admin = as('root', 'admin', 'editor');
     const explain = async (query, token = admin) => (await list(`posts?explain=1&${query}`, token)).body.plan;
