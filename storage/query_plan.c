@@ -117,8 +117,11 @@ static unsigned weigh(const struct planning *p, const struct candidate *c)
     if (c->equal_count == c->field_count && (!c->index || c->index->unique))
         return 10000;
     unsigned ordered = c->in_order && p->query->sort.len > 0 ? 60 : 0;
-    unsigned bounds = c->range.in ? 90 : (c->range.low ? 45 : 0) + (c->range.high ? 45 : 0);
-    unsigned weight = c->equal_count * 100 + ordered + (bounds > 45 ? 50 : bounds);
+    unsigned bounds = c->range.in                     ? 90
+                      : c->range.low && c->range.high ? 50
+                      : c->range.low || c->range.high ? 45
+                                                      : 0;
+    unsigned weight = c->equal_count * 100 + ordered + bounds;
     return weight + !c->index; /* rather the documents than an index for nothing */
 }
 

@@ -124,6 +124,8 @@ static void test_the_best_index_is_walked(void **state)
     expect_plan(s, "placedAt", "", false, 6);
     expect(s, "user in (\"u7\", \"u3\", \"x\", \"u3\") && total < 5", "", "3 7 ");
     expect_plan(s, "user,placedAt", "user in (\"u7\", \"u3\", \"x\", \"u3\")", false, 60);
+    expect(s, "user in (\"u3\", \"u7\")", "-placedAt", "3 7 13 17 23 ");
+    expect_plan(s, "user,placedAt", "user in (\"u3\", \"u7\")", true, 60);
     expect(s, "number in (5, 299, 7)", "-number", "299 7 5 ");
     expect_plan(s, "number", "number in (5, 299, 7)", false, 3);
     expect(s, NULL, "user,-placedAt", "0 10 20 30 40 ");
