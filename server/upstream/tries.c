@@ -151,6 +151,7 @@ void proxied_end_trip(struct proxied *p, enum trip_outcome outcome)
     unsigned keepalive = p->settings->keepalive;
     counter_add(&server->outcomes[outcome], 1);
     counter_add(server->bytes, p->answer_bytes);
+    p->answer_bytes = 0; /* the next try may come to no answer */
     if (p->channel && outcome == TRIP_ANSWERED && keepalive > 0 && roundtrip_is_clean(&p->trip)) {
         p->channel->served++;
         pool_put(&server->pool, &p->channel, keepalive, proxied_now_ns(p));
@@ -185,7 +186,6 @@ void proxied_note_status(struct proxied *p)
     counter_add(&server->classes[p->trip.head.status / 100], 1);
     histogram_record(server->first_byte, (uint64_t)first_byte_ns);
     p->request->first_byte_ns = first_byte_ns;
-    p->answer_bytes = 0;
     char status[8];
     snprintf(status, sizeof status, "%d", p->trip.head.status);
     proxied_note_try(p, status);

@@ -35,6 +35,20 @@ test('routes and servers have their counts, codes, bytes and percentiles', async
     assert.ok(server.p50 > 0 && server.p50 <= server.p95 && server.p95 <= server.p99, JSON.stringify(server));
 });
 
+test('bytes of a try that failed are its server\'s alone', async () => {
+    const half = await startUpstream((request, response) => {
+        response.writeHead(200, { 'content-length': 100 });
+        response.write('x'.repeat(50), () => request.socket.end());
+    });
+    const gone = await startUpstream();
+    await gone.stop();
+    const galley = await startGalley(passingOn([half, gone], { retries: 1 }));
+    const admin = await galley.administrator();
+    assert.equal((await galley.request('GET', '/up/x')).status, 502);
+    const [{ servers }] = (await admin.get('upstreams')).body.data;
+    assert.deepEqual(servers.map(({ bytes }) => bytes), [50, 0]);
+});
+
 test('in development an answer says where its time went, and a client never hears it otherwise', async () => {
     const up = await answering();
     const config = (development, more = {}) => passingOn(up, {}, {}, { server: { listen: '127.0.0.1:0', data: './data', development }, ...more });
