@@ -44,6 +44,21 @@ function connect(galley, path = '/up/socket') {
 const next = (socket) => new Promise((resolve) => socket.once('data', (bytes) => resolve(bytes.toString())));
 const closed = (socket) => new Promise((resolve) => (socket.destroyed ? resolve() : socket.on('close', resolve)));
 
+test('a WebSocket passes a route that changes headers and JSON', async () => {
+    const upstream = await startTalking((socket) => socket.pipe(socket));
+    const galley = await startGalley(passingOn(upstream, {}, {
+        request_header: 'set X-Client {client}', response_header: 'set X-A 1', response_json: 'remove secret', response_status: '200-299 as 203',
+    }));
+    const { response, socket } = await connect(galley);
+    assert.equal(response.statusCode, 101);
+    assert.equal(response.headers['x-a'], '1');
+    assert.equal(upstream.requests[0].headers['x-client'], '127.0.0.1');
+    const echo = next(socket);
+    socket.write('{"secret":1}');
+    assert.equal(await echo, '{"secret":1}');
+    socket.destroy();
+});
+
 test('a WebSocket is agreed on with the server, and bytes go both ways', async () => {
     const upstream = await startTalking((socket) => socket.pipe(socket));
     const galley = await startGalley(passingOn(upstream));
