@@ -281,6 +281,12 @@ test('galley routes says which route a request takes, and why each other is pass
     assert.equal((await about(SHOWN, 'routes', 'BREW', '/a')).status, 2);
 });
 
+test('a service has a path of the users\' own module for itself when its route names path and method', async () => {
+    const galley = await startGalley({ config: says('me', { path: '/users/me', method: 'GET, PATCH', target: 'respond:204' }) });
+    assert.equal((await galley.request('GET', '/users/me')).status, 204);
+    assert.equal((await galley.request('POST', '/auth/login', { json: { username: 'alice', password: 'secret' } })).status, 200);
+});
+
 test('the administration shows the routes that are served, and tries a request', async () => {
     const galley = await startGalley({ config: says('beta', { path: '/products', header: 'X-Beta', method: 'GET' }) });
     const admin = await galley.administrator();
