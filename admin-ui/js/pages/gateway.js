@@ -27,9 +27,14 @@ const breakerTones = { closed: 'ok', 'half-open': 'warn', open: 'bad' };
 const left = (ms) => (ms == null ? '' : ` · ${text(duration(ms))}`);
 const bad = ({ requests, errors, failures }) => (requests > 0 ? (errors + failures) / requests : null);
 
-function State({ server: { state, stateEndsInMs } }) {
-    return html`<span class="pill" data-tone=${stateTones[state]} title=${stateMeanings[state]}>
-        ${state}${left(stateEndsInMs)}</span>`;
+function State({ server: { state, stateEndsInMs, lastCheck } }) {
+    return html`
+        <span class="values">
+            <span class="pill" data-tone=${stateTones[state]} title=${stateMeanings[state]}>
+                ${state}${left(stateEndsInMs)}</span>
+            ${lastCheck && html`<span class="faint" title="What came of the last check">${lastCheck}</span>`}
+        </span>
+    `;
 }
 
 function Weight({ server: { weight, configuredWeight } }) {
@@ -68,18 +73,24 @@ const columnsOf = (upstream, changed) => [
         wide: true,
         by: ({ server }) => server,
         cell: ({ server, zone, backup }) => html`
-            <span><span class="mono">${server}</span>
-                <span class="faint">${zone && ` zone ${zone}`}${backup && ' backup'}</span></span>
+            <span class="values"><span class="mono server">${server}</span>
+                ${(zone || backup) && html`<span class="faint">${zone && `zone ${zone} `}${backup && 'backup'}</span>`}</span>
         `,
     },
     { key: 'state', label: 'State', by: ({ state }) => state, cell: (server) => html`<${State} server=${server} />` },
-    { key: 'check', label: 'Last check', cell: ({ lastCheck }) => lastCheck || '–' },
     { key: 'weight', label: 'Weight', number: true, by: ({ weight }) => weight, cell: (server) => html`<${Weight} server=${server} />` },
     { key: 'flight', label: 'In flight', number: true, by: ({ inFlight }) => inFlight, cell: ({ inFlight }) => text(count(inFlight)) },
     { key: 'latency', label: 'p50', number: true, by: ({ p50 }) => p50, cell: ({ p50 }) => text(duration(p50)) },
     { key: 'slow', label: 'p99', number: true, by: ({ p99 }) => p99, cell: ({ p99 }) => text(duration(p99)) },
-    { key: 'requests', label: 'Requests', number: true, by: ({ requests }) => requests, cell: ({ requests }) => text(count(requests)) },
-    { key: 'bytes', label: 'Answered', number: true, by: (row) => row.bytes, cell: (row) => text(bytes(row.bytes)) },
+    {
+        key: 'requests',
+        label: 'Requests',
+        number: true,
+        by: ({ requests }) => requests,
+        cell: ({ requests, bytes: answered }) => html`
+            <span>${text(count(requests))}<br /><span class="faint" title="Answered">${text(bytes(answered))}</span></span>
+        `,
+    },
     { key: 'bad', label: 'Failed', number: true, by: bad, cell: (server) => text(percent(bad(server))) },
     ...(may('operator')
         ? [{ key: 'act', label: 'Actions', cell: (server) => html`<${Actions} upstream=${upstream} server=${server} changed=${changed} />` }]
