@@ -50,7 +50,7 @@ BENCH_TOOLS := $(B)/tests/answer_sweep $(B)/tests/cache_bench $(B)/tests/fill_jo
 API     := $(wildcard tests/api/*.test.mjs examples/*/*.test.mjs)
 CRASH   := $(wildcard tests/crash/*.test.mjs)
 BROWSER := $(wildcard tests/browser/*.test.mjs)
-SUITES  := build/cache-tests/.stamp build/schema-tests/.stamp
+SUITES  := build/cache-tests/.stamp build/schema-tests/.stamp build/tests/openapi/.stamp
 RUN_TESTS = GALLEY_BIN=$(CURDIR)/$(GALLEY) GALLEY_TOOLS=$(CURDIR)/$(B)/tests tests/run.sh
 
 .PHONY: all run dev docs test unit api crash browser bench cost sanitized asan tsan check deps clean distclean install uninstall deb FORCE

@@ -159,3 +159,8 @@ void schema_destroy(struct schema **schema)
         free_file((*schema)->file);
     *schema = NULL;
 }
+
+const json_t *schema_source(const struct schema *schema)
+{
+    return schema->file->source;
+}

@@ -25,6 +25,9 @@ struct schema; /* immutable after compiling; Threads: any */
 struct schema *schema_compile(const char *text, char *why, size_t why_size);
 void schema_destroy(struct schema **schema); /* NULL-safe */
 
+/* What it was compiled of; borrowed, and to be read only. Threads: any. */
+const json_t *schema_source(const struct schema *schema);
+
 /* Checks a value of at most JSON_DEPTH_MAX levels. ERR_OK, or ERR_VALIDATION with *details a new
  * array (caller decrefs) of every violation:
  *     {"field": "items.0.qty", "reason": "minimum", "limit": 1, "pointer": "/items/0/qty"}

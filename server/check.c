@@ -1,6 +1,7 @@
 /* What a configuration says that only the modules, or this machine, can judge: of `galley check`,
  * of a start and of a reload. */
 #include "server/account.h"
+#include "server/api.h"
 #include "server/app/modules.h"
 #include "server/data/data.h"
 #include "server/galley_private.h"
@@ -86,6 +87,11 @@ enum err galley_look_at_routes(const struct config *config, struct route_table *
                                size_t why_size)
 {
     return routes_look(config, app_modules, out, why, why_size);
+}
+
+json_t *galley_describe_api(const struct config *config, const char *path)
+{
+    return api_describe(config, app_modules, path);
 }
 
 void galley_warn(const struct config *config, const char *path, struct buf *out)

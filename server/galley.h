@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "server/config/config.h"
 
+#include <jansson.h>
 #include <stdbool.h>
 
 struct galley;
@@ -27,6 +28,10 @@ void galley_warn(const struct config *config, const char *path, struct buf *out)
 struct route_table;
 enum err galley_look_at_routes(const struct config *config, struct route_table **out, char *why,
                                size_t why_size);
+
+/* The OpenAPI document of a configuration (server/api.h), the caller's; `path` is that of its file.
+ * Threads: any. */
+json_t *galley_describe_api(const struct config *config, const char *path);
 
 /* What [log] says. The path is the configuration's. Threads: any. */
 void galley_log_options(const struct config *config, struct log_options *out);

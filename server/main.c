@@ -8,10 +8,23 @@
 #define MIB (1 << 20)
 
 const struct command *const commands[] = {
-    &command_serve,  &command_check,       &command_routes, &command_reload,
-    &command_purge,  &command_collections, &command_cert,   &command_verify,
-    &command_backup, &command_restore,     &command_user,   &command_admin,
-    &command_new,    &command_version,     &command_help,   NULL,
+    &command_serve,
+    &command_check,
+    &command_routes,
+    &command_openapi,
+    &command_reload,
+    &command_purge,
+    &command_collections,
+    &command_cert,
+    &command_verify,
+    &command_backup,
+    &command_restore,
+    &command_user,
+    &command_admin,
+    &command_new,
+    &command_version,
+    &command_help,
+    NULL,
 };
 
 /* The command that a first argument stands for. */

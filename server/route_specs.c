@@ -231,6 +231,7 @@ static void app_lead(const struct config *config, const struct mounted *mounted,
     spec->signed_in |= info->route->who != APP_ANYONE;
     spec->idempotent_key = info->route->access == APP_WRITE;
     spec->schema = info->schema;
+    spec->takes = info->route->schema;
     spec->target = app_target;
     spec->arg = info->arg;
     if (spec->schema)

@@ -4,6 +4,8 @@
 
 #include "base/mem.h"
 #include "server/admin/admin.h"
+#include "server/api.h"
+#include "server/app/modules.h"
 #include "server/gateway/route_table.h"
 
 #include <stdlib.h>
@@ -18,7 +20,7 @@ static void redirect_to_admin(struct request *request, struct response *response
 
 /* ---- Our own */
 
-#define OWN_ROUTES 9
+#define OWN_ROUTES 10
 
 #define ADMIN_BODY_MAX   65536
 #define REGISTRATION_MAX 4096
@@ -155,6 +157,7 @@ enum err routes_plan(struct galley *galley, const struct config *config, struct 
     *out = NULL;
     add_own(&list, galley, config);
     add_registration(&list, galley, config);
+    api_add_route(&list, config, app_modules, galley->source.path);
     bool made = route_list_add_data(&list, galley, config, why, why_size) &&
                 route_list_add_mounts(&list, galley, &mounts, why, why_size);
     if (made) {
@@ -166,18 +169,27 @@ enum err routes_plan(struct galley *galley, const struct config *config, struct 
     return err;
 }
 
-enum err routes_look(const struct config *config, const struct app_module *const *modules,
-                     struct route_table **out, char *why, size_t why_size)
+struct route_list routes_to_look_at(const struct config *config,
+                                    const struct app_module *const *modules)
 {
+    char why[300];
     struct mounts mounts = mounts_of_modules(config, modules);
     struct route_list list = route_list_create(OWN_ROUTES + data_routes(config) + mounts.count);
     add_own(&list, NULL, config);
     add_registration(&list, NULL, config);
-    route_list_add_data(&list, NULL, config, why, why_size);
-    route_list_add_mounts(&list, NULL, &mounts, why, why_size);
+    api_add_route(&list, config, NULL, NULL);
+    route_list_add_data(&list, NULL, config, why, sizeof why);
+    route_list_add_mounts(&list, NULL, &mounts, why, sizeof why);
     add_landing(&list, NULL, config);
+    mounts_release(&mounts);
+    return list;
+}
+
+enum err routes_look(const struct config *config, const struct app_module *const *modules,
+                     struct route_table **out, char *why, size_t why_size)
+{
+    struct route_list list = routes_to_look_at(config, modules);
     enum err err = route_table_create(list.specs, list.count, out, why, why_size);
     route_list_release(&list, true);
-    mounts_release(&mounts);
     return err;
 }

@@ -88,6 +88,12 @@ struct rate_limit route_rate(const struct config_section *section, const char *k
 /* The networks that a key says; the caller's. */
 struct cidr_list route_networks(const struct config_section *section, const char *key);
 
+/* ---- routes.c */
+
+/* All routes of a configuration, which lead nowhere. The caller releases the list. */
+struct route_list routes_to_look_at(const struct config *config,
+                                    const struct app_module *const *modules);
+
 /* ---- route_transform.c */
 
 /* What a section changes; *out NULL: nothing. ERR_VALIDATION, with why. */

@@ -18,6 +18,7 @@ BEGIN {
     may["server/config"] = "server/config/ server/http/ server/transform/transform.h base/"
     may["server/front"] = "server/front/ server/http/ base/"
     may["server/balance"] = "server/balance/ base/"
+    may["server/openapi"] = "server/openapi/ server/http/ base/"
     may["server/compose"] = "server/compose/ server/http/ base/"
     may["server/upstream"] = "server/upstream/ server/balance/ server/http/ base/"
     may["server/identity"] = "server/identity/ server/http/ cache/ storage/ base/"

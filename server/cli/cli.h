@@ -16,9 +16,9 @@ struct command {
                char **argv); /* the arguments behind the command; returns the exit status */
 };
 
-extern const struct command command_serve, command_check, command_routes, command_reload,
-    command_purge, command_collections, command_cert, command_verify, command_user, command_admin,
-    command_backup, command_restore, command_new, command_version, command_help;
+extern const struct command command_serve, command_check, command_routes, command_openapi,
+    command_reload, command_purge, command_collections, command_cert, command_verify, command_user,
+    command_admin, command_backup, command_restore, command_new, command_version, command_help;
 
 /* NULL-terminated. */
 extern const struct command *const commands[];

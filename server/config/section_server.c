@@ -58,6 +58,9 @@ static const struct config_key server_keys[] = {
      "under /.well-known/acme-challenge/, also by listeners that redirect; empty: they are not."},
     {"landing", CONFIG_BOOL, "no", 0, 0, CONFIG_RELOADS, NULL,
      "A page at / that leads on, for development, unless a route serves / itself."},
+    {"openapi", CONFIG_CHOICE, "admin", 0, 0, CONFIG_RELOADS, "admin public off",
+     "Who sees the description of the API at /openapi.json: who sees the administration ([admin] "
+     "allow, listen), everybody, or nobody."},
     {"development", CONFIG_BOOL, "no", 0, 0, CONFIG_RELOADS, NULL,
      "Whether answers say more to who develops: X-Galley-Tried, the servers that a request was "
      "passed on to and what came of it. Not for the world outside."},

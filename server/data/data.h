@@ -38,6 +38,10 @@ enum err data_read(struct data *data, const struct config *config, const char *p
                    struct data_set **out, char *why, size_t why_size);
 void data_set_release(struct data_set *set);
 
+/* The JSON Schema of the documents of the i-th section as clients see them, those of the server's
+ * own members being readOnly; the caller's. Opens nothing. */
+json_t *data_describe(const struct config *config, const char *path, unsigned i);
+
 /* ---- Its routes */
 
 struct data_route {

@@ -122,6 +122,7 @@ struct route_spec {
     const char *section;  /* of the configuration that says it; NULL: none */
     unsigned line;        /* where that begins */
     const char *leads_to; /* "app:shop"; or NULL */
+    const char *takes;    /* the JSON Schema of its body as it is written; static; or NULL */
 
     bool signed_in;   /* a verified token is required */
     bool may_sign_in; /* a token is looked at if there is one, and then has to be good */
