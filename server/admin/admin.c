@@ -33,6 +33,7 @@ static const struct admin_route routes[] = {
     {METHOD_GET, "/_/users", ADMIN_VIEWER, serve_shell, "no-store"},
     {METHOD_GET, "/_/users/administrators", ADMIN_ADMINISTRATOR, serve_shell, "no-store"},
     {METHOD_GET, "/_/routes", ADMIN_VIEWER, serve_shell, "no-store"},
+    {METHOD_GET, "/_/reference", ADMIN_VIEWER, serve_shell, "no-store"},
     {METHOD_GET, "/_/gateway", ADMIN_VIEWER, serve_shell, "no-store"},
     {METHOD_GET, "/_/logs", ADMIN_VIEWER, serve_shell, "no-store"},
     {METHOD_GET, "/_/mails", ADMIN_VIEWER, serve_shell, "no-store"},

@@ -1,6 +1,7 @@
 // Every page: where it is, what it is called, and the view that shows it. One without an icon is within
 // another.
-import { bolt, disk, fork, gauge, letter, lines, people, servers, sliders, stack } from '../shell/icon.js';
+import { bolt, braces, disk, fork, gauge, letter, lines, people, servers, sliders, stack } from '../shell/icon.js';
+import { Api } from './api.js';
 import { Cache } from './cache.js';
 import { Configuration } from './configuration.js';
 import { Gateway } from './gateway.js';
@@ -16,6 +17,7 @@ import { Administrators, Users } from './users.js';
 export const pages = [
     { path: '/_/', pattern: /^\/_\/$/, name: 'Overview', icon: gauge, view: Overview },
     { path: '/_/routes', pattern: /^\/_\/routes$/, name: 'Routes', icon: fork, view: Routes },
+    { path: '/_/reference', pattern: /^\/_\/reference$/, name: 'API', icon: braces, view: Api },
     { path: '/_/gateway', pattern: /^\/_\/gateway$/, name: 'Gateway', icon: servers, view: Gateway },
     { path: '/_/jobs', pattern: /^\/_\/jobs$/, name: 'Jobs', icon: stack, view: Jobs },
     { pattern: /^\/_\/jobs\/([\w-]+)$/, within: 'Jobs', title: (id) => `Job ${id.slice(-8)}`, view: Job },

@@ -35,6 +35,7 @@ export const people = icon(html`
     <circle cx="9" cy="8" r="3.5" /><path d="M2.5 20c0-4 3-6 6.5-6s6.5 2 6.5 6" />
     <path d="M16 5a3.5 3.5 0 0 1 0 6.5M18 14.5c2.2.8 3.5 2.7 3.5 5.5" />
 `);
+export const braces = icon(html`<path d="M9 4c-3 0-3 2-3 4s0 4-3 4c3 0 3 2 3 4s0 4 3 4M15 4c3 0 3 2 3 4s0 4 3 4c-3 0-3 2-3 4s0 4-3 4" />`);
 export const bolt = icon(html`<path d="M13 3L5 14h6l-1 7 8-11h-6z" />`);
 export const disk = icon(html`
     <ellipse cx="12" cy="5.5" rx="8" ry="2.8" />
