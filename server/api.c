@@ -76,7 +76,7 @@ static json_t *any_object(void)
 
 static const int none[] = {0}, admin_only[] = {403, 0}, registered[] = {401, 404, 409, 0};
 
-/* False: it is no part of the API. */
+/* False: it is no part of the API. One that is not named here is described by its place. */
 static bool describe_own(const struct route_spec *spec, struct openapi_operation *op)
 {
     const char *path = spec->pattern;
@@ -104,20 +104,28 @@ static bool describe_own(const struct route_spec *spec, struct openapi_operation
     } else if (starts(path, ACME_PATH)) {
         op->summary = "What proves to a certificate authority whose this name is";
         op->answers = text_answer("The proof.", "text/plain");
-    } else {
-        return false;
     }
-    return true;
+    return strcmp(path, "/_") != 0 && !starts(path, "/_/");
 }
 
 /* ---- Collections */
 
-static unsigned collection_at(const struct config *config, const char *name)
+/* Which of them a path is of, and what stands behind its name; false: none. */
+static bool find_collection(const struct config *config, const char *pattern, unsigned *at,
+                            const char **below)
 {
-    unsigned i = 0;
-    while (strcmp(config_name(config_named(config, "collection", i)), name) != 0)
-        i++;
-    return i;
+    static const char place[] = "/api/v1/collections/";
+    const struct config_section *section;
+    for (*at = 0; starts(pattern, place) && (section = config_named(config, "collection", *at));
+         ++*at) {
+        *below = pattern + sizeof place - 1;
+        if (!starts(*below, config_name(section)))
+            continue;
+        *below += strlen(config_name(section));
+        if (**below == '\0' || **below == '/')
+            return true;
+    }
+    return false;
 }
 
 static json_t *list_query(void)
@@ -237,29 +245,38 @@ static void describe_transactions(struct openapi_operation *op)
     op->answers = json_pack("{s:o}", "200", openapi_answer("They were made.", of_type("object")));
 }
 
-static void describe_collection(struct describing *d, struct openapi_operation *op,
-                                const char *collection)
+/* The name of their schema; that of errors is taken. */
+static void name_documents(struct buf *out, const char *collection)
+{
+    openapi_words(out, collection, true);
+    if (slice_is(buf_slice(out), "Error") || slice_is(buf_slice(out), "Problem"))
+        buf_append_str(out, "Document");
+    buf_append_char(out, '\0');
+}
+
+static void describe_collection(struct describing *d, struct openapi_operation *op)
 {
     static const char *const rules[METHOD_COUNT] = {[METHOD_POST] = "create",
                                                     [METHOD_PUT] = "update",
                                                     [METHOD_PATCH] = "update",
                                                     [METHOD_DELETE] = "delete"};
+    unsigned at;
+    const char *below;
     op->tag = "collections";
-    if (strcmp(collection, "*") == 0) {
+    if (strcmp(op->pattern, "/api/v1/transactions") == 0)
         describe_transactions(op);
+    if (!find_collection(d->config, op->pattern, &at, &below))
         return;
-    }
-    unsigned i = collection_at(d->config, collection);
+    const struct config_section *section = config_named(d->config, "collection", at);
+    bool list = below[0] == '\0';
     struct buf name = BUF_INIT;
-    openapi_words(&name, collection, true);
-    buf_append_char(&name, '\0');
-    const char *after = strstr(op->pattern, "/collections/") + strlen("/collections/");
-    bool list = strcmp(after, collection) == 0;
+    name_documents(&name, config_name(section));
     if (list && op->method == METHOD_GET)
-        openapi_schema(d->api, name.data, data_describe(d->config, d->path, i));
-    describe_door(op, name.data, list);
+        openapi_schema(d->api, name.data, data_describe(d->config, d->path, at));
+    if (list || strcmp(below, "/{id}") == 0 || strcmp(below, "/bulk") == 0)
+        describe_door(op, name.data, list);
     const char *rule = rules[op->method] ? rules[op->method] : list ? "list" : "read";
-    const char *who = config_text(config_named(d->config, "collection", i), rule);
+    const char *who = config_text(section, rule);
     buf_printf(&d->text, "Who may: `%s`.", who[0] ? who : "nobody");
     buf_release(&name);
 }
@@ -337,7 +354,7 @@ static void describe_method(struct describing *d, const struct route_spec *spec,
     if (spec->own)
         part = describe_own(spec, &op);
     else if (starts(spec->leads_to, "collection:"))
-        describe_collection(d, &op, spec->leads_to + strlen("collection:"));
+        describe_collection(d, &op);
     else if (starts(spec->leads_to, "app:"))
         describe_app(d, spec, &op);
     else

@@ -35,6 +35,7 @@ const CONFIG = {
         schema: 'post.json', owner: 'author', timestamps: 'yes', hidden: 'secret', list: 'public', read: 'public', create: 'user',
     },
     'collection notes': { list: 'user' },
+    'collection error': {},
     'upstream back': { server: '127.0.0.1:1' },
     'route up': { path: '/up/*', target: 'upstream:back', roles: 'editor', rate_limit: '5/s by ip' },
     'route up-post': { path: '/down/{id}', method: 'POST', target: 'respond:204' },
@@ -119,6 +120,8 @@ test("a collection's schema has what the server adds, and nothing that is hidden
     assert.deepEqual(Posts.required, ['title', 'status']);
     assert.equal(Posts.properties.tags.items.$ref, '#/components/schemas/Posts/$defs/tag');
     assert.equal(Posts.properties.answers.items.$ref, '#/components/schemas/Posts');
+    const made = document.paths['/api/v1/collections/error'].post.responses[201];
+    assert.equal(made.content['application/json'].schema.$ref, '#/components/schemas/ErrorDocument');
 });
 
 // The lines that do not compile.
