@@ -100,6 +100,7 @@ static bool adopt(struct collection *c, const json_t *known)
     c->number = (unsigned)json_int(known, "number", 0);
     key_init(&c->prefix);
     key_add_collection(&c->prefix, c->number);
+    sizes_init(c);
     const json_t *indexes = json_object_get(known, "indexes");
     bool good = c->number > 0 && json_array_size(indexes) == c->index_count;
     for (unsigned i = 0; good && i < c->index_count; i++) {
@@ -229,6 +230,7 @@ enum err catalog_begin_change(struct txn *txn, struct collection *c,
     c->number = (unsigned)json_int(known, "number", 0);
     key_init(&c->prefix);
     key_add_collection(&c->prefix, c->number);
+    sizes_init(c);
     for (unsigned i = 0; !err && i < c->index_count; i++)
         number_index(&c->list[i], known, catalog, &fresh[i]);
     if (!err && json_int(catalog, "lastIndex", 0) > KEY_CATALOG_MAX)

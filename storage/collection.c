@@ -14,7 +14,8 @@
 
 static enum err register_collection(struct txn *txn, void *arg)
 {
-    return catalog_register(txn, arg);
+    enum err err = catalog_register(txn, arg);
+    return err ? err : sizes_begin(txn, arg);
 }
 
 static bool name_fits(const char *name)
@@ -41,6 +42,8 @@ enum err collection_open_tables(struct store *store, struct collection *c)
         err = store_table(store, "doc_texts", &c->texts);
     if (!err)
         err = store_table(store, "doc_index", &c->entries.table);
+    if (!err)
+        err = store_table(store, "sums", &c->sums);
     return err;
 }
 
@@ -243,6 +246,8 @@ static enum err insert_draft(struct txn *txn, const struct doc_draft *draft, uin
         err = insert_document(txn, draft, version);
     if (!err)
         err = entries_change(txn, c, id_part(&draft->key, c), &none, &draft->entries);
+    if (!err)
+        err = sizes_add(txn, c, 1, (int64_t)draft->json.len);
     return err ? txn_fail(txn, err) : ERR_OK;
 }
 
@@ -299,8 +304,10 @@ static enum err overwrite(struct txn *txn, const struct collection *c, const str
     uint64_t version = present->doc.version + 1;
     struct slice part = inline_part(json);
     uint8_t *place;
-    enum err err = chain_replace(txn, &c->docs, key_slice(key), present->entry.link,
-                                 record_size(part), &place);
+    enum err err = sizes_add(txn, c, 0, (int64_t)json.len - (int64_t)present->doc.json.len);
+    if (!err)
+        err = chain_replace(txn, &c->docs, key_slice(key), present->entry.link, record_size(part),
+                            &place);
     if (!err)
         record_write(place, key_slice(key), version, part);
     return err ? err : write_elsewhere(txn, c, key, version, present->is_long, json);
@@ -424,6 +431,7 @@ enum err doc_delete(struct txn *txn, const struct collection *c, struct slice id
     if (err)
         return err;
     struct entry_set before;
+    int64_t len = (int64_t)present.doc.json.len;
     err = index_entries(c, id_part(&key, c), present.doc.json, &before);
     if (!err)
         err = entries_change(txn, c, id_part(&key, c), &before, &none);
@@ -431,6 +439,8 @@ enum err doc_delete(struct txn *txn, const struct collection *c, struct slice id
         err = chain_delete(txn, &c->docs, key_slice(&key));
     if (!err)
         err = write_elsewhere(txn, c, &key, 0, present.is_long, slice_of(NULL, 0));
+    if (!err)
+        err = sizes_add(txn, c, -1, -len);
     entry_set_release(&before);
     return err ? txn_fail(txn, err) : ERR_OK;
 }

@@ -35,6 +35,13 @@ enum err collection_open(struct store *store, const char *name, const struct ind
                          unsigned index_count, struct collection **out);
 void collection_close(struct collection **collection);
 
+/* How many documents there are, and bytes of their texts: exact, and committed with them.
+ * ERR_DAMAGED, which does not stick: not known, until the next check (verify.h) has counted. */
+struct doc_count {
+    uint64_t documents, bytes;
+};
+enum err collection_count(struct txn *txn, const struct collection *c, struct doc_count *out);
+
 /* What there is of one. */
 struct collection_size {
     const char *name;
@@ -44,8 +51,8 @@ struct collection_size {
 };
 typedef void (*collection_size_fn)(const struct collection_size *size, void *arg);
 
-/* Says of each collection that there is, open or not, by reading all of it. Borrows for the call.
- * Threads: any. */
+/* Says of each collection that there is, open or not. One whose sums are not known is read for it.
+ * Borrows for the call. Threads: any. */
 enum err collections_measure(struct store *store, collection_size_fn each, void *arg);
 
 struct doc {

@@ -40,13 +40,17 @@ struct index {
     struct key prefix;
 };
 
+/* What is counted of a collection, in the table `sums`: an addition for each change. */
+enum collection_sum { SUM_DOCUMENTS, SUM_BYTES, COLLECTION_SUMS };
+
 struct collection {
     char *name;
     unsigned number;
     struct table meta;
     struct chain docs, entries;
-    struct table texts;
+    struct table texts, sums;
     struct key prefix;
+    struct key sum_keys[COLLECTION_SUMS];
     unsigned index_count;
     struct index list[COLLECTION_INDEXES_MAX];
     /* Of the catalog, for verifying: numbers of indexes that are being built or deleted. */
@@ -83,6 +87,28 @@ enum err catalog_find(struct txn *txn, const struct collection *tables, const ch
 /* All of them; the caller closes each and frees the list. */
 enum err catalog_find_all(struct txn *txn, const struct collection *tables,
                           struct collection ***out, unsigned *count);
+
+/* ---- sizes.c: how much there is. */
+
+/* Makes the keys of a collection that has its number. */
+void sizes_init(struct collection *c);
+
+/* How many of its sums there are. None: it was never counted, as in an older program's directory.
+ */
+unsigned sizes_there(struct txn *txn, const struct collection *c);
+
+/* Counts a collection whose sums are not there. */
+enum err sizes_begin(struct txn *txn, const struct collection *c);
+
+/* A change has so many more documents, and bytes of text. */
+enum err sizes_add(struct txn *txn, const struct collection *c, int documents, int64_t bytes);
+
+/* The length of the text that an entry of the table docs stands for, be it sound or not. */
+int64_t sizes_text_len(struct txn *txn, const struct collection *c,
+                       const struct chain_entry *entry);
+
+/* Makes the sums what was counted, whatever they are. */
+enum err sizes_set(struct txn *txn, const struct collection *c, const struct doc_count *counted);
 
 /* ---- index.c: what an index holds, a function of its definition and a document. */
 

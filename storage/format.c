@@ -12,7 +12,7 @@ struct opening {
     bool is_new;
     bool converting;
     json_int_t format;        /* of the directory; 0: nothing says so */
-    struct table opened[4];   /* meta, docs, doc_texts, doc_index */
+    struct table opened[5];   /* meta, docs, doc_texts, doc_index, sums */
     struct collection tables; /* the same */
 };
 
@@ -97,6 +97,7 @@ static void use_tables(struct opening *opening)
         .docs = {.table = opening->opened[1]},
         .texts = opening->opened[2],
         .entries = {opening->opened[3], .covers_body = true},
+        .sums = opening->opened[4],
     };
 }
 
@@ -135,9 +136,9 @@ static void explain(const struct opening *opening, enum err err, const char *dir
 static enum err open_format(struct store *store, const char *dir, bool repair, char *why,
                             size_t why_size)
 {
-    static const char *const names[] = {"meta", "docs", "doc_texts", "doc_index"};
+    static const char *const names[] = {"meta", "docs", "doc_texts", "doc_index", "sums"};
     struct opening opening = {.store = store, .is_new = engine_is_new(store), .repair = repair};
-    enum err err = engine_tables(store, names, 4, opening.opened, open_directory, &opening);
+    enum err err = engine_tables(store, names, 5, opening.opened, open_directory, &opening);
     if (err) {
         explain(&opening, err, dir, why, why_size);
         return err == ERR_STORE_FULL ? err : ERR_DAMAGED;

@@ -14,12 +14,23 @@ static enum err find_all(struct txn *txn, void *arg)
     return catalog_find_all(txn, &all->tables, &all->list, &all->count);
 }
 
+struct counting {
+    const struct collection *c;
+    struct doc_count count;
+};
+
+static enum err read_count(struct txn *txn, void *arg)
+{
+    struct counting *counting = arg;
+    return collection_count(txn, counting->c, &counting->count);
+}
+
 static bool add_document(struct slice id, const struct doc *doc, void *arg)
 {
     (void)id;
-    struct collection_size *size = arg;
-    size->documents++;
-    size->bytes += doc->json.len;
+    struct doc_count *count = arg;
+    count->documents++;
+    count->bytes += doc->json.len;
     return true;
 }
 
@@ -30,8 +41,15 @@ static enum err measure(struct store *store, const struct collection *c, collect
     for (unsigned i = 0; i < c->index_count; i++)
         size.indexes[i] = (struct index_spec){
             .fields = c->list[i].fields, .unique = c->list[i].unique, .sparse = c->list[i].sparse};
+    struct counting counting = {.c = c};
     const struct doc_scan scan = {0};
-    enum err err = doc_walk_all(store, c, &scan, add_document, &size);
+    enum err err = store_read(store, read_count, &counting);
+    if (err == ERR_DAMAGED) {
+        counting.count = (struct doc_count){0};
+        err = doc_walk_all(store, c, &scan, add_document, &counting.count);
+    }
+    size.documents = counting.count.documents;
+    size.bytes = counting.count.bytes;
     if (!err)
         each(&size, arg);
     return err;

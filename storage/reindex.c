@@ -29,7 +29,8 @@ static enum err begin(struct txn *txn, void *arg)
 
 static enum err end(struct txn *txn, void *arg)
 {
-    return catalog_end_change(txn, arg);
+    enum err err = catalog_end_change(txn, arg);
+    return err ? err : sizes_begin(txn, arg);
 }
 
 /* ---- Building */

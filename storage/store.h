@@ -273,6 +273,24 @@ enum err record_put(struct txn *txn, struct table table, struct slice key, uint6
 enum err record_decode(struct txn *txn, struct table table, struct slice key, struct slice value,
                        struct record *out);
 
+/* ---- Sums: numbers that nearly every transaction changes, as that of all documents. What
+ * transactions add is kept in memory and written once for all that share a commit, so that it is no
+ * place where they all meet; each has it with its other writes, or none. A sum is a record. */
+
+struct sum {
+    int64_t value;
+    uint64_t version; /* another one after each commit that has added to it, be it in vain */
+};
+
+/* The number under `key` grows by `delta`; the first time it begins with 0. The table holds nothing
+ * but sums. Write transactions only. */
+enum err txn_add(struct txn *txn, struct table table, struct slice key, int64_t delta);
+
+/* In a write transaction with what it has added, and all before it; in another as of the last
+ * commit. ERR_NOT_FOUND if nothing was ever added. ERR_DAMAGED neither sticks nor is logged:
+ * additions leave a sum alone that cannot be read, until it was deleted and made anew. */
+enum err txn_sum(struct txn *txn, struct table table, struct slice key, struct sum *out);
+
 /* ---- State. */
 
 struct store_stats {

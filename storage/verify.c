@@ -167,6 +167,11 @@ bool verify_found(struct verifier *v, const char *format, ...)
     return finding->mended;
 }
 
+bool verify_mends(const struct verifier *v)
+{
+    return v->mending;
+}
+
 void verify_not_mended(struct verifier *v)
 {
     assert(v->found > 0);

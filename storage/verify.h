@@ -80,6 +80,8 @@ void verifier_figures(const struct verifier *v, struct verify_figures *out);
 /* Something is wrong, `format` makes a clause. True: mend it. */
 bool verify_found(struct verifier *v, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
+/* Whether what is found now is mended. */
+bool verify_mends(const struct verifier *v);
 /* The last finding could not be mended, or not yet. */
 void verify_not_mended(struct verifier *v);
 /* Whether there is anybody to hand out to. */

@@ -1,18 +1,12 @@
 /* What verifying means for collections (collection_private.h says where they lie), in the order in
  * which repairing has to go: documents, their long texts, index entries that say what no document
- * does, entries that are missing. */
+ * does, entries that are missing, how much there is. */
 #include "base/mem.h"
 #include "storage/collection_private.h"
 #include "storage/storage_private.h"
 #include "storage/verify_private.h"
 
 #include <stdlib.h>
-
-struct document_parts {
-    struct collection tables; /* no collection: its tables alone */
-    struct collection **list; /* those of the catalog, as of the transaction */
-    unsigned count;
-};
 
 static void forget_list(struct document_parts *parts)
 {
@@ -23,8 +17,7 @@ static void forget_list(struct document_parts *parts)
     parts->count = 0;
 }
 
-/* In each transaction: collections and indexes come while it goes on. */
-static enum err read_list(struct txn *txn, struct document_parts *parts)
+enum err document_parts_read(struct txn *txn, struct document_parts *parts)
 {
     forget_list(parts);
     return catalog_find_all(txn, &parts->tables, &parts->list, &parts->count);
@@ -115,7 +108,7 @@ static const char *fault_of_text(struct slice text)
 }
 
 /* Takes away what cannot be mended. */
-static enum err give_up(struct verifier *v, struct cursor *at, const struct document_parts *parts,
+static enum err give_up(struct verifier *v, struct cursor *at, struct document_parts *parts,
                         bool *gone)
 {
     struct txn *txn = at->txn;
@@ -127,7 +120,7 @@ static enum err give_up(struct verifier *v, struct cursor *at, const struct docu
     enum err err = txn_get(txn, parts->tables.texts, key, &text);
     if (!err && !verify_salvage(v, txn, parts->tables.texts, key, text))
         return ERR_OK;
-    *gone = true;
+    *gone = parts->took = true;
     err = cursor_del(at);
     if (!err && text.ptr)
         err = txn_del(txn, parts->tables.texts, key);
@@ -138,7 +131,7 @@ static enum err give_up(struct verifier *v, struct cursor *at, const struct docu
 static enum err check_document(struct verifier *v, struct cursor *at,
                                const struct chain_entry *entry, bool whole, bool *gone, void *arg)
 {
-    const struct document_parts *parts = arg;
+    struct document_parts *parts = arg;
     (void)whole;
     const struct collection *c = collection_of(parts, at->key);
     const char *how = NULL;
@@ -161,7 +154,9 @@ static enum err documents_step(struct txn *txn, struct verifier *v, struct verif
                                bool *end, void *arg)
 {
     struct document_parts *parts = arg;
-    enum err err = read_list(txn, parts);
+    if (place->len == 0)
+        parts->took = false;
+    enum err err = document_parts_read(txn, parts);
     return err ? err : verify_chain(txn, v, &parts->tables.docs, check_document, parts, place, end);
 }
 
@@ -259,7 +254,7 @@ static enum err entries_step(struct txn *txn, struct verifier *v, struct verify_
                              bool *end, void *arg)
 {
     struct document_parts *parts = arg;
-    enum err err = read_list(txn, parts);
+    enum err err = document_parts_read(txn, parts);
     return err ? err : verify_chain(txn, v, &parts->tables.entries, check_entry, parts, place, end);
 }
 
@@ -324,7 +319,7 @@ static enum err places_step(struct txn *txn, struct verifier *v, struct verify_p
                             bool *end, void *arg)
 {
     struct document_parts *parts = arg;
-    enum err err = read_list(txn, parts);
+    enum err err = document_parts_read(txn, parts);
     return err ? err
                : verify_walk(txn, v, parts->tables.docs.table, place, end, check_places, parts);
 }
@@ -356,6 +351,7 @@ void document_parts_add(struct document_parts *parts, struct verifier *v)
         {"long texts", texts_step, parts, {"doc_texts"}, MENDS_ON_REPAIR},
         {"index entries", entries_step, parts, {"doc_index"}, MENDS_ON_REPAIR},
         {"documents' entries", places_step, parts, {NULL}, MENDS_ON_REPAIR},
+        {"sizes of collections", verify_sizes, parts, {"sums"}, MENDS_AT_ONCE},
     };
     for (size_t i = 0; i < sizeof list / sizeof *list; i++)
         verifier_add(v, &list[i]);

@@ -49,6 +49,17 @@ struct last_step {
 
 STAILQ_HEAD(last_step_list, last_step);
 
+/* What is to be added to a sum. */
+struct sum_change {
+    STAILQ_ENTRY(sum_change) link;
+    struct table table;
+    struct slice key; /* in `bytes` */
+    int64_t delta;
+    char bytes[];
+};
+
+STAILQ_HEAD(sum_list, sum_change);
+
 /* A cursor for each table, kept for all that is done in a write transaction of LMDB: what is beside
  * the last place is found there without a descent. LMDB frees them when the transaction ends. */
 struct kept_cursors {
@@ -76,6 +87,8 @@ struct txn {
     int64_t first_ms; /* when it was first asked how long it lasts; 0: never */
     struct action_list actions;
     struct last_step_list last_steps;
+    struct sum_list sums;              /* its own */
+    const struct sum_list *batch_sums; /* of those before it that share the commit, or NULL */
     uint64_t attempt;
 };
 
@@ -270,5 +283,10 @@ enum err last_steps_run(struct txn *txn, struct last_step_list *list);
 
 void actions_run(struct action_list *list);  /* empties it */
 void actions_drop(struct action_list *list); /* empties it */
+
+/* ---- sums.c: each empties the list that it takes from. */
+
+void sums_merge(struct sum_list *to, struct sum_list *from);
+enum err sums_write(struct txn *txn, struct sum_list *list);
 
 #endif

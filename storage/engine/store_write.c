@@ -155,6 +155,7 @@ struct write_batch {
     uint64_t attempt; /* 0 while each closure has a child transaction, that may fail by itself */
     struct action_list actions;
     struct last_step_list last_steps;
+    struct sum_list sums;
     struct kept_cursors kept; /* of its transaction */
 };
 
@@ -164,6 +165,7 @@ static void batch_init(struct write_batch *batch)
     STAILQ_INIT(&batch->writes);
     STAILQ_INIT(&batch->actions);
     STAILQ_INIT(&batch->last_steps);
+    STAILQ_INIT(&batch->sums);
 }
 
 static void fail_all(const struct write_list *list, enum err err)
@@ -268,9 +270,12 @@ static enum err finish_closure(struct write_batch *batch, struct txn *txn, enum 
 {
     if (err != ERR_OK)
         return err;
-    if (!batch->trusted)
-        return last_steps_run(txn, &txn->last_steps);
+    if (!batch->trusted) {
+        err = last_steps_run(txn, &txn->last_steps);
+        return err != ERR_OK ? err : sums_write(txn, &txn->sums);
+    }
     last_steps_merge(&batch->last_steps, &txn->last_steps);
+    sums_merge(&batch->sums, &txn->sums);
     return ERR_OK;
 }
 
@@ -284,6 +289,7 @@ static bool run_closure(struct store *store, struct write_batch *batch, struct p
     txn.writing = true;
     txn.kept = &batch->kept;
     txn.attempt = batch->attempt;
+    txn.batch_sums = &batch->sums;
     txn.room = batch->room > batch->pages ? batch->room - batch->pages : 0;
     write->result = finish_closure(batch, &txn, txn_run(&txn, write->fn, write->arg));
     note_pages(&store->writer, batch->pages + txn.pages - txn.large_pages);
@@ -362,7 +368,10 @@ static bool finish_batch(struct store *store, struct write_batch *batch, MDB_txn
     txn.writing = txn.shrinking = true; /* room was asked for by those who left it to us */
     txn.kept = &batch->kept;
     txn.attempt = batch->attempt;
+    STAILQ_CONCAT(&txn.sums, &batch->sums);
     enum err err = last_steps_run(&txn, &batch->last_steps);
+    if (err == ERR_OK)
+        err = sums_write(&txn, &txn.sums);
     batch->pages += txn.pages;
     STAILQ_CONCAT(&batch->actions, &txn.actions);
     return err == ERR_OK;

@@ -12,6 +12,7 @@ void txn_begin(struct txn *txn, struct store *store, MDB_txn *mdb, struct arena 
         .store = store, .mdb = mdb, .arena = arena, .now_ms = clock_wall_ms(store->clock)};
     STAILQ_INIT(&txn->actions);
     STAILQ_INIT(&txn->last_steps);
+    STAILQ_INIT(&txn->sums);
 }
 
 enum err txn_run(struct txn *txn, store_fn fn, void *arg)

@@ -46,6 +46,22 @@ test('each table has somebody who checks it, with jobs, answers, users, sessions
     assert.match((await verify(galley)).stdout, /^\d+ entries, all whole\n$/);
 });
 
+test('each collection says how many documents it has, and of how many bytes', async () => {
+    const galley = await startGalley();
+    const token = await galley.login();
+    const admin = await galley.administrator();
+    const sizeOf = async (name) => (await admin.get('collections')).body.collections.find((one) => one.name === name);
+    const before = await sizeOf('products');
+    assert.equal(before.documents, 1000);
+    assert.equal((await sizeOf('orders')).bytes, 0);
+    for (let i = 0; i < 3; i++)
+        assert.equal((await galley.request('POST', '/place-order', { token, json: { productId: 1, qty: 1 } })).status, 201);
+    assert.equal((await sizeOf('orders')).documents, 3);
+    assert.ok((await sizeOf('orders')).bytes > 300);
+    await galley.terminate();
+    assert.match((await verify(galley)).stdout, /^\d+ entries, all whole\n$/);
+});
+
 test('jobs of a queue that nobody has configured are verified and mended', async () => {
     const galley = await startGalley();
     const token = await galley.login();

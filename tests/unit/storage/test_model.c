@@ -357,6 +357,7 @@ static void compare_texts(struct walked *w, struct txn *txn)
 {
     struct run *r = w->r;
     struct buf text = BUF_INIT;
+    struct doc_count size, wanted = {0};
     for (unsigned i = 0; i < IDS; i++) {
         char id[128];
         id_text(i, id);
@@ -366,8 +367,12 @@ static void compare_texts(struct walked *w, struct txn *txn)
         buf_clear(&text);
         item_text(i, &w->m->items[i], &text);
         CHECK(err || slice_eq(doc.json, buf_slice(&text)));
+        wanted.documents += !err;
+        wanted.bytes += err ? 0 : text.len;
     }
     buf_release(&text);
+    CHECK(collection_count(txn, r->c, &size) == ERR_OK);
+    CHECK(size.documents == wanted.documents && size.bytes == wanted.bytes);
 }
 
 static enum err compare_all(struct txn *txn, void *arg)

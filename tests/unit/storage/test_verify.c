@@ -14,7 +14,8 @@ struct shop {
     struct fixture *f;
     struct collection *people;
     struct document_parts *parts;
-    struct table docs, texts, entries;
+    struct table docs, texts, entries, sums;
+    struct doc_count size;
     unsigned found, mended, salvaged;
     char what[4096]; /* all findings, a line each */
 };
@@ -45,6 +46,7 @@ static int setup_shop(void **state)
     assert_int_equal(store_table(s->f->store, "docs", &s->docs), ERR_OK);
     assert_int_equal(store_table(s->f->store, "doc_texts", &s->texts), ERR_OK);
     assert_int_equal(store_table(s->f->store, "doc_index", &s->entries), ERR_OK);
+    assert_int_equal(store_table(s->f->store, "sums", &s->sums), ERR_OK);
     assert_int_equal(store_write(s->f->store, insert_all, s), ERR_OK);
     *state = s;
     return 0;
@@ -266,6 +268,76 @@ static void test_verify_says_the_same_until_it_is_repaired(void **state)
     assert_string_equal(s->what, before);
 }
 
+/* ---- Sizes: the table has the sum of bytes and that of documents, in this order. */
+
+static enum err read_size(struct txn *txn, void *arg)
+{
+    struct shop *s = arg;
+    return collection_count(txn, s->people, &s->size);
+}
+
+static void expect_size_repaired(struct shop *s, const struct doc_count *right)
+{
+    pass(s, true);
+    assert_int_equal(s->found, 1);
+    assert_int_equal(s->mended, 1);
+    assert_non_null(strstr(s->what, "the size of people"));
+    assert_int_equal(store_read(s->f->store, read_size, s), ERR_OK);
+    assert_int_equal(s->size.documents, right->documents);
+    assert_int_equal(s->size.bytes, right->bytes);
+    pass(s, false);
+    assert_int_equal(s->found, 0);
+}
+
+static void test_verify_counts_sizes_that_are_damaged_or_lost(void **state)
+{
+    struct shop *s = *state;
+    assert_int_equal(store_read(s->f->store, read_size, s), ERR_OK);
+    struct doc_count right = s->size;
+    assert_int_equal(right.documents, DOCUMENTS);
+    damage(s, (struct damage){s->sums, 1, 22, 4});
+    assert_int_equal(store_read(s->f->store, read_size, s), ERR_DAMAGED);
+    expect_size_repaired(s, &right);
+    damage(s, (struct damage){s->sums, 0, 0, 0});
+    expect_size_repaired(s, &right);
+    damage(s, (struct damage){s->sums, 1, 0, 0});
+    expect_size_repaired(s, &right);
+}
+
+static enum err add_wrongly(struct txn *txn, void *arg)
+{
+    const struct shop *s = arg;
+    struct cursor cursor;
+    cursor_open(&cursor, txn, s->sums);
+    enum err err = cursor_seek(&cursor, slice_of(NULL, 0));
+    if (!err)
+        err = txn_add(txn, s->sums, cursor.key, -3);
+    cursor_close(&cursor);
+    return err;
+}
+
+static void test_verify_finds_a_size_that_is_wrong(void **state)
+{
+    struct shop *s = *state;
+    assert_int_equal(store_read(s->f->store, read_size, s), ERR_OK);
+    struct doc_count right = s->size;
+    assert_int_equal(store_write(s->f->store, add_wrongly, s), ERR_OK);
+    expect_size_repaired(s, &right);
+}
+
+/* A repair that takes documents away says so, and not that they are fewer. */
+static void test_verify_counts_what_a_repair_has_left(void **state)
+{
+    struct shop *s = *state;
+    damage(s, (struct damage){s->docs, 5, 30, 1});
+    pass(s, true);
+    assert_null(strstr(s->what, "the size of"));
+    pass(s, false);
+    assert_string_equal(s->what, "");
+    assert_int_equal(store_read(s->f->store, read_size, s), ERR_OK);
+    assert_int_equal(s->size.documents, DOCUMENTS - 1);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup_shop, teardown_shop)
 
 static void test_a_table_that_no_part_reads_is_named(void **state)
@@ -295,6 +367,9 @@ int main(void)
         TEST(test_verify_long_text_goes_with_its_document),
         TEST(test_verify_repairs_whatever_byte_was_hit),
         TEST(test_verify_says_the_same_until_it_is_repaired),
+        TEST(test_verify_counts_sizes_that_are_damaged_or_lost),
+        TEST(test_verify_finds_a_size_that_is_wrong),
+        TEST(test_verify_counts_what_a_repair_has_left),
         TEST(test_a_table_that_no_part_reads_is_named),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
