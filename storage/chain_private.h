@@ -93,7 +93,7 @@ struct chain_ahead {
 };
 
 /* chain_next, or with `back` chain_prev, by way of what was read ahead; where that ends, the next
- * `wanted` entries are read, but none behind the first that does not begin with `prefix`. */
+ * `wanted` entries are read, but not many that do not begin with `prefix`. */
 enum err chain_step(struct chain_cursor *c, struct chain_ahead *ahead, bool back,
                     struct slice prefix, unsigned wanted);
 

@@ -1,7 +1,8 @@
 /* Logs. A journal's head and its entries are records in the table `journals` (docs/format.md); what
- * is missing between the first and the last is seen by the numbers. Cursors are in a chained table
- * of their own, as nothing else would tell one that was lost. The journal's number is in the
- * catalog. */
+ * is missing between the first and the last is seen by the numbers. These are a sequence, and the
+ * bytes a sum, so that those who append do not meet at the head. Cursors are in a chained table of
+ * their own, as nothing else would tell one that was lost. The journal's number is in the catalog.
+ */
 #include "storage/journal.h"
 
 #include "base/mem.h"
@@ -15,15 +16,84 @@
 struct journal {
     char *name;
     unsigned number;
-    struct table meta, table;
+    struct table meta, table, sums;
     struct chain cursors;
-    struct key prefix;
+    struct key prefix, sequence, payloads; /* the latter two are sums */
 };
+
+/* ---- Numbers: the head says which entry is the first, two sums which was the last and how many
+ * bytes there are. */
+
+#define OLD_HEAD 3 /* numbers: first, next, bytes */
+
+struct key journal_sum_key(const struct key *prefix, enum journal_sum which)
+{
+    struct key key;
+    key_init_from(&key, prefix);
+    key_add_string(&key, slice_str(which == SUM_SEQUENCE ? "sequence" : "bytes"));
+    return key;
+}
+
+static enum err get_sum(struct txn *txn, struct table sums, const struct key *prefix,
+                        enum journal_sum which, uint64_t *out)
+{
+    struct key key = journal_sum_key(prefix, which);
+    struct sum sum;
+    enum err err = txn_sum(txn, sums, key_slice(&key), &sum);
+    *out = (uint64_t)sum.value;
+    return err == ERR_NOT_FOUND ? ERR_DAMAGED : err;
+}
+
+enum err journal_numbers_get(struct txn *txn, struct table table, struct table sums,
+                             const struct key *prefix, struct journal_span *out, bool *is_old)
+{
+    struct record record;
+    uint64_t head[OLD_HEAD] = {0}, last = 0;
+    *out = (struct journal_span){0};
+    enum err err = record_try(txn, table, key_slice(prefix), &record);
+    *is_old = !err && record.payload.len == sizeof head;
+    if (err == ERR_NOT_FOUND || (!err && !*is_old && record.payload.len != sizeof head[0]))
+        err = ERR_DAMAGED;
+    if (err)
+        return err;
+    memcpy(head, record.payload.ptr, record.payload.len);
+    *out = (struct journal_span){le64toh(head[0]), le64toh(head[1]), le64toh(head[2])};
+    if (*is_old)
+        return ERR_OK;
+    err = get_sum(txn, sums, prefix, SUM_SEQUENCE, &last);
+    out->next = last + 1;
+    return err ? err : get_sum(txn, sums, prefix, SUM_PAYLOADS, &out->bytes);
+}
+
+enum err journal_numbers_set(struct txn *txn, struct table table, struct table sums,
+                             const struct key *prefix, const struct journal_span *span)
+{
+    struct key sequence = journal_sum_key(prefix, SUM_SEQUENCE);
+    struct key payloads = journal_sum_key(prefix, SUM_PAYLOADS);
+    uint64_t first = htole64(span->first);
+    enum err err = record_put(txn, table, key_slice(prefix), 1, slice_of(&first, sizeof first));
+    if (!err)
+        err = sum_set(txn, sums, key_slice(&sequence), span->next - 1);
+    return err ? err : sum_set(txn, sums, key_slice(&payloads), span->bytes);
+}
 
 /* ---- Opening. */
 
-static enum err write_head(struct txn *txn, const struct journal *journal,
-                           const struct journal_span *span);
+static enum err write_numbers(struct txn *txn, const struct journal *journal,
+                              const struct journal_span *span)
+{
+    return journal_numbers_set(txn, journal->table, journal->sums, &journal->prefix, span);
+}
+
+/* A damaged head is for those who read it. */
+static enum err convert(struct txn *txn, const struct journal *journal)
+{
+    struct journal_span span;
+    bool is_old;
+    enum err err =
+        journal_numbers_get(txn, journal->table, journal->sums, &journal->prefix, &span, &is_old);
+    return !err && is_old ? write_numbers(txn, journal, &span) : txn_error(txn);
+}
 
 static enum err register_journal(struct txn *txn, void *arg)
 {
@@ -36,9 +106,13 @@ static enum err register_journal(struct txn *txn, void *arg)
         return err;
     key_init(&journal->prefix);
     key_add_journal(&journal->prefix, journal->number);
+    journal->sequence = journal_sum_key(&journal->prefix, SUM_SEQUENCE);
+    journal->payloads = journal_sum_key(&journal->prefix, SUM_PAYLOADS);
     if (is_first)
         err = chain_begin(txn, &journal->cursors);
-    return !err && is_new ? write_head(txn, journal, &empty) : err;
+    if (err)
+        return err;
+    return is_new ? write_numbers(txn, journal, &empty) : convert(txn, journal);
 }
 
 static bool name_fits(const char *name)
@@ -59,6 +133,8 @@ enum err journal_open(struct store *store, const char *name, struct journal **ou
         err = store_table(store, "journals", &journal->table);
     if (!err)
         err = store_table(store, "journal_cursors", &journal->cursors.table);
+    if (!err)
+        err = store_table(store, "sums", &journal->sums);
     if (!err) {
         store_table_in_order(store, journal->table);
         err = store_write(store, register_journal, journal);
@@ -78,12 +154,7 @@ void journal_close(struct journal **journal)
     *journal = NULL;
 }
 
-/* ---- The head: what there is. */
-
-struct head {
-    uint64_t first, next, bytes; /* little endian */
-};
-_Static_assert(sizeof(struct head) == 24, "on disk");
+/* ---- What there is. */
 
 static enum err damaged(struct txn *txn, const struct journal *journal, const char *what)
 {
@@ -92,25 +163,10 @@ static enum err damaged(struct txn *txn, const struct journal *journal, const ch
 
 enum err journal_span(struct txn *txn, const struct journal *journal, struct journal_span *out)
 {
-    *out = (struct journal_span){0};
-    struct record record;
-    enum err err = record_get(txn, journal->table, key_slice(&journal->prefix), &record);
-    struct head head;
-    if (err == ERR_NOT_FOUND || (!err && record.payload.len != sizeof head))
-        return damaged(txn, journal, "its head");
-    if (err)
-        return err;
-    memcpy(&head, record.payload.ptr, sizeof head);
-    *out = (struct journal_span){le64toh(head.first), le64toh(head.next), le64toh(head.bytes)};
-    return ERR_OK;
-}
-
-static enum err write_head(struct txn *txn, const struct journal *journal,
-                           const struct journal_span *span)
-{
-    struct head head = {htole64(span->first), htole64(span->next), htole64(span->bytes)};
-    return record_put(txn, journal->table, key_slice(&journal->prefix), 1,
-                      slice_of(&head, sizeof head));
+    bool is_old;
+    enum err err =
+        journal_numbers_get(txn, journal->table, journal->sums, &journal->prefix, out, &is_old);
+    return err == ERR_DAMAGED ? damaged(txn, journal, "its head or its numbers") : err;
 }
 
 /* ---- Entries. */
@@ -126,17 +182,15 @@ static struct key entry_key_of(const struct journal *journal, uint64_t sequence)
 enum err journal_append(struct txn *txn, const struct journal *journal, struct slice payload,
                         uint64_t *sequence)
 {
-    struct journal_span span;
-    enum err err = journal_span(txn, journal, &span);
+    uint64_t number;
+    enum err err = txn_sequence(txn, journal->sums, key_slice(&journal->sequence), 1, &number);
     if (err)
         return err;
-    struct key key = entry_key_of(journal, span.next);
+    struct key key = entry_key_of(journal, number);
     if (sequence)
-        *sequence = span.next;
-    err = record_put(txn, journal->table, key_slice(&key), (uint64_t)txn_now_ms(txn), payload);
-    span.next++;
-    span.bytes += payload.len;
-    return err ? err : write_head(txn, journal, &span);
+        *sequence = number;
+    txn_add(txn, journal->sums, key_slice(&journal->payloads), (int64_t)payload.len);
+    return record_put(txn, journal->table, key_slice(&key), (uint64_t)txn_now_ms(txn), payload);
 }
 
 /* What the cursor stands on, if it is the entry of this number. */
@@ -253,7 +307,7 @@ enum err journal_trim(struct txn *txn, const struct journal *journal,
         span.first++;
         span.bytes -= bytes < span.bytes ? bytes : span.bytes;
     }
-    return span.first == first ? txn_error(txn) : write_head(txn, journal, &span);
+    return span.first == first ? txn_error(txn) : write_numbers(txn, journal, &span);
 }
 
 /* ---- Cursors. */

@@ -67,19 +67,23 @@ static enum err count(struct txn *txn, const struct collection *c, struct doc_co
     return err == ERR_NOT_FOUND ? txn_error(txn) : err;
 }
 
-static enum err set(struct txn *txn, const struct collection *c, enum collection_sum which,
-                    uint64_t counted)
+enum err sum_set(struct txn *txn, struct table table, struct slice key, uint64_t value)
 {
-    struct slice key = key_slice(&c->sum_keys[which]);
     struct sum sum;
-    enum err err = txn_sum(txn, c->sums, key, &sum);
+    enum err err = txn_sum(txn, table, key, &sum);
     if (err == ERR_DAMAGED) {
-        txn_del(txn, c->sums, key);
-        err = txn_sum(txn, c->sums, key, &sum);
+        txn_del(txn, table, key);
+        err = txn_sum(txn, table, key, &sum);
     }
     if (err && err != ERR_NOT_FOUND)
         return err;
-    return txn_add(txn, c->sums, key, (int64_t)(counted - (uint64_t)sum.value));
+    return txn_add(txn, table, key, (int64_t)(value - (uint64_t)sum.value));
+}
+
+static enum err set(struct txn *txn, const struct collection *c, enum collection_sum which,
+                    uint64_t counted)
+{
+    return sum_set(txn, c->sums, key_slice(&c->sum_keys[which]), counted);
 }
 
 enum err sizes_set(struct txn *txn, const struct collection *c, const struct doc_count *counted)

@@ -225,9 +225,9 @@ enum err cursor_seek_before(struct cursor *cursor, struct slice key);
 enum err cursor_next(struct cursor *cursor);
 enum err cursor_prev(struct cursor *cursor);
 /* cursor_next, or with `back` cursor_prev, up to `max` times at once, which costs an engine that is
- * far away one round trip: the entries that it came by, borrowed as the cursor's own. It stops on
- * the first whose key does not begin with `prefix`, which is shown as well: a walk over a range
- * thus sees where it ends. ERR_NOT_FOUND if none was left. */
+ * far away one round trip: the entries that it came by, borrowed as the cursor's own. It ends soon
+ * behind those whose keys begin with `prefix`, but shows the first behind them, and maybe some
+ * more: a walk over a range sees where that ends. ERR_NOT_FOUND if none was left. */
 struct cursor_entry {
     struct slice key, value;
 };
@@ -290,6 +290,13 @@ enum err txn_add(struct txn *txn, struct table table, struct slice key, int64_t 
  * commit. ERR_NOT_FOUND if nothing was ever added. ERR_DAMAGED neither sticks nor is logged:
  * additions leave a sum alone that cannot be read, until it was deleted and made anew. */
 enum err txn_sum(struct txn *txn, struct table table, struct slice key, struct sum *out);
+
+/* Numbers from a sum, which is the last one that was taken: *first and the `count` - 1 behind it
+ * are the transaction's alone. They follow each other in the order of commits, without a gap: one
+ * that fails has taken none. A sequence is begun by an addition, of 0 to begin with 1; one that is
+ * not there, or damaged, is ERR_DAMAGED, since it would give out numbers a second time. */
+enum err txn_sequence(struct txn *txn, struct table table, struct slice key, uint64_t count,
+                      uint64_t *first);
 
 /* ---- State. */
 

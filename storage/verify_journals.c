@@ -3,6 +3,7 @@
  * damaged; in the place of an entry, and of one that is missing, it leaves a mark, so that readers
  * go past it; a head is made anew from the entries and the cursors, and a cursor is forgotten. */
 #include "base/mem.h"
+#include "storage/journal.h"
 #include "storage/key.h"
 #include "storage/storage_private.h"
 #include "storage/verify_private.h"
@@ -14,7 +15,7 @@
 #define MARKS_AT_ONCE 2000 /* in a transaction */
 
 struct journal_parts {
-    struct table table;
+    struct table table, sums;
     struct chain cursors;
     /* Of the step: where the walk came by last. */
     struct verify_place last;
@@ -38,17 +39,26 @@ static bool read_key(struct slice key, struct place *out)
            (key_take_i64(&rest, &out->sequence) && rest.len == 0 && out->sequence > 0);
 }
 
-/* The numbers that the head says are there; none if it cannot be read. */
+static struct key key_of(struct slice prefix)
+{
+    struct key key;
+    key_init(&key);
+    key.len = PREFIX_SIZE;
+    memcpy(key.bytes, prefix.ptr, PREFIX_SIZE);
+    return key;
+}
+
+/* The numbers that are said to be there; none if that cannot be read. */
 static bool read_span(struct txn *txn, const struct journal_parts *parts, struct slice prefix,
                       int64_t *first, int64_t *next)
 {
-    struct record record;
-    uint64_t numbers[3];
-    if (record_try(txn, parts->table, prefix, &record) || record.payload.len != sizeof numbers)
+    struct key key = key_of(prefix);
+    struct journal_span span;
+    bool is_old;
+    if (journal_numbers_get(txn, parts->table, parts->sums, &key, &span, &is_old))
         return false;
-    memcpy(numbers, record.payload.ptr, sizeof numbers);
-    *first = (int64_t)le64toh(numbers[0]);
-    *next = (int64_t)le64toh(numbers[1]);
+    *first = (int64_t)span.first;
+    *next = (int64_t)span.next;
     return true;
 }
 
@@ -61,11 +71,15 @@ static bool found(struct verifier *v, struct slice key, const char *how)
 
 /* ---- Heads. */
 
-/* Behind the numbers that a journal's readers have come to, which may be all that is left of it. */
-static uint64_t next_by_cursors(struct txn *txn, const struct journal_parts *parts,
-                                const struct key *prefix)
+/* Behind the numbers that were given out, or those that a journal's readers have come to, which may
+ * be all that is left of it. */
+static uint64_t next_by_others(struct txn *txn, const struct journal_parts *parts,
+                               const struct key *prefix)
 {
-    uint64_t next = 1, read_to;
+    struct key key = journal_sum_key(prefix, SUM_SEQUENCE);
+    struct sum sum;
+    enum err known = txn_sum(txn, parts->sums, key_slice(&key), &sum);
+    uint64_t next = known == ERR_OK ? (uint64_t)sum.value + 1 : 1, read_to;
     struct chain_entry entry;
     struct cursor cursor;
     if (txn_table_bytes(txn, parts->cursors.table) == 0)
@@ -89,7 +103,7 @@ static uint64_t next_by_cursors(struct txn *txn, const struct journal_parts *par
 static enum err make_head(struct txn *txn, const struct journal_parts *parts,
                           const struct key *prefix)
 {
-    uint64_t first = 0, next = next_by_cursors(txn, parts, prefix), bytes = 0;
+    uint64_t first = 0, next = next_by_others(txn, parts, prefix), bytes = 0;
     struct cursor cursor;
     cursor_open(&cursor, txn, parts->table);
     enum err err = cursor_seek(&cursor, key_slice(prefix));
@@ -103,29 +117,24 @@ static enum err make_head(struct txn *txn, const struct journal_parts *parts,
             bytes += record_parts(cursor.value).payload.len;
     }
     cursor_close(&cursor);
-    uint64_t head[] = {htole64(first == 0 ? next : first), htole64(next), htole64(bytes)};
-    return record_put(txn, parts->table, key_slice(prefix), 1, slice_of(head, sizeof head));
+    struct journal_span span = {first == 0 ? next : first, next, bytes};
+    return journal_numbers_set(txn, parts->table, parts->sums, prefix, &span);
 }
 
-static struct key key_of(struct slice prefix)
-{
-    struct key key;
-    key_init(&key);
-    key.len = PREFIX_SIZE;
-    memcpy(key.bytes, prefix.ptr, PREFIX_SIZE);
-    return key;
-}
-
+/* A head that is damaged was found as a record. */
 static enum err check_head(struct verifier *v, struct txn *txn, struct journal_parts *parts,
                            const struct place *here)
 {
     struct key prefix = key_of(here->prefix);
-    struct slice value;
-    enum err err = txn_get(txn, parts->table, key_slice(&prefix), &value);
-    if (err != ERR_NOT_FOUND)
-        return err;
-    return found(v, key_slice(&prefix), "its head is missing") ? make_head(txn, parts, &prefix)
-                                                               : ERR_OK;
+    struct record record;
+    int64_t first, next;
+    if (read_span(txn, parts, here->prefix, &first, &next))
+        return ERR_OK;
+    enum err err = record_try(txn, parts->table, key_slice(&prefix), &record);
+    if (err && err != ERR_NOT_FOUND)
+        return err == ERR_DAMAGED ? ERR_OK : err;
+    const char *how = err ? "its head is missing" : "its numbers are damaged";
+    return found(v, key_slice(&prefix), how) ? make_head(txn, parts, &prefix) : ERR_OK;
 }
 
 /* ---- Entries. */
@@ -200,7 +209,7 @@ static enum err check_record(struct verifier *v, struct cursor *at, void *arg)
         err = take_out(v, at, parts, known ? &here : NULL);
     if (!known || err)
         return err ? err : txn_error(at->txn);
-    err = here.sequence > 0 ? check_head(v, at->txn, parts, &here) : ERR_OK;
+    err = check_head(v, at->txn, parts, &here);
     if (!err)
         err = check_gap(v, at->txn, parts, &here);
     parts->last = copy;
@@ -247,6 +256,8 @@ enum err journal_parts_create(struct store *store, struct journal_parts **out)
     enum err err = store_table(store, "journals", &parts->table);
     if (!err)
         err = store_table(store, "journal_cursors", &parts->cursors.table);
+    if (!err)
+        err = store_table(store, "sums", &parts->sums);
     if (err)
         journal_parts_destroy(out);
     return err;

@@ -1,10 +1,10 @@
-/* Sums.
+/* Sums and sequences.
  *
  * DESIGN. What a closure adds is in a list of its transaction. Once it has succeeded the list joins
  * that of the batch, and when all have run each sum is read and written once. A closure that fails
  * takes its list with it, so it need not be undone; a batch that runs again begins with none. Where
  * each closure has a child transaction the list is written with the child. There are a few sums for
- * each collection that a batch changes: the lists are searched from end to end. */
+ * each collection or journal that a batch changes: the lists are searched from end to end. */
 #include "storage/engine/engine_private.h"
 
 #include <assert.h>
@@ -71,6 +71,21 @@ enum err txn_sum(struct txn *txn, struct table table, struct slice key, struct s
         pending |= add_pending(txn->batch_sums, table, key, out);
     out->version += pending;
     return pending ? ERR_OK : err;
+}
+
+enum err txn_sequence(struct txn *txn, struct table table, struct slice key, uint64_t count,
+                      uint64_t *first)
+{
+    struct sum sum;
+    enum err err = txn_sum(txn, table, key, &sum);
+    *first = 0;
+    if (err == ERR_DAMAGED || err == ERR_NOT_FOUND)
+        return txn_damaged(txn, "a sequence of numbers in the table %s",
+                           store_table_name(txn->store, table));
+    if (err != ERR_OK)
+        return err;
+    *first = (uint64_t)sum.value + 1;
+    return txn_add(txn, table, key, (int64_t)count);
 }
 
 void sums_merge(struct sum_list *to, struct sum_list *from)

@@ -50,6 +50,35 @@ static void test_journal_goes_on_counting_after_a_restart(void **state)
     assert_int_equal(append(feed, "c"), 3);
 }
 
+/* Of an older program: all numbers stand in the head. */
+static enum err make_old(struct txn *txn, void *arg)
+{
+    const uint64_t *numbers = arg;
+    struct table table, sums;
+    struct slice keys[8];
+    unsigned count;
+    store_table(txn_store(txn), "journals", &table);
+    store_table(txn_store(txn), "sums", &sums);
+    txn_claim(txn, sums, slice_of(NULL, 0), 8, keys, &count);
+    txn_claim(txn, table, slice_of(NULL, 0), 1, keys, &count);
+    return record_put(txn, table, keys[0], 1, slice_of(numbers, 3 * sizeof *numbers));
+}
+
+static void test_journal_of_an_older_program_goes_on(void **state)
+{
+    struct feed *feed = *state;
+    append(feed, "a");
+    append(feed, "bc");
+    uint64_t numbers[] = {1, 3, 3}; /* first, next, bytes; tests run on little endian */
+    assert_int_equal(store_write(feed->f->store, make_old, numbers), ERR_OK);
+    assert_read(feed, 1, 0, "1:a 2:bc ");
+    reopen(feed);
+    assert_span(feed, 1, 3, 3);
+    assert_int_equal(append(feed, "d"), 3);
+    assert_read(feed, 1, 0, "1:a 2:bc 3:d ");
+    assert_span(feed, 1, 4, 4);
+}
+
 static void test_journals_do_not_see_each_other(void **state)
 {
     struct feed *feed = *state;
@@ -186,6 +215,7 @@ int main(void)
         TEST(test_journal_is_read_in_the_order_of_appending),
         TEST(test_journal_numbers_have_no_gap_where_transactions_failed),
         TEST(test_journal_goes_on_counting_after_a_restart),
+        TEST(test_journal_of_an_older_program_goes_on),
         TEST(test_journals_do_not_see_each_other),
         TEST(test_journal_shows_a_transaction_its_own_entries),
         TEST(test_journal_may_be_appended_to_while_it_is_read),

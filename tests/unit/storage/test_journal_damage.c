@@ -62,13 +62,34 @@ static void test_journal_end_that_is_lost_is_damage(void **state)
     assert_read(feed, 5, 0, "5:y ");
 }
 
-static void test_journal_head_that_is_lost_does_not_begin_anew(void **state)
+static enum err lose_numbers(struct txn *txn, void *arg)
+{
+    (void)arg;
+    struct table table;
+    struct slice keys[8];
+    unsigned count;
+    store_table(txn_store(txn), "sums", &table);
+    return txn_claim(txn, table, slice_of(NULL, 0), 8, keys, &count);
+}
+
+static void test_journal_head_that_is_lost_is_damage(void **state)
 {
     struct feed *feed = *state;
     spoil(feed, 0, true);
+    assert_int_equal(try_read(feed, 1), ERR_DAMAGED);
+    assert_damage(feed, "the journal feed, its head");
+    assert_int_equal(append(feed, "y"), 5);
+}
+
+static void test_journal_whose_numbers_are_lost_does_not_begin_anew(void **state)
+{
+    struct feed *feed = *state;
+    append(feed, "x");
+    assert_int_equal(store_write(feed->f->store, lose_numbers, NULL), ERR_OK);
+    assert_int_equal(try_read(feed, 1), ERR_DAMAGED);
     struct append a = {feed, "x", ERR_OK, 0};
     assert_int_equal(store_write(feed->f->store, run_append, &a), ERR_DAMAGED);
-    assert_damage(feed, "the journal feed, its head");
+    assert_damage(feed, "a sequence of numbers");
 }
 
 static void test_journal_is_trimmed_past_what_is_damaged(void **state)
@@ -205,6 +226,18 @@ static void test_repairing_a_journal_makes_its_head_anew(void **state)
     assert_read(feed, 7, 0, "7:x 8:x ");
 }
 
+static void test_repairing_makes_numbers_anew(void **state)
+{
+    struct feed *feed = *state;
+    append(feed, "x");
+    append(feed, "yz");
+    assert_int_equal(store_write(feed->f->store, lose_numbers, NULL), ERR_OK);
+    assert_non_null(strstr(verify(feed), ": its numbers are damaged; "));
+    repair(feed, 0);
+    assert_span(feed, 1, 3, 3);
+    assert_int_equal(append(feed, "y"), 3);
+}
+
 /* Else those who have read it would take new entries for old ones. */
 static void test_repairing_a_head_goes_on_behind_its_readers(void **state)
 {
@@ -258,7 +291,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_journal_entry_that_is_lost_is_damage),
         TEST(test_journal_end_that_is_lost_is_damage),
-        TEST(test_journal_head_that_is_lost_does_not_begin_anew),
+        TEST(test_journal_head_that_is_lost_is_damage),
+        TEST(test_journal_whose_numbers_are_lost_does_not_begin_anew),
         TEST(test_journal_is_trimmed_past_what_is_damaged),
         TEST(test_verifying_a_journal_that_is_whole_finds_nothing),
         TEST(test_verifying_names_what_a_journal_has_lost),
@@ -266,6 +300,7 @@ int main(void)
         TEST(test_repairing_a_journal_costs_the_damaged_entry_alone),
         TEST(test_repairing_a_journal_goes_past_what_was_lost),
         TEST(test_repairing_a_journal_makes_its_head_anew),
+        TEST(test_repairing_makes_numbers_anew),
         TEST(test_repairing_a_head_goes_on_behind_its_readers),
         TEST(test_repairing_forgets_a_damaged_cursor_and_no_other),
     };

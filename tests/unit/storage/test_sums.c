@@ -4,14 +4,21 @@
 struct adding {
     struct fixture *f;
     int64_t delta;
+    uint64_t take;   /* numbers of the sequence */
     bool writes;     /* something else, so that failing spoils the batch */
     enum err result; /* of the closure */
     struct sum seen; /* behind the addition */
+    uint64_t first;
 };
 
 static struct slice sum_key(void)
 {
     return slice_str("a sum");
+}
+
+static struct slice sequence_key(void)
+{
+    return slice_str("a sequence");
 }
 
 static enum err add(struct txn *txn, void *arg)
@@ -20,10 +27,25 @@ static enum err add(struct txn *txn, void *arg)
     struct table table = adding->f->table;
     if (adding->delta)
         txn_add(txn, table, sum_key(), adding->delta);
+    if (adding->take)
+        txn_sequence(txn, table, sequence_key(), adding->take, &adding->first);
     if (adding->writes)
         txn_put(txn, table, slice_str("something else"), slice_str("x"));
     txn_sum(txn, table, sum_key(), &adding->seen);
     return adding->result;
+}
+
+static enum err begin_sequence(struct txn *txn, void *arg)
+{
+    const struct fixture *f = arg;
+    return txn_add(txn, f->table, sequence_key(), 0);
+}
+
+static int setup_sequence(void **state)
+{
+    setup(state);
+    struct fixture *f = *state;
+    return store_write(f->store, begin_sequence, f) ? -1 : 0;
 }
 
 /* In one batch; the results are compared. */
@@ -103,13 +125,35 @@ static void test_transaction_that_fails_adds_nothing(void **state)
 static void test_nothing_counts_twice_when_a_batch_runs_again(void **state)
 {
     struct fixture *f = *state;
-    struct adding list[4] = {{.delta = 5},
-                             {.delta = 100, .writes = true, .result = ERR_CONFLICT},
-                             {.delta = 7},
-                             {.delta = 1, .writes = true}};
+    struct adding list[4] = {{.delta = 5, .take = 2},
+                             {.delta = 100, .take = 50, .writes = true, .result = ERR_CONFLICT},
+                             {.delta = 7, .take = 1},
+                             {.delta = 1, .writes = true, .take = 1}};
     add_as_batch(f, list, 4);
     assert_int_equal(sum_of(f).value, 13);
     assert_int_equal(list[3].seen.value, 13);
+    assert_int_equal(list[3].first, 4);
+}
+
+static void test_sequence_gives_out_each_number_once(void **state)
+{
+    struct fixture *f = *state;
+    struct adding list[4] = {
+        {.take = 1}, {.take = 3}, {.take = 9, .result = ERR_CONFLICT}, {.take = 2}};
+    add_as_batch(f, list, 4);
+    assert_int_equal(list[0].first, 1);
+    assert_int_equal(list[1].first, 2);
+    assert_int_equal(list[3].first, 5);
+    reopen_store(f);
+    struct adding next = {.f = f, .take = 1};
+    assert_int_equal(store_write(f->store, add, &next), ERR_OK);
+    assert_int_equal(next.first, 7);
+}
+
+static void test_sequence_that_was_not_begun_gives_out_nothing(void **state)
+{
+    struct adding adding = {.f = *state, .take = 1};
+    assert_int_equal(store_write(adding.f->store, add, &adding), ERR_DAMAGED);
 }
 
 static void test_additions_in_vain_are_seen_by_the_version(void **state)
@@ -129,6 +173,7 @@ static void test_additions_in_vain_are_seen_by_the_version(void **state)
 static enum err damage(struct txn *txn, void *arg)
 {
     const struct fixture *f = arg;
+    txn_put(txn, f->table, sequence_key(), slice_str("no number"));
     return txn_put(txn, f->table, sum_key(), slice_str("no sum"));
 }
 
@@ -152,6 +197,15 @@ static void test_damaged_sum_stops_nobody_and_is_made_anew(void **state)
     assert_int_equal(sum_of(l.f).value, 41);
 }
 
+static void test_damaged_sequence_gives_out_nothing(void **state)
+{
+    struct fixture *f = *state;
+    assert_int_equal(store_write(f->store, damage, f), ERR_OK);
+    struct adding adding = {.f = f, .take = 1};
+    assert_int_equal(store_write(f->store, add, &adding), ERR_DAMAGED);
+    assert_int_equal(adding.first, 0);
+}
+
 int main(void)
 {
     silence_log();
@@ -163,11 +217,17 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_transaction_sees_what_it_and_those_before_have_added,
                                         setup, teardown),
         cmocka_unit_test_setup_teardown(test_transaction_that_fails_adds_nothing, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_nothing_counts_twice_when_a_batch_runs_again, setup,
+        cmocka_unit_test_setup_teardown(test_nothing_counts_twice_when_a_batch_runs_again,
+                                        setup_sequence, teardown),
+        cmocka_unit_test_setup_teardown(test_sequence_gives_out_each_number_once, setup_sequence,
                                         teardown),
         cmocka_unit_test_setup_teardown(test_additions_in_vain_are_seen_by_the_version, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(test_damaged_sum_stops_nobody_and_is_made_anew, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(test_sequence_that_was_not_begun_gives_out_nothing, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(test_damaged_sequence_gives_out_nothing, setup_sequence,
                                         teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
