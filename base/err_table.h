@@ -11,6 +11,7 @@ ERR_ROW(CONFLICT, 409, "CONFLICT", "The request conflicts with the present state
 ERR_ROW(EXISTS, 409, "ALREADY_EXISTS", "It exists already.")
 ERR_ROW(STALE, 409, "STALE_LEASE", "The lease is not held any more.")
 ERR_ROW(IN_FLIGHT, 409, "IN_FLIGHT", "The same request is being executed.")
+ERR_ROW(GONE, 410, "GONE", "It was there and is gone.")
 ERR_ROW(LENGTH_REQUIRED, 411, "LENGTH_REQUIRED", "A Content-Length is required.")
 ERR_ROW(PRECONDITION, 412, "PRECONDITION_FAILED", "The precondition does not hold.")
 ERR_ROW(BODY_TOO_LARGE, 413, "BODY_TOO_LARGE", "The body is too large.")

@@ -239,7 +239,7 @@ static enum err insert_draft(struct txn *txn, const struct doc_draft *draft, uin
 {
     static const struct entry_set none;
     const struct collection *c = draft->c;
-    enum err err = draft->json.len > STORE_VALUE_MAX ? ERR_BODY_TOO_LARGE : ERR_OK;
+    enum err err = change_feed_fits(c, draft->json) ? ERR_OK : ERR_BODY_TOO_LARGE;
     if (!err)
         err = entries_check(txn, c, &none, &draft->entries);
     if (!err)
@@ -248,6 +248,8 @@ static enum err insert_draft(struct txn *txn, const struct doc_draft *draft, uin
         err = entries_change(txn, c, id_part(&draft->key, c), &none, &draft->entries);
     if (!err)
         err = sizes_add(txn, c, 1, (int64_t)draft->json.len);
+    if (!err && c->feed)
+        err = change_feed_add(txn, c, DOCUMENT_CREATED, version, draft->json, slice_of(NULL, 0));
     return err ? txn_fail(txn, err) : ERR_OK;
 }
 
@@ -297,11 +299,22 @@ static enum err find_present(struct txn *txn, const struct collection *c, const 
     return err;
 }
 
+/* For the feed, which is told when the transaction was written to. */
+static struct slice copy_before(struct txn *txn, struct slice json)
+{
+    char *copy = txn_alloc(txn, json.len);
+    memcpy(copy, json.ptr, json.len);
+    return slice_of(copy, json.len);
+}
+
 /* The text is `json` from now on; what was borrowed of the present one is void. */
 static enum err overwrite(struct txn *txn, const struct collection *c, const struct key *key,
                           const struct present *present, struct slice json)
 {
     uint64_t version = present->doc.version + 1;
+    struct slice before = {0};
+    if (c->feed && c->feeds_before)
+        before = copy_before(txn, present->doc.json);
     struct slice part = inline_part(json);
     uint8_t *place;
     enum err err = sizes_add(txn, c, 0, (int64_t)json.len - (int64_t)present->doc.json.len);
@@ -310,7 +323,11 @@ static enum err overwrite(struct txn *txn, const struct collection *c, const str
                             &place);
     if (!err)
         record_write(place, key_slice(key), version, part);
-    return err ? err : write_elsewhere(txn, c, key, version, present->is_long, json);
+    if (!err)
+        err = write_elsewhere(txn, c, key, version, present->is_long, json);
+    if (!err && c->feed)
+        err = change_feed_add(txn, c, DOCUMENT_REPLACED, version, json, before);
+    return err;
 }
 
 static enum err replace_checked(struct txn *txn, const struct doc_draft *draft,
@@ -336,7 +353,7 @@ enum err doc_replace_draft(struct txn *txn, const struct doc_draft *draft, uint6
     enum err err = find_present(txn, draft->c, &draft->key, &present);
     if (err == ERR_NOT_FOUND)
         return err;
-    if (!err && draft->json.len > STORE_VALUE_MAX)
+    if (!err && !change_feed_fits(draft->c, draft->json))
         err = ERR_BODY_TOO_LARGE;
     if (!err && if_version != 0 && if_version != present.doc.version)
         err = ERR_PRECONDITION;
@@ -432,6 +449,11 @@ enum err doc_delete(struct txn *txn, const struct collection *c, struct slice id
         return err;
     struct entry_set before;
     int64_t len = (int64_t)present.doc.json.len;
+    struct slice last = {0};
+    if (c->feed) {
+        txn_shrinking(txn); /* the event goes in time */
+        last = copy_before(txn, present.doc.json);
+    }
     err = index_entries(c, id_part(&key, c), present.doc.json, &before);
     if (!err)
         err = entries_change(txn, c, id_part(&key, c), &before, &none);
@@ -441,6 +463,9 @@ enum err doc_delete(struct txn *txn, const struct collection *c, struct slice id
         err = write_elsewhere(txn, c, &key, 0, present.is_long, slice_of(NULL, 0));
     if (!err)
         err = sizes_add(txn, c, -1, -len);
+    if (!err && c->feed)
+        err =
+            change_feed_add(txn, c, DOCUMENT_DELETED, present.doc.version, last, slice_of(NULL, 0));
     entry_set_release(&before);
     return err ? txn_fail(txn, err) : ERR_OK;
 }

@@ -10,6 +10,7 @@
 #define GALLEY_STORAGE_COLLECTION_PRIVATE_H
 
 #include "storage/chain_private.h"
+#include "storage/change_feed.h"
 #include "storage/collection.h"
 #include "storage/key.h"
 
@@ -55,6 +56,8 @@ struct collection {
     struct index list[COLLECTION_INDEXES_MAX];
     /* Of the catalog, for verifying: numbers of indexes that are being built or deleted. */
     unsigned leftover_count, leftovers[LEFTOVERS_MAX];
+    struct change_feed *feed; /* that is told of its documents, or NULL; the writer thread's */
+    bool feeds_before;
 };
 
 /* ---- catalog.c: names and numbers. */
@@ -176,6 +179,14 @@ enum err entry_id(struct txn *txn, const struct collection *c, const struct inde
 enum err collection_reindex(struct store *store, struct collection *c);
 /* Deletes what is left of indexes that are no more. */
 enum err collection_tidy(struct store *store, struct collection *c);
+
+/* ---- change_feed.c: of a collection with a feed. */
+
+/* Whether an event of the document fits, if there has to be one. */
+bool change_feed_fits(const struct collection *c, struct slice json);
+/* After the document was written: neither text is borrowed from the transaction. */
+enum err change_feed_add(struct txn *txn, const struct collection *c, enum document_event_kind kind,
+                         uint64_t version, struct slice json, struct slice before);
 
 /* ---- collection.c */
 
