@@ -267,31 +267,31 @@ static enum err list_orders(struct call *call)
 
 /* ---- The module */
 
+static const struct index_spec by_owner = {.fields = "userId", .sparse = true};
+
+enum { PRODUCTS, ORDERS };
+
+static const struct app_collection collections[] = {
+    [PRODUCTS] = {"products", NULL, 0},
+    [ORDERS] = {"orders", &by_owner, 1},
+};
+
 static enum err open_shop(struct app *app, const struct config_section *section, void **state,
                           char *why, size_t why_size)
 {
     struct shop *shop = mem_zalloc(sizeof *shop);
     *state = shop;
-    struct store *store = app_store(app);
-    struct index_spec by_owner = {.fields = "userId", .sparse = true};
-    enum err err = collection_open(store, "products", NULL, 0, &shop->products);
-    if (!err)
-        err = collection_open(store, "orders", &by_owner, 1, &shop->orders);
-    if (!err && config_bool(section, "seed"))
-        err = shop_seed(app, shop);
+    shop->products = app_collection(app, "shop", PRODUCTS);
+    shop->orders = app_collection(app, "shop", ORDERS);
+    enum err err = config_bool(section, "seed") ? shop_seed(app, shop) : ERR_OK;
     if (err)
-        snprintf(why, why_size, "the shop's collections cannot be opened (%s)", err_code(err));
+        snprintf(why, why_size, "the development data cannot be written (%s)", err_code(err));
     return err;
 }
 
 static void close_shop(void *state)
 {
-    struct shop *shop = state;
-    if (!shop)
-        return;
-    collection_close(&shop->orders);
-    collection_close(&shop->products);
-    free(shop);
+    free(state);
 }
 
 /* clang-format off */
@@ -326,6 +326,8 @@ const struct app_module shop_module = {
     .setting_count = sizeof settings / sizeof settings[0],
     .routes = routes,
     .route_count = sizeof routes / sizeof routes[0],
+    .collections = collections,
+    .collection_count = sizeof collections / sizeof collections[0],
     .open = open_shop,
     .close = close_shop,
 };

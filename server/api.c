@@ -1,6 +1,7 @@
 #include "server/api.h"
 
 #include "base/mem.h"
+#include "server/changes/changes.h"
 #include "server/data/data.h"
 #include "server/openapi/openapi.h"
 #include "server/routes_private.h"
@@ -245,6 +246,35 @@ static void describe_transactions(struct openapi_operation *op)
     op->answers = json_pack("{s:o}", "200", openapi_answer("They were made.", of_type("object")));
 }
 
+static json_t *feed_query(void)
+{
+    static const char *const words[][3] = {
+        {"collections", "names, with commas", "string"},
+        {"since", "the number behind which to begin", "integer"},
+        {"filter", "an expression about the document", "string"},
+        {"wait", "seconds, for a long poll", "integer"},
+        {"limit", "events of a long poll", "integer"},
+    };
+    json_t *query = json_array();
+    for (unsigned i = 0; i < sizeof words / sizeof *words; i++)
+        json_array_append_new(query,
+                              openapi_parameter(words[i][0], words[i][1], of_type(words[i][2])));
+    return query;
+}
+
+/* Of collections, as it comes. */
+static void describe_feed(struct openapi_operation *op)
+{
+    static const int errors[] = {403, 404, 410, 422, 0};
+    op->summary = "What is written to collections, as it is committed";
+    op->query = feed_query();
+    op->errors = errors;
+    op->answers =
+        json_pack("{s:{s:s, s:{s:{s:{s:s}}, s:{s:{s:s}}}}}", "200", "description",
+                  "Events, or with wait those that there are.", "content", "text/event-stream",
+                  "schema", "type", "string", "application/json", "schema", "type", "object");
+}
+
 /* The name of their schema; that of errors is taken. */
 static void name_documents(struct buf *out, const char *collection)
 {
@@ -265,6 +295,8 @@ static void describe_collection(struct describing *d, struct openapi_operation *
     op->tag = "collections";
     if (strcmp(op->pattern, "/api/v1/transactions") == 0)
         describe_transactions(op);
+    if (strcmp(op->pattern, CHANGES_PATH) == 0)
+        describe_feed(op);
     if (!find_collection(d->config, op->pattern, &at, &below))
         return;
     const struct config_section *section = config_named(d->config, "collection", at);

@@ -58,6 +58,7 @@ bool galley_check(const struct config *config, const char *path, struct buf *err
     for (unsigned i = 0; app_modules[i]; i++)
         good = check_settings(config, app_modules[i], path, errors) && good;
     good = data_check(config, path, errors) && good;
+    good = feeding_check(config, app_modules, path, errors) && good;
     return routes_check(config, app_modules, path, errors) && good;
 }
 

@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "server/admin/admin.h"
 #include "server/app/modules.h"
+#include "server/changes/changes.h"
 #include "server/control.h"
 #include "server/data/data.h"
 #include "server/identity/signing_key.h"
@@ -469,6 +470,7 @@ static const struct step {
     {open_logins, close_logins},
     {open_users, close_users},
     {open_administrators, close_administrators},
+    {feeding_open, feeding_close},
     {open_app, close_app},
     {open_data, close_data},
     {proxying_open, proxying_close},
@@ -476,6 +478,7 @@ static const struct step {
     {open_scrub, close_scrub},
     {open_admin, close_admin},
     {open_plan, NULL},
+    {feeding_begin, NULL},
     {start_scrub, NULL},
     {start_workers, stop_workers},
     {serving_begin, serving_end},
@@ -545,6 +548,7 @@ bool galley_stop(struct galley **galley_ptr)
     log_write(LOG_INFO, "galley", "stopping");
     notify_tell(&galley->notify, "STOPPING=1");
     serve_on(galley);
+    changes_stop(galley->changes);
     undo(galley, STEPS);
     unsigned cut = galley->connections_cut;
     if (cut)

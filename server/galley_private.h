@@ -20,6 +20,9 @@
 #include "storage/store.h"
 
 struct admin;
+struct change_feed;
+struct changes;
+struct data_set;
 struct checks;
 struct data;
 struct discovery;
@@ -49,6 +52,10 @@ struct galley {
     struct users *users;
     struct timer *users_timer;
     struct administrators *administrators;
+    struct change_feed *change_feed;
+    struct changes *changes;
+    struct timer *feed_timer;
+    _Atomic int64_t feed_keep_ms, feed_size_bytes;
     struct app *app;
     struct data *data;
     struct admin *admin;
@@ -104,6 +111,21 @@ enum err proxying_read(struct galley *galley, const struct config *config,
                        struct upstreams_read **out, char *why, size_t why_size);
 void proxying_take_over(struct galley *galley, struct upstreams_read **read);
 void proxying_forget(struct upstreams_read **read);
+
+/* feeding.c: the change feed. Opened before the collections that it tells of; then told which these
+ * are. */
+enum err feeding_open(struct galley *galley, char *why, size_t why_size);
+void feeding_close(struct galley *galley);
+enum err feeding_begin(struct galley *galley, char *why, size_t why_size);
+void feeding_take_over(struct galley *galley, const struct config *config);
+/* Appends what is wrong with what [storage] says of it. */
+bool feeding_check(const struct config *config, const struct app_module *const *modules,
+                   const char *path, struct buf *errors);
+/* Whether any collection has a feed; the argument of its route, which counts as one of the set, and
+ * what gives that back. */
+bool feeding_is_wanted(const struct config *config);
+void *feeding_place(struct galley *galley, const struct config *config, struct data_set *set);
+void feeding_drop(void *place);
 
 /* registration.c: a target, arg is the struct galley; and what it reads. */
 #define REGISTRATION_PATH "/api/v1/upstreams/{name}/servers"

@@ -2,6 +2,7 @@
 #include "server/galley_private.h"
 
 #include "base/log.h"
+#include "server/changes/changes.h"
 #include "server/listeners.h"
 #include "server/scrub.h"
 
@@ -122,6 +123,16 @@ static void write_histogram(struct buf *out, const char *name, const char *help,
     histogram_read(histogram, &snapshot);
     metrics_write_help(out, name, "histogram", help);
     metrics_write_histogram(out, name, "", &snapshot, scale, lowest, 14);
+}
+
+static void write_feed(const struct galley *galley, struct buf *out)
+{
+    struct changes_figures figures;
+    changes_figures(galley->changes, &figures);
+    write_one(out, "galley_feed_readers", "gauge", "Who reads the change feed, or waits for it.",
+              figures.readers);
+    write_one(out, "galley_feed_events_total", "counter",
+              "Events of the change feed that were sent, each as often as it was.", figures.events);
 }
 
 static void write_cache(const struct galley *galley, struct buf *out)
@@ -348,6 +359,7 @@ void ops_metrics(struct request *request, struct response *response, void *arg)
     write_queues(galley, out);
     write_store(galley, out);
     write_modules(galley, out);
+    write_feed(galley, out);
     write_scrub(galley, out);
     write_logins(galley, out);
     write_logins_waiting(galley, out);

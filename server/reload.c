@@ -7,6 +7,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "server/changes/changes.h"
 #include "server/config/schema.h"
 #include "server/listeners.h"
 
@@ -148,7 +149,9 @@ static void take_over(struct galley *galley, struct config *next, struct plan *p
                       struct upstreams_read **upstreams)
 {
     proxying_take_over(galley, upstreams);
+    feeding_take_over(galley, next);
     gateway_swap(galley->gateway, plan);
+    changes_restart(galley->changes);
     listeners_reload(galley->listeners, next);
     reload_settings(galley, next);
     config_destroy(&galley->reloaded);

@@ -1,10 +1,11 @@
 /* The routes of the collections that the configuration declares. */
+#include "server/changes/changes.h"
 #include "server/data/data.h"
 #include "server/routes_private.h"
 
 unsigned data_routes(const struct config *config)
 {
-    return data_route_count(config);
+    return data_route_count(config) + 1; /* the feed's */
 }
 
 /* Labels are the patterns: a metric for each collection and method, none for each document. */
@@ -35,6 +36,24 @@ static void add(struct route_list *list, const struct config *config,
     route_list_add(list, &spec);
 }
 
+static void add_feed(struct route_list *list, struct galley *galley, const struct config *config,
+                     struct data_set *set)
+{
+    struct route_spec spec = {
+        .method = METHOD_GET,
+        .pattern = CHANGES_PATH,
+        .leads_to = "collection:*",
+        .may_sign_in = true,
+        .priority = PRIORITY_NORMAL,
+        .reach = REACH_PUBLIC,
+        .cors = route_cors(config, NULL, &list->parts[list->count]),
+        .target = changes_target,
+        .arg = galley ? feeding_place(galley, config, set) : NULL,
+        .drop = galley ? feeding_drop : NULL,
+    };
+    route_list_add(list, &spec);
+}
+
 bool route_list_add_data(struct route_list *list, struct galley *galley,
                          const struct config *config, char *why, size_t why_size)
 {
@@ -46,6 +65,8 @@ bool route_list_add_data(struct route_list *list, struct galley *galley,
         data_route(config, set, i, &route);
         add(list, config, &route);
     }
+    if (feeding_is_wanted(config))
+        add_feed(list, galley, config, set);
     data_set_release(set);
     return true;
 }

@@ -23,7 +23,8 @@ void change_feed_close(struct change_feed **feed);
 enum cover { COVER_NONE, COVER_AFTER, COVER_BEFORE };
 
 /* From the next transaction on. Costs a covered write about what a second document of the same size
- * does. Threads: any but the writer. */
+ * does. A deletion may use the reserve of a full store for its event. Threads: any but the writer.
+ */
 enum err change_feed_cover(struct change_feed *feed, struct collection *c, enum cover cover);
 
 /* fn(arg) runs in the store's writer thread each time events have become durable: it must not block

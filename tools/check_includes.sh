@@ -26,6 +26,7 @@ BEGIN {
     may["server/gateway"] = "server/gateway/ server/http/ server/transform/transform.h server/identity/ cache/ storage/ base/"
     may["server/app"] = "server/app/ server/http/ server/identity/ server/config/config.h server/config/schema.h queue/ cache/ storage/ base/"
     may["server/data"] = "server/data/ server/http/ server/identity/ server/config/config.h queue/ storage/ base/"
+    may["server/changes"] = "server/changes/ server/http/ server/identity/users.h storage/ base/"
     may["modules"] = "modules/ server/app/app.h base/"
     may["examples/notes"] = "server/app/app.h base/"
     may["modules/shop"] = may["modules/mail"] = "modules/ server/app/app.h base/"

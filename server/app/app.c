@@ -308,6 +308,17 @@ unsigned app_module_count(const struct app *app)
     return app->module_count;
 }
 
+void app_each_collection(const struct app *app,
+                         void (*show)(void *arg, const char *name, struct collection *collection),
+                         void *arg)
+{
+    for (unsigned i = 0; i < app->module_count; i++) {
+        const struct app_opened *opened = &app->modules[i];
+        for (unsigned at = 0; at < opened->module->collection_count; at++)
+            show(arg, opened->module->collections[at].name, opened->collections[at]);
+    }
+}
+
 const char *app_module_name(const struct app *app, unsigned i)
 {
     assert(i < app->module_count);

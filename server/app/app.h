@@ -252,6 +252,11 @@ unsigned app_module_count(const struct app *app);
 const char *app_module_name(const struct app *app, unsigned i);
 const char *app_module_trouble(const struct app *app, unsigned i);
 
+/* Shows each module's collections. Threads: any. */
+void app_each_collection(const struct app *app,
+                         void (*show)(void *arg, const char *name, struct collection *collection),
+                         void *arg);
+
 struct store *app_store(struct app *app);
 struct users *app_users(struct app *app);
 const struct clock *app_clock(const struct app *app);

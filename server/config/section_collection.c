@@ -35,6 +35,9 @@ static const struct config_key collection_keys[] = {
     {"delete", CONFIG_TEXT, "nobody", 1, RULE_MAX, CONFIG_RELOADS, NULL, "Who may delete one."},
     {"hidden", CONFIG_TEXT, "", 1, 64, CONFIG_RELOADS | CONFIG_LIST | CONFIG_COMMAS, NULL,
      "Members that nobody sees or writes over HTTP."},
+    {"feed", CONFIG_CHOICE, "no", 0, 0, CONFIG_RELOADS, "no yes before",
+     "Whether the change feed tells of its documents (docs/feed.md), to each reader what list and "
+     "read allow; before: with the document as it was before. It makes writing dearer."},
     {"timestamps", CONFIG_BOOL, "no", 0, 0, CONFIG_RELOADS, NULL,
      "Whether createdAt and updatedAt are kept in each document."},
 };

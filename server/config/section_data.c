@@ -13,6 +13,13 @@ static const struct config_key storage_keys[] = {
      NULL, "How long a repeated Idempotency-Key gets the answer of the first request."},
     {"idempotency_size", CONFIG_SIZE, "1GiB", CONFIG_MIB, 16 * CONFIG_TIB, CONFIG_RESTART, NULL,
      "What these answers may take of the database; beyond it the oldest go earlier."},
+    {"feed", CONFIG_TEXT, "", 1, 64, CONFIG_RELOADS | CONFIG_LIST | CONFIG_COMMAS, NULL,
+     "Collections of modules that the change feed tells of (docs/feed.md): orders, products. It "
+     "makes writing to them dearer."},
+    {"feed_keep", CONFIG_DURATION, "7d", CONFIG_SECOND, 3650 * CONFIG_DAY, CONFIG_RELOADS, NULL,
+     "How long events of the change feed are kept."},
+    {"feed_size", CONFIG_SIZE, "1GiB", CONFIG_KIB, 16 * CONFIG_TIB, CONFIG_RELOADS, NULL,
+     "What they may take of the database; beyond it the oldest go earlier."},
     {"scrub", CONFIG_INT, "5", 0, 90, CONFIG_RESTART, NULL,
      "Percent of the time in which everything stored may be read, over and over, to find damage."},
 };

@@ -11,6 +11,7 @@
 #include "queue/queue.h"
 #include "server/config/config.h"
 #include "server/http/message.h"
+#include "storage/change_feed.h"
 #include "storage/store.h"
 
 struct data;
@@ -37,6 +38,27 @@ bool data_check(const struct config *config, const char *path, struct buf *error
 enum err data_read(struct data *data, const struct config *config, const char *path,
                    struct data_set **out, char *why, size_t why_size);
 void data_set_release(struct data_set *set);
+struct data_set *data_set_hold(struct data_set *set); /* one count more */
+
+/* ---- The change feed (storage/change_feed.h) */
+
+#define DATA_STORED_PREFIX "data/" /* of the names of their documents' collections */
+
+/* Has the feed tell of those that say so in the configuration, and of no other. */
+enum err data_cover(struct data *data, const struct config *config, struct change_feed *feed);
+/* Whether any says so. */
+bool data_has_feed(const struct config *config);
+
+/* What who asks may see of a collection's documents. ERR_NOT_FOUND: there is no such collection
+ * with a feed; ERR_UNAUTHENTICATED, ERR_FORBIDDEN: none of them. Counts as one of the set, and
+ * outlives the request. */
+struct data_sight;
+enum err data_sight_create(struct data_set *set, const struct request *request, struct slice name,
+                           struct data_sight **out);
+/* Appends what he sees of a document's text; false: it is not there for him. Threads: one at a
+ * time. */
+bool data_sight_show(void *sight, struct slice json, struct buf *out);
+void data_sight_destroy(void *sight);
 
 /* The JSON Schema of the documents of the i-th section as clients see them, those of the server's
  * own members being readOnly; the caller's. Opens nothing. */

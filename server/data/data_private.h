@@ -75,8 +75,11 @@ bool rule_allows_after(const struct data_collection *c, const struct caller *cal
 /* Members that are the server's own, and of which the schema says nothing. */
 enum { STRIP_ID = 1, STRIP_CREATED = 2, STRIP_UPDATED = 4, STRIP_OWNER = 8 };
 
+enum feed_choice { FEED_NO, FEED_YES, FEED_BEFORE };
+
 struct data_collection {
     struct data_set *set;
+    enum feed_choice feed;
     char name[COLLECTION_NAME_MAX + 1];
     struct collection *stored; /* the data's; NULL if it was only checked */
     struct schema *schema;     /* or NULL */
@@ -312,6 +315,8 @@ struct data_set {
 const struct data_collection *data_set_find(const struct data_set *set, const char *name);
 const struct queue_declared *data_set_find_queue(const struct data_set *set, const char *name);
 
+/* The i-th that was opened, and its name; NULL: there are no more. */
+struct collection *data_opened(const struct data *data, unsigned i, const char **name);
 struct store *data_store(struct data *data);
 struct queues *data_queues(struct data *data);
 const struct clock *data_clock(const struct data *data);

@@ -231,6 +231,7 @@ void declare_read(const struct config_section *section, struct complaints *compl
     complaints->kind = "collection";
     *out = (struct data_collection){
         .timestamps = config_bool(section, "timestamps"),
+        .feed = (enum feed_choice)config_choice(section, "feed"),
         .client_ids = config_choice(section, "id") == 1,
     };
     if (strlen(name) > COLLECTION_NAME_MAX)

@@ -8,9 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* Its documents are apart from those of modules of that name. */
-#define STORED_PREFIX "data/"
-
 struct opened {
     char *name;
     struct buf indexes; /* their description, to compare */
@@ -82,6 +79,12 @@ static struct opened *find_opened(struct data *data, const char *name)
     return NULL;
 }
 
+struct collection *data_opened(const struct data *data, unsigned i, const char **name)
+{
+    *name = i < data->count ? data->list[i].name : NULL;
+    return i < data->count ? data->list[i].collection : NULL;
+}
+
 static void refuse_indexes(const struct data_collection *c, const char *when, char *why,
                            size_t why_size)
 {
@@ -105,8 +108,9 @@ static enum err use_opened(const struct opened *opened, struct data_collection *
 
 static enum err open_new(struct data *data, struct data_collection *c, char *why, size_t why_size)
 {
-    char name[sizeof STORED_PREFIX + COLLECTION_NAME_MAX];
-    snprintf(name, sizeof name, STORED_PREFIX "%s", c->name);
+    /* Its documents are apart from those of modules of that name. */
+    char name[sizeof DATA_STORED_PREFIX + COLLECTION_NAME_MAX];
+    snprintf(name, sizeof name, DATA_STORED_PREFIX "%s", c->name);
     enum err err = collection_open(data_store(data), name, c->indexes, c->index_count, &c->stored);
     if (err == ERR_EXISTS)
         refuse_indexes(c, "documents that are stored have the same of what is to be unique", why,
@@ -200,6 +204,12 @@ enum err data_read(struct data *data, const struct config *config, const char *p
     }
     *out = set;
     return err;
+}
+
+struct data_set *data_set_hold(struct data_set *set)
+{
+    set->count++;
+    return set;
 }
 
 void data_set_release(struct data_set *set)

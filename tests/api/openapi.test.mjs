@@ -33,6 +33,7 @@ const POST = {
 const CONFIG = {
     'collection posts': {
         schema: 'post.json', owner: 'author', timestamps: 'yes', hidden: 'secret', list: 'public', read: 'public', create: 'user',
+        feed: 'yes',
     },
     'collection notes': { list: 'user' },
     'collection error': {},
