@@ -200,6 +200,7 @@ static enum err open_app(struct galley *galley, char *why, size_t why_size)
     struct app_options options = {.store = galley->store,
                                   .cache = galley->cache,
                                   .queues = galley->queues,
+                                  .ticker = galley->ticker,
                                   .clock = &clock_system,
                                   .config = galley->config,
                                   .data_dir = galley->data_dir,
@@ -549,6 +550,7 @@ bool galley_stop(struct galley **galley_ptr)
     notify_tell(&galley->notify, "STOPPING=1");
     serve_on(galley);
     changes_stop(galley->changes);
+    app_wait_no_more(galley->app);
     undo(galley, STEPS);
     unsigned cut = galley->connections_cut;
     if (cut)

@@ -131,6 +131,8 @@ static void write_feed(const struct galley *galley, struct buf *out)
     changes_figures(galley->changes, &figures);
     write_one(out, "galley_feed_readers", "gauge", "Who reads the change feed, or waits for it.",
               figures.readers);
+    write_one(out, "galley_lock_waits", "gauge", "Requests that wait for a lock, without a thread.",
+              app_waiting(galley->app));
     write_one(out, "galley_feed_events_total", "counter",
               "Events of the change feed that were sent, each as often as it was.", figures.events);
 }

@@ -303,7 +303,7 @@ void routes_warn(const struct config *config, const struct app_module *const *mo
 {
     struct mounts mounts = mounts_of_modules(config, modules);
     for (; *modules; modules++) {
-        if (!(*modules)->always)
+        if (!(*modules)->always && !(*modules)->spare)
             warn_of_routes(&mounts, *modules, path, out);
     }
     mounts_release(&mounts);

@@ -4,5 +4,5 @@ set -eu
 echo '#include "server/app/modules.h"'
 for name in "$@"; do echo "extern const struct app_module ${name}_module;"; done
 echo 'const struct app_module *const app_modules[] = {'
-for name in auth "$@"; do echo "    &${name}_module,"; done
+for name in auth locks "$@"; do echo "    &${name}_module,"; done
 echo '    NULL};'

@@ -20,6 +20,7 @@ static enum err run_handler(struct txn *txn, void *arg)
     const struct app_entry *entry = call->entry;
     response_reset(call->response);
     call->failed = ERR_OK;
+    call->wait.wanted = false;
     call->txn = txn;
     enum err err = entry->route->handler(call);
     if (err == ERR_OK && entry->route->access == APP_WRITE && call->request->before_commit.fn)
@@ -29,10 +30,17 @@ static enum err run_handler(struct txn *txn, void *arg)
     return err;
 }
 
+/* It found what it needs taken, and wants to wait for it. */
+static bool runs_again(const struct call *call)
+{
+    return call->wait.wanted && call->write.result == ERR_CONFLICT;
+}
+
 static void written(struct pending_write *write)
 {
     struct call *call = write->arg;
-    request_resume(call->request);
+    if (!runs_again(call) || !waits_add(call->app->waits, call))
+        request_resume(call->request);
 }
 
 /* False: it comes to nothing, for *err. */
@@ -106,12 +114,16 @@ void app_target(struct request *request, struct response *response, void *arg)
     const struct app_route *route = entry->route;
     struct call *call = request->awaited;
     request->awaited = NULL;
+    enum err err = ERR_OK;
     if (call) {
-        end(call, call->write.result);
+        if (!runs_again(call))
+            end(call, call->write.result);
+        else if (!begin_write(call, &err))
+            end(call, err);
         return;
     }
     call = begin(entry, request, response);
-    enum err err = route->before ? route->before(call) : ERR_OK;
+    err = route->before ? route->before(call) : ERR_OK;
     if (!err && route->access == APP_WRITE && begin_write(call, &err))
         return;
     if (!err && route->access != APP_WRITE)
@@ -229,6 +241,8 @@ enum err app_open(const struct app_options *options, struct app **out, char *why
         routes += options->modules[modules]->route_count;
     struct app *app = mem_zalloc(sizeof *app);
     app->options = *options;
+    if (options->ticker)
+        app->waits = waits_create(options->clock, options->ticker);
     if (options->users)
         users_watch(options->users, app_forget_profile, app);
     app->modules = mem_zalloc(modules * sizeof *app->modules);
@@ -256,10 +270,17 @@ void app_close(struct app **app_ptr)
             app->modules[i].module->close(app->modules[i].state);
         close_collections(&app->modules[i]);
     }
+    waits_destroy(&app->waits);
     free(app->entries);
     free(app->modules);
     free(app);
     *app_ptr = NULL;
+}
+
+void app_wait_no_more(struct app *app)
+{
+    if (app->waits)
+        waits_stop(app->waits);
 }
 
 /* ---- Looking */

@@ -9,6 +9,7 @@
 #ifndef GALLEY_SERVER_APP_APP_H
 #define GALLEY_SERVER_APP_APP_H
 
+#include "base/ticker.h"
 #include "cache/cache.h"
 #include "queue/queue.h"
 #include "server/config/config.h"
@@ -16,6 +17,8 @@
 #include "server/http/message.h"
 #include "storage/collection.h"
 #include "storage/store.h"
+
+#include <sys/queue.h>
 
 struct app;
 struct users;
@@ -35,6 +38,12 @@ struct call {
     const struct app_entry *entry;
     enum err failed; /* what call_fail has answered */
     bool issued;     /* a token, with call_issue_token */
+    struct {
+        bool wanted; /* it is to run again instead of being answered */
+        uint64_t key, seen;
+        int64_t until_ns, look_ns; /* monotonic; 0: it has not waited */
+        TAILQ_ENTRY(call) link;
+    } wait;
     struct pending_write write;
     void *memory; /* call_alloc's, a list; what is small lies in room[] */
     size_t used;  /* of it */
@@ -83,6 +92,7 @@ struct app_module {
     const struct config_key *settings; /* the keys of its section; NULL: none */
     unsigned setting_count;
     bool always; /* served also where no [route] section mounts it */
+    bool spare;  /* nobody need mount it: it is left unmentioned then */
     const struct app_route *routes;
     unsigned route_count;
     const struct app_collection *collections;
@@ -198,6 +208,36 @@ enum err app_enqueue(struct app *app, struct txn *txn, int64_t delay_ms, const c
                      const char *type, const char *pattern, ...)
     __attribute__((format(printf, 6, 7)));
 
+/* ---- Locks that have a name (docs/named-locks.md): for what one alone may do at a time, over
+ * transactions. Whoever takes one holds it for the lease, which he may renew; the numbers of those
+ * who have ever held one only grow, so that whom he works for can refuse who was outrun. Names are
+ * 1 to 128 letters, digits and . _ : -. */
+
+#define LOCK_NAME_MAX   128
+#define LOCK_TOKEN_SIZE 33
+
+struct lock_grant {
+    int64_t fence;               /* grows with each one granted, of any name */
+    int64_t until_ms;            /* wall clock */
+    char token[LOCK_TOKEN_SIZE]; /* to renew and release it with */
+};
+
+/* In a write, before the handler has written anything: the lock, for lease_ms, as soon as nobody
+ * holds it, at most wait_ms later. The handler returns any error at once: while it waits, which
+ * takes no thread, that is how it is run again, from its beginning. */
+enum err call_lock(struct call *call, const char *name, int64_t lease_ms, int64_t wait_ms,
+                   struct lock_grant *out);
+/* In a write: ERR_STALE if the token does not hold it any more. */
+enum err call_unlock(struct call *call, const char *name, const char *token);
+
+/* The same in any write, such as a job's, without waiting: ERR_CONFLICT, which does not stick, and
+ * in out->until_ms until when, if somebody holds it. */
+enum err app_lock(struct app *app, struct txn *txn, const char *holder, const char *name,
+                  int64_t lease_ms, struct lock_grant *out);
+enum err app_lock_renew(struct app *app, struct txn *txn, const char *name, const char *token,
+                        int64_t lease_ms, struct lock_grant *out);
+enum err app_unlock(struct app *app, struct txn *txn, const char *name, const char *token);
+
 /* ---- Identity. */
 
 /* What the cache has of who is signed in, released as call_cached's: {"id", "username", "name",
@@ -232,6 +272,7 @@ struct app_options {
     struct store *store;
     struct cache *cache;
     struct queues *queues;
+    struct ticker *ticker; /* NULL: nobody waits */
     const struct clock *clock;
     const struct config *config;
     const char *data_dir;
@@ -246,6 +287,12 @@ struct app_options {
 /* Opens every module and hands its job handlers to the queues. Threads: main. */
 enum err app_open(const struct app_options *options, struct app **out, char *why, size_t why_size);
 void app_close(struct app **app);
+
+/* Calls wait for no lock any more: the front is about to drain, and waits for them. Threads: any.
+ */
+void app_wait_no_more(struct app *app);
+/* How many calls wait for one. Threads: any. */
+unsigned app_waiting(struct app *app);
 
 /* Of the module that opened as number i, below app_module_count; NULL: nothing. Threads: any. */
 unsigned app_module_count(const struct app *app);

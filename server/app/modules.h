@@ -1,5 +1,5 @@
-/* The modules of this build: auth, which is always there, and each file in modules/. The list is
- * made by the Makefile, of the files' names: modules/NAME.c defines NAME_module. */
+/* The modules of this build: auth and locks, which are always there, and each file in modules/. The
+ * list is made by the Makefile, of the files' names: modules/NAME.c defines NAME_module. */
 #ifndef GALLEY_SERVER_APP_MODULES_H
 #define GALLEY_SERVER_APP_MODULES_H
 
@@ -9,6 +9,6 @@
 
 extern const struct app_module *const app_modules[]; /* NULL-terminated */
 
-extern const struct app_module auth_module;
+extern const struct app_module auth_module, locks_module;
 
 #endif

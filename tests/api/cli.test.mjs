@@ -39,7 +39,7 @@ test('docs/config.md is help config own, word for word; help config has the modu
     assert.equal(await readFile(new URL('../../docs/config.md', import.meta.url), 'utf8'), stdout, 'make docs');
     const all = await runGalley(['help', 'config']);
     assert.match(all.stdout, /## \[shop\]/);
-    assert.match(all.stdout, /one of: app:auth app:shop/);
+    assert.match(all.stdout, /one of: app:auth app:locks app:shop/);
 });
 
 test('--help and -h explain, wherever they stand', async () => {

@@ -281,8 +281,9 @@ static void test_config_refuses_routes_that_lead_nowhere(void **state)
     assert_non_null(
         strstr(errors, "config.ini:2: [route x] path: read \"no/slash\"; allowed: a path"));
     assert_non_null(strstr(
-        errors, "config.ini:3: [route x] target: read \"app:shoe\"; allowed: one "
-                "of: app:auth app:shop upstream:NAME compose:NAME static:DIR respond:STATUS\n"));
+        errors,
+        "config.ini:3: [route x] target: read \"app:shoe\"; allowed: one "
+        "of: app:auth app:locks app:shop upstream:NAME compose:NAME static:DIR respond:STATUS\n"));
     assert_non_null(
         strstr(errors, "config.ini:4: [route x] method: read \"GET, FETCH\"; allowed: "));
     assert_non_null(strstr(errors, "config.ini:5: [route x] rate_limit: read \"many\"; allowed: "));
