@@ -1,4 +1,4 @@
--- One scenario of the bench for wrk: SCENARIO = products | me | place-order | order | healthz | small | cached | up | own, TOKEN = a JWT.
+-- One scenario of the bench for wrk: SCENARIO = products | me | place-order | order | healthz | small | cached | up | own | create, TOKEN = a JWT.
 -- Requests are formatted once; each is then one random look-up. `order` looks at one of ORDERS of fill_orders, formatted
 -- each time, as are data-get, data-list, data-create, data-patch (of DATA_DOCUMENTS) and transfer (of ACCOUNTS). Prints one line:
 -- RESULT requests/s p50 p99 (milliseconds) errors
@@ -13,6 +13,10 @@ local make = {
   own = function(headers) return wrk.format("GET", "/own/17", headers) end,
   me = function(headers) return wrk.format("GET", "/users/me", headers) end,
   products = function(headers, id) return wrk.format("GET", "/products/" .. id, headers) end,
+  create = function(_, id)
+    return wrk.format("POST", "/api/v1/collections/events", { ["Content-Type"] = "application/json" },
+      string.format('{"number":%d,"text":"%s"}', id, string.rep("x", 200)))
+  end,
   ["place-order"] = function(headers, id)
     headers["Content-Type"] = "application/json"
     return wrk.format("POST", "/place-order", headers, string.format('{"productId":%d,"qty":1}', id))

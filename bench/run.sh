@@ -11,7 +11,7 @@ cd "$(dirname "$0")/.."
 
 export CONNECTIONS=${CONNECTIONS:-64} DURATION=${DURATION:-8} WARMUP=${WARMUP:-2} ROUNDS=${ROUNDS:-5}
 export CLIENTS=${CLIENTS:-10000} PEER=${PEER:-} GALLEY TOOLS NGINX_BINARY HAPROXY_BINARY GATEWAY_MODULES
-all=(front proxy cache tls shop parked feed crowds reload stream starts data large queue)
+all=(front proxy cache tls shop parked feed follow crowds reload stream starts data large queue)
 ROWS=$(mktemp)
 export ROWS
 trap 'rm -f "$ROWS"' EXIT

@@ -17,7 +17,7 @@ struct change_feed {
     struct store *store;
     struct journal *journal;
     struct buf payload; /* the writer thread's */
-    void (*watch)(void *arg);
+    change_feed_fn watch;
     void *watch_arg;
 };
 
@@ -50,7 +50,7 @@ void change_feed_close(struct change_feed **feed)
     *feed = NULL;
 }
 
-void change_feed_watch(struct change_feed *feed, void (*fn)(void *arg), void *arg)
+void change_feed_watch(struct change_feed *feed, change_feed_fn fn, void *arg)
 {
     feed->watch = fn;
     feed->watch_arg = arg;
@@ -80,11 +80,17 @@ enum err change_feed_cover(struct change_feed *feed, struct collection *c, enum 
 
 /* ---- Writing. */
 
+struct news {
+    const struct change_feed *feed;
+    const char *collection;
+    uint64_t sequence;
+};
+
 static void tell(void *arg)
 {
-    const struct change_feed *feed = arg;
-    if (feed->watch)
-        feed->watch(feed->watch_arg);
+    const struct news *news = arg;
+    if (news->feed->watch)
+        news->feed->watch(news->feed->watch_arg, news->collection, news->sequence);
 }
 
 bool change_feed_fits(const struct collection *c, struct slice json)
@@ -132,9 +138,11 @@ enum err change_feed_add(struct txn *txn, const struct collection *c, enum docum
                          uint64_t version, struct slice json, struct slice before)
 {
     struct slice payload = payload_of(c, kind, version, fitting(txn, c, json), before);
-    enum err err = journal_append(txn, c->feed->journal, payload, NULL);
+    struct news *news = txn_alloc(txn, sizeof *news);
+    *news = (struct news){c->feed, c->name, 0};
+    enum err err = journal_append(txn, c->feed->journal, payload, &news->sequence);
     if (!err)
-        txn_on_commit(txn, tell, NULL, c->feed);
+        txn_on_commit(txn, tell, NULL, news);
     return err;
 }
 

@@ -27,9 +27,11 @@ enum cover { COVER_NONE, COVER_AFTER, COVER_BEFORE };
  */
 enum err change_feed_cover(struct change_feed *feed, struct collection *c, enum cover cover);
 
-/* fn(arg) runs in the store's writer thread each time events have become durable: it must not block
- * and not write. Once, before threads start. */
-void change_feed_watch(struct change_feed *feed, void (*fn)(void *arg), void *arg);
+/* fn runs in the store's writer thread for each event that has become durable, in their order: it
+ * must not block and not write. `collection` is borrowed for the call. Once, before threads start.
+ */
+typedef void (*change_feed_fn)(void *arg, const char *collection, uint64_t sequence);
+void change_feed_watch(struct change_feed *feed, change_feed_fn fn, void *arg);
 
 /* ---- Reading. */
 

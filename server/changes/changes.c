@@ -32,9 +32,11 @@ static int64_t raise_later(void *arg, int64_t mono_ns)
 }
 
 /* In the store's writer thread, for each event. */
-static void on_commit(void *arg)
+static void on_commit(void *arg, const char *collection, uint64_t sequence)
 {
     struct changes *changes = arg;
+    changes->last[changes_slot(slice_str(collection))] = sequence;
+    changes->latest = sequence;
     if (changes->readers == 0 || changes->told)
         return;
     int64_t since_ns = clock_mono_ns(changes->options.clock) - changes->raised_ns;
@@ -45,12 +47,21 @@ static void on_commit(void *arg)
     }
 }
 
+static enum err read_span(struct txn *txn, void *arg)
+{
+    struct changes *changes = ((void **)arg)[0];
+    return change_feed_span(txn, changes->options.feed, ((void **)arg)[1]);
+}
+
 struct changes *changes_create(const struct changes_options *options)
 {
     struct changes *changes = mem_zalloc(sizeof *changes);
     changes->options = *options;
     changes->news = event_create();
     changes->timer = ticker_add(options->ticker, raise_later, changes, 0);
+    struct journal_span span;
+    enum err err = store_read(options->store, read_span, (void *[]){changes, &span});
+    changes->began = err ? UINT64_MAX : span.next; /* then everybody reads */
     change_feed_watch(options->feed, on_commit, changes);
     return changes;
 }
@@ -119,12 +130,6 @@ static bool read_number(const struct request *request, const char *name, int64_t
     return good;
 }
 
-static enum err read_span(struct txn *txn, void *arg)
-{
-    struct changes *changes = ((void **)arg)[0];
-    return change_feed_span(txn, changes->options.feed, ((void **)arg)[1]);
-}
-
 /* Where it begins: behind Last-Event-ID, behind `since`, or now. */
 static bool read_place(const struct request *request, struct response *response,
                        struct reader *reader)
@@ -163,7 +168,9 @@ static bool add_collection(const struct request *request, struct response *respo
                        NULL);
         return false;
     }
-    memcpy(reader->list[reader->count++].name, name.ptr, name.len);
+    struct watched *watched = &reader->list[reader->count++];
+    memcpy(watched->name, name.ptr, name.len);
+    watched->slot = changes_slot(slice_str(watched->view.stored));
     return true;
 }
 

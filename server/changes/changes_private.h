@@ -3,9 +3,11 @@
 #define GALLEY_SERVER_CHANGES_CHANGES_PRIVATE_H
 
 #include "base/expr.h"
+#include "base/hash.h"
 #include "server/changes/changes.h"
 
 #define COLLECTIONS_MAX 16 /* that one reader names */
+#define LASTS           256
 
 struct changes {
     struct changes_options options;
@@ -15,7 +17,16 @@ struct changes {
     _Atomic int64_t raised_ns;
     atomic_uint readers;
     _Atomic uint64_t events, restarts;
+    /* So that nobody reads what is not for him: the last event since the start of each collection,
+     * or of one with the same remainder; of all, stored behind it; and where that began. */
+    _Atomic uint64_t last[LASTS], latest;
+    uint64_t began;
 };
+
+static inline unsigned changes_slot(struct slice collection)
+{
+    return (unsigned)(hash_keyed(collection) % LASTS);
+}
 
 /* ---- reader.c */
 
@@ -33,6 +44,7 @@ struct reader {
     unsigned count;
     struct watched {
         char name[65]; /* as it was asked for */
+        unsigned slot;
         struct change_view view;
     } list[COLLECTIONS_MAX];
 };

@@ -140,8 +140,25 @@ static enum err read_events(struct txn *txn, void *arg)
     return err;
 }
 
+/* Whether what has come is of other collections, all of it: then it goes on behind that. */
+static bool has_no_news(struct reader *reader)
+{
+    const struct changes *changes = reader->changes;
+    uint64_t latest = changes->latest; /* first: what it counts stands below by then */
+    if (reader->next < changes->began || reader->next > latest)
+        return false;
+    for (unsigned i = 0; i < reader->count; i++) {
+        if (changes->last[reader->list[i].slot] >= reader->next)
+            return false;
+    }
+    reader->next = latest + 1;
+    return true;
+}
+
 static enum err read_on(struct reading *reading)
 {
+    if (has_no_news(reading->reader))
+        return ERR_OK;
     return store_read(reading->reader->changes->options.store, read_events, reading);
 }
 

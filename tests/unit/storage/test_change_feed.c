@@ -8,9 +8,12 @@ struct told {
     int woken;
 };
 
-static void wake(void *arg)
+/* The n-th time it is told of the n-th event. */
+static void wake(void *arg, const char *collection, uint64_t sequence)
 {
-    ((struct told *)arg)->woken++;
+    struct told *told = arg;
+    if (strcmp(collection, "people") == 0 && sequence == (uint64_t)told->woken + 1)
+        told->woken++;
 }
 
 static void open_told(struct told *told, enum cover cover)
