@@ -3,6 +3,7 @@
 
 #include "base/mem.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
@@ -142,6 +143,7 @@ static void read_schema(const struct config_section *section, struct complaints 
     struct buf path = BUF_INIT, text = BUF_INIT;
     char why[400];
     schema_path(complaints, name, &path);
+    assert(path.data);
     if (!read_file(path.data, &text, why, sizeof why)) {
         complain(complaints, section, "schema", "%s", why);
     } else {
