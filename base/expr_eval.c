@@ -130,7 +130,9 @@ static enum expr_result matches(struct evaluation *e, const struct value *value,
     }
     if (!scratch_spend(&e->scratch, text.len * 16)) /* it takes longer than comparing */
         return EXPR_UNKNOWN;
-    enum pattern_result result = pattern_match(pattern, text);
+    size_t steps = 0;
+    enum pattern_result result = pattern_match(pattern, text, &steps);
+    scratch_spend(&e->scratch, steps * 16); /* what is left is too little for the next hard one */
     return result == PATTERN_TOO_HARD ? EXPR_UNKNOWN : yes(result == PATTERN_YES);
 }
 

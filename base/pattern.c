@@ -98,9 +98,10 @@ static int count_step(pcre2_callout_block *block, void *data)
     return 0;
 }
 
-enum pattern_result pattern_match(const struct pattern *pattern, struct slice text)
+enum pattern_result pattern_match(const struct pattern *pattern, struct slice text, size_t *steps)
 {
-    size_t steps_left = STEPS + STEPS_PER_BYTE * text.len;
+    const size_t most = STEPS + STEPS_PER_BYTE * text.len;
+    size_t steps_left = most;
     pcre2_general_context *general = memory();
     pcre2_match_context *context = pcre2_match_context_create(general);
     pcre2_match_data *match = pcre2_match_data_create(1, general);
@@ -111,6 +112,8 @@ enum pattern_result pattern_match(const struct pattern *pattern, struct slice te
     pcre2_match_data_free(match);
     pcre2_match_context_free(context);
     pcre2_general_context_free(general);
+    if (steps)
+        *steps += most - steps_left;
     if (found >= 0)
         return PATTERN_YES;
     bool no_text = found <= PCRE2_ERROR_UTF8_ERR1 && found >= PCRE2_ERROR_UTF8_ERR21;

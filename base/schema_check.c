@@ -95,7 +95,7 @@ bool check_pattern(struct checking *c, const struct pattern *pattern, struct sli
 {
     if (!check_spend(c, PATTERN_STEPS + text.len / BYTES_PER_STEP))
         return false;
-    enum pattern_result result = pattern_match(pattern, text);
+    enum pattern_result result = pattern_match(pattern, text, NULL);
     if (result == PATTERN_TOO_HARD)
         c->exhausted = true;
     return result == PATTERN_YES;

@@ -6,9 +6,10 @@
  * one that is replaced is told of if he may see it afterwards. */
 #include "server/changes/changes_private.h"
 
-#define LOOK_MAX 512          /* events at once */
-#define PAGE_MAX (1u << 20)   /* bytes of a poll's answer, about */
-#define ALIVE_NS 15000000000L /* between two signs of life */
+#define TURN_NS  INT64_C(2000000) /* of a stream in the hub */
+#define LOOK_MAX 512              /* events at once */
+#define PAGE_MAX (1u << 20)       /* bytes of a poll's answer, about */
+#define ALIVE_NS 15000000000L     /* between two signs of life */
 
 /* ---- One event. */
 
@@ -84,8 +85,9 @@ struct reading {
     struct reader *reader;
     struct buf *out;
     bool stream;
-    bool full; /* `out` has enough for now */
-    bool more; /* there are events that were not looked at */
+    int64_t until_ns; /* of a stream: it runs on the hub, and others wait */
+    bool full;        /* `out` has enough, or it has taken long enough */
+    bool more;        /* there are events that were not looked at */
 };
 
 static void append_event(struct reading *reading, const struct watched *watched,
@@ -118,7 +120,8 @@ static bool take_event(const struct document_event *event, void *arg)
     }
     reader->next = event->sequence + 1;
     reading->full = reading->stream
-                        ? reading->out->len >= FEED_ROOM / 2
+                        ? reading->out->len >= FEED_ROOM / 2 ||
+                              clock_mono_ns(reader->changes->options.clock) > reading->until_ns
                         : reader->events == reader->limit || reading->out->len >= PAGE_MAX;
     return !reading->full;
 }
@@ -201,7 +204,10 @@ int64_t reader_stream(void *arg, struct buf *out, int64_t now_ns)
         append_sign(reader, out);
     }
     reader->begun = true;
-    struct reading reading = {.reader = reader, .out = out, .stream = true};
+    struct reading reading = {.reader = reader,
+                              .out = out,
+                              .stream = true,
+                              .until_ns = clock_mono_ns(reader->changes->options.clock) + TURN_NS};
     enum err err = read_on(&reading);
     if (err) /* whoever is behind the oldest event is told so when he comes back */
         return err == ERR_GONE ? FEED_END : FEED_FAILED;

@@ -16,7 +16,7 @@ static enum pattern_result match(const char *text, struct slice subject)
     struct pattern *pattern = pattern_compile(slice_str(text), why, sizeof why);
     if (!pattern)
         fail_msg("%s: %s", text, why);
-    enum pattern_result result = pattern_match(pattern, subject);
+    enum pattern_result result = pattern_match(pattern, subject, NULL);
     pattern_destroy(&pattern);
     assert_null(pattern);
     return result;
