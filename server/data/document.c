@@ -206,10 +206,22 @@ void document_hide(const struct data_collection *c, json_t *doc)
         json_object_del(doc, c->hidden[i]);
 }
 
+/* Whether a name stands in the list before `here`: it is written once. */
+static bool stands_before(struct slice list, const char *here, struct slice name)
+{
+    while (list.ptr && list.ptr < here) {
+        struct slice other = slice_trim(slice_cut(&list, ','));
+        if (other.ptr < here && slice_eq(other, name))
+            return true;
+    }
+    return false;
+}
+
 static void view_fields(const struct data_collection *c, struct slice doc, struct slice fields,
                         struct buf *out)
 {
     struct json_writer w = {.out = out};
+    struct slice all = fields;
     jw_begin(&w, '{');
     while (fields.ptr) {
         struct slice name = slice_trim(slice_cut(&fields, ',')), value;
@@ -217,7 +229,7 @@ static void view_fields(const struct data_collection *c, struct slice doc, struc
         if (name.len > MEMBER_NAME_MAX || member_is_hidden(c, name))
             continue;
         snprintf(key, sizeof key, "%.*s", SLICE_ARG(name));
-        if (json_find(doc, key, &value)) {
+        if (json_find(doc, key, &value) && !stands_before(all, name.ptr, name)) {
             jw_name(&w, name);
             jw_raw(&w, value);
         }

@@ -10,9 +10,10 @@
 
 #include <stdio.h>
 
-#define LIMIT_DEFAULT 30
-#define LOOKED_AT_MAX 10000
-#define TIME_MAX_MS   5000
+#define LIMIT_DEFAULT  30
+#define LOOKED_AT_MAX  10000
+#define TIME_MAX_MS    5000
+#define LIST_BYTES_MAX ((size_t)8 << 20) /* of a page: the next one goes on behind */
 
 struct list {
     const struct data_collection *c;
@@ -187,7 +188,7 @@ static bool take(struct slice id, const struct doc *doc, void *arg)
     if (list->rows++ > 0)
         buf_append_char(out, ',');
     document_view(list->c, doc->json, buf_slice(&list->fields), out);
-    return true;
+    return out->len < LIST_BYTES_MAX;
 }
 
 static void join(struct list *list, struct expr *more)
