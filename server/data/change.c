@@ -194,10 +194,9 @@ static enum err prepare_present(struct change *change, const struct doc *doc)
                                          : prepare_other_state(change, doc->json);
 }
 
-enum err change_prepare(struct change *change, struct txn *txn)
+static enum err prepare(struct change *change, struct txn *txn)
 {
     struct doc doc;
-    forget_prepared(change);
     if (change->kind == CHANGE_CREATE)
         return prepare_new(change);
     enum err err = doc_get(txn, change->c->stored, change->id, &doc);
@@ -209,6 +208,19 @@ enum err change_prepare(struct change *change, struct txn *txn)
         return prepare_new(change);
     err = check_conditions(change, 0);
     return err ? err : fault_not_found(&change->fault);
+}
+
+/* What was refused, be it by a rule that looks at the finished document, is not prepared: whoever
+ * goes on to apply it is refused again, not believed. */
+enum err change_prepare(struct change *change, struct txn *txn)
+{
+    forget_prepared(change);
+    enum err err = prepare(change, txn);
+    if (err) {
+        change->prepared = false;
+        doc_draft_destroy(&change->draft);
+    }
+    return err;
 }
 
 /* ---- A unique index objects */
@@ -300,9 +312,9 @@ enum err change_explain(struct change *change, struct txn *txn)
 static enum err is_present(const struct change *change, struct txn *txn, bool *out)
 {
     struct doc doc = {0};
-    *out = true;
+    *out = change->prepared;
     if (change->kind == CHANGE_CREATE)
-        return ERR_OK; /* the insertion sees it */
+        return ERR_OK; /* the insertion sees whether it is there */
     enum err err = doc_get(txn, change->c->stored, change->id, &doc);
     *out = change->prepared && doc.version == change->seen &&
            (err || hash_bytes(doc.json) == change->seen_hash);

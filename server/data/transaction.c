@@ -24,6 +24,7 @@ struct operation {
     json_t *id;            /* of the document, resolved */
     bool stands_on_others; /* $from */
     bool may_change;       /* an earlier operation is about the same collection */
+    json_t *result;        /* for later operations, once one has asked for it; or NULL */
 };
 
 struct transaction_call {
@@ -32,6 +33,7 @@ struct transaction_call {
     json_t *body;
     struct operation *list;
     unsigned count;
+    size_t room; /* for values from earlier operations, see take_room */
     bool minimal;
 };
 
@@ -113,7 +115,37 @@ static json_t *result_of(const struct operation *op)
     return result;
 }
 
-static json_t *look_up(const struct transaction_call *t, unsigned at, const json_t *value)
+/* Each value counts, and so do the bytes of texts: a short request cannot multiply a large
+ * document.
+ */
+static bool take_room(const json_t *value, size_t *room)
+{
+    const char *key;
+    json_t *member;
+    size_t cost = 1 + json_string_length(value) / 16;
+    bool good = cost <= *room;
+    *room -= good ? cost : 0;
+    json_object_foreach((json_t *)value, key, member)
+        good = good && take_room(member, room);
+    for (size_t i = 0; good && i < json_array_size(value); i++)
+        good = take_room(json_array_get(value, i), room);
+    return good;
+}
+
+static const json_t *kept_result(struct operation *op)
+{
+    if (!op->result)
+        op->result = result_of(op);
+    return op->result;
+}
+
+static void forget_result(struct operation *op)
+{
+    json_decref(op->result);
+    op->result = NULL;
+}
+
+static json_t *look_up(struct transaction_call *t, unsigned at, const json_t *value)
 {
     const json_t *from = reference(value);
     struct pointer path;
@@ -121,16 +153,16 @@ static json_t *look_up(const struct transaction_call *t, unsigned at, const json
     if (!json_is_integer(from) || json_integer_value(from) < 0 || json_integer_value(from) >= at)
         return NULL;
     if (pointer_read(json_object_get(value, "path"), &path)) {
-        json_t *result = result_of(&t->list[json_integer_value(from)]);
-        found = json_incref(pointer_find(result, &path, path.count));
-        json_decref(result);
+        const json_t *result = kept_result(&t->list[json_integer_value(from)]);
+        found = pointer_find((json_t *)result, &path, path.count);
+        found = found && take_room(found, &t->room) ? json_deep_copy(found) : NULL;
     }
     pointer_release(&path);
     return found;
 }
 
 /* A copy in which they stand; NULL if one leads nowhere. Of the operation number `at`. */
-static json_t *resolve(const struct transaction_call *t, unsigned at, const json_t *value)
+static json_t *resolve(struct transaction_call *t, unsigned at, const json_t *value)
 {
     const char *key;
     json_t *member;
@@ -195,6 +227,8 @@ static enum err read_change(struct transaction_call *t, unsigned i, unsigned kin
         return fault_at(t, i, kinds[kind].body, "required");
     if (kinds[kind].has_id && !json_object_get(op->text, "id"))
         return fault_at(t, i, "id", "required");
+    if (json_object_get(op->text, "ifVersion") && json_int(op->text, "ifVersion", 0) <= 0)
+        return fault_at(t, i, "ifVersion", "type"); /* an ETag in quotes is none */
     for (unsigned before = 0; before < i; before++)
         op->may_change |= t->list[before].change.c == c;
     return read_patch_type(t, i);
@@ -328,6 +362,7 @@ static enum err prepare_in(struct txn *txn, void *arg)
 static enum err apply(struct transaction_call *t, unsigned i, struct txn *txn)
 {
     struct operation *op = &t->list[i];
+    forget_result(op);
     enum err err = op->stands_on_others ? prepare(t, i, txn) : ERR_OK;
     if (err)
         return err;
@@ -381,6 +416,7 @@ static enum err run(struct data_call *call, struct txn *txn)
 {
     struct transaction_call *t = of(call);
     enum err err = ERR_OK;
+    t->room = DOCUMENT_VALUES_MAX;
     for (unsigned i = 0; !err && i < t->count; i++)
         err = apply(t, i, txn);
     if (!err)
@@ -397,6 +433,7 @@ static void release(struct data_call *call)
         change_release(&t->list[i].change);
         buf_release(&t->list[i].payload);
         json_decref(t->list[i].id);
+        forget_result(&t->list[i]);
     }
     free(t->list);
     json_decref(t->body);

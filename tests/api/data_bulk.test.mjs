@@ -14,11 +14,14 @@ const config = {
     'collection accounts': { ...all, id: 'client', schema: 'account.json', unique: 'name', hidden: 'pin' },
     'collection entries': { ...all, index: 'account' },
     'collection own': { owner: 'by', list: 'owner', read: 'owner', create: 'user', update: 'owner', delete: 'owner', id: 'client' },
+    'collection drafts': { ...all, id: 'client', create: 'status = "draft"', update: 'status = @old.status' },
+    'collection strict': { ...all, schema: 'strict.json' },
     'queue mail': { enqueue: 'role:mailer', concurrency: 1 },
     'queue open': { enqueue: 'kind = "ping"', concurrency: 1 },
     'queue shut': { concurrency: 1 },
 };
-const files = { 'a.json': schema, 'account.json': { properties: { balance: { type: 'integer', minimum: 0 } } } };
+const files = {
+    'strict.json': { required: ['title'], properties: { title: { type: 'string' } } }, 'a.json': schema, 'account.json': { properties: { balance: { type: 'integer', minimum: 0 } } } };
 const galley = await startGalley({ config, files });
 const as = (sub, ...roles) => makeToken(claims({ sub, roles }));
 const [ann, bob, mailer] = [as('ann'), as('bob'), as('mia', 'mailer')];
@@ -144,6 +147,41 @@ test('an operation takes values of earlier ones', async () => {
     }
     const missing = await transact([{ op: 'create', collection: 'entries', document: {} }, { op: 'delete', collection: 'entries', id: { $from: 0, path: '/nope' } }]);
     assert.deepEqual(assertError(missing, 422).details, [{ field: 'operations.1.id', reason: 'from' }]);
+});
+
+test('what a rule refuses is refused by bulk and transactions too', async () => {
+    const operations = (...list) => send('POST', '/api/v1/transactions', { operations: list.map((op) => ({ collection: 'drafts', ...op })) });
+    assert.equal((await send('POST', `${at}drafts`, { id: 'd1', status: 'draft' })).status, 201);
+    assert.equal((await send('PUT', `${at}drafts/d1`, { status: 'public' })).status, 401);
+    assert.deepEqual(statuses(await bulk('drafts/bulk?mode=upsert', [{ id: 'd1', status: 'public' }, { id: 'd2', status: 'public' }])), [401, 404]);
+    assertError(await operations({ op: 'create', document: { id: 'd3', status: 'draft' } }, { op: 'create', document: { id: 'd4', status: 'public' } }), 401, 'UNAUTHENTICATED');
+    assertError(await operations({ op: 'create', document: { id: 'd5', status: 'draft' } }, { op: 'patch', id: 'd1', patch: { status: 'public' } }), 401, 'UNAUTHENTICATED');
+    const { body } = await send('GET', `${at}drafts`);
+    assert.deepEqual(body.data, [{ id: 'd1', status: 'draft' }]);
+});
+
+test('an operation that is wrong is so behind a good one of its collection', async () => {
+    const answer = await send('POST', '/api/v1/transactions', { operations: [
+        { op: 'create', collection: 'strict', document: { title: 'a' } }, { op: 'create', collection: 'strict', document: {} }] });
+    assertError(answer, 422, 'VALIDATION_ERROR');
+    assert.deepEqual((await send('GET', `${at}strict`)).body.data, []);
+});
+
+test('values of earlier operations cannot be multiplied without a bound', async () => {
+    const many = Array.from({ length: 1000 }, () => ({ $from: 0, path: '/list' }));
+    const list = Array(1000).fill(0);
+    assertError(await send('POST', '/api/v1/transactions', { operations: [
+        { op: 'create', collection: 'entries', document: { list } }, { op: 'create', collection: 'entries', document: { many } }] }), 422, 'VALIDATION_ERROR');
+    const few = many.slice(0, 50);
+    assert.equal((await send('POST', '/api/v1/transactions', { operations: [
+        { op: 'create', collection: 'entries', document: { list } }, { op: 'create', collection: 'entries', document: { few } }] })).status, 200);
+});
+
+test('a version that is none is not taken for any version', async () => {
+    for (const ifVersion of ['"1"', '1', null, 0, 1.5]) {
+        assertError(await send('POST', '/api/v1/transactions', { operations: [
+            { op: 'delete', collection: 'drafts', id: 'd1', ifVersion }] }), 422, 'VALIDATION_ERROR');
+    }
 });
 
 test('jobs commit with documents, for who may add them', async () => {
