@@ -152,25 +152,6 @@ struct slice transform_own_body(const struct exchange *exchange)
 
 /* ---- Before its target */
 
-STAGE_RARE enum stage_result transform_lend(struct exchange *exchange)
-{
-    struct request *request = exchange->request;
-    const struct transform *transform = request->route->spec.transform;
-    if (exchange->lent || !transform_changes_requests(transform))
-        return STAGE_NEXT;
-    struct lent *lent = exchange->lent = mem_zalloc(sizeof *lent);
-    lent->headers = request->headers;
-    lent->header_count = request->header_count;
-    lent->query = request->query;
-    enum err err = transform_request(transform, request, &lent->seen);
-    if (err)
-        return exchange_refuse(exchange, err, NULL);
-    request->headers = lent->seen.headers;
-    request->header_count = lent->seen.header_count;
-    request->query = lent->seen.query;
-    return STAGE_NEXT;
-}
-
 void transform_return(struct exchange *exchange)
 {
     struct lent *lent = exchange->lent;
@@ -182,6 +163,27 @@ void transform_return(struct exchange *exchange)
     transform_request_release(&lent->seen);
     free(lent);
     exchange->lent = NULL;
+}
+
+STAGE_RARE enum stage_result transform_lend(struct exchange *exchange)
+{
+    struct request *request = exchange->request;
+    const struct transform *transform = request->route->spec.transform;
+    if (exchange->lent || !transform_changes_requests(transform))
+        return STAGE_NEXT;
+    struct lent *lent = exchange->lent = mem_zalloc(sizeof *lent);
+    lent->headers = request->headers;
+    lent->header_count = request->header_count;
+    lent->query = request->query;
+    enum err err = transform_request(transform, request, &lent->seen);
+    if (err) {
+        transform_return(exchange); /* what it stands on is freed before it is let go */
+        return exchange_refuse(exchange, err, NULL);
+    }
+    request->headers = lent->seen.headers;
+    request->header_count = lent->seen.header_count;
+    request->query = lent->seen.query;
+    return STAGE_NEXT;
 }
 
 /* ---- When the answer stands */

@@ -140,6 +140,15 @@ static bool varies(const struct rules *rules)
     return false;
 }
 
+static bool renames(const struct rules *rules)
+{
+    for (unsigned i = 0; i < rules->count; i++) {
+        if (rules->list[i].verb == VERB_RENAME)
+            return true;
+    }
+    return false;
+}
+
 static void write_vary(const struct rules *rules, struct buf *out)
 {
     for (unsigned i = 0; i < rules->count; i++) {
@@ -150,7 +159,8 @@ static void write_vary(const struct rules *rules, struct buf *out)
 
 static void note_what_follows(struct transform *t)
 {
-    t->has_key = varies(&t->request_header) || varies(&t->request_query);
+    t->has_key =
+        varies(&t->request_header) || varies(&t->request_query) || renames(&t->request_header);
     t->touches_security = headers_touch_security(&t->response_header);
     write_vary(&t->response_header, &t->vary);
     write_vary(&t->response_json, &t->vary);
@@ -245,6 +255,22 @@ static void write_values(const struct rules *rules, const struct request *reques
     buf_release(&text);
 }
 
+/* What a field was called by the client says nothing to whoever compares by Vary, and nothing of
+ * whose it is: so the values that get another name are part of the key. */
+static void write_renamed(const struct rules *rules, const struct request *request, struct buf *out)
+{
+    for (unsigned i = 0; i < rules->count; i++) {
+        const struct rule *rule = &rules->list[i];
+        for (unsigned h = 0; rule->verb == VERB_RENAME && h < request->header_count; h++) {
+            const struct header *header = &request->headers[h];
+            if (!slice_eq_nocase(header->name, slice_str(rule->names[0])))
+                continue;
+            buf_printf(out, "\n{%u:%zu}", i, header->value.len);
+            buf_append_slice(out, header->value);
+        }
+    }
+}
+
 void transform_write_key(const struct transform *transform, const struct request *request,
                          struct buf *out)
 {
@@ -252,6 +278,7 @@ void transform_write_key(const struct transform *transform, const struct request
         return;
     write_values(&transform->request_header, request, out);
     write_values(&transform->request_query, request, out);
+    write_renamed(&transform->request_header, request, out);
 }
 
 bool transform_has_key(const struct transform *transform)

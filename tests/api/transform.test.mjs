@@ -4,8 +4,9 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import test from 'node:test';
 
-import { runGalley, startGalley } from '../lib/galley.mjs';
+import { eventually, runGalley, startGalley } from '../lib/galley.mjs';
 import { makeToken } from '../lib/jwt.mjs';
+import { RawConnection } from '../lib/raw.mjs';
 import { passingOn, startUpstream } from '../lib/upstream.mjs';
 
 async function startWith(route, handle) {
@@ -183,6 +184,30 @@ test('all kinds of targets alike', async () => {
     }
     const { status, headers } = await galley.request('GET', '/products/17', { token: makeToken() });
     assert.equal(`${status} ${headers['x-who']}`, '203 127.0.0.1 17');
+});
+
+test('what a client calls by another name is part of what its answer is stored under', async () => {
+    const galley = await startWith({
+        cache: 'yes', cache_ttl: '1h', request_header: 'rename X-Lang Accept-Language',
+    }, (request, response) => {
+        response.setHeader('Vary', 'Accept-Language').end(request.headers['accept-language'] ?? 'none');
+    });
+    const text = async (headers) => (await galley.request('GET', '/up/', { headers })).body;
+    assert.equal(await text({ 'X-Lang': 'de', 'Accept-Language': 'en' }), 'de');
+    assert.equal(await text({ 'Accept-Language': 'en' }), 'en');
+    assert.equal(await text({ 'X-Lang': 'fr', 'Accept-Language': 'en' }), 'fr');
+});
+
+test('a request that gets too many fields is refused, and logged with its own', async () => {
+    const upstream = await startUpstream();
+    const galley = await startGalley(passingOn(upstream, {}, { cache: 'yes', request_header: 'set X-Tenant x' },
+        { log: { access_format: 'combined' } }));
+    const connection = await RawConnection.open(galley.port);
+    const fields = Array.from({ length: 62 }, (_, i) => `X-F${i}: v\r\n`).join('');
+    connection.send(`GET /up/ HTTP/1.1\r\nHost: a\r\nUser-Agent: tester\r\n${fields}\r\n`);
+    assert.equal((await connection.response()).status, 431);
+    connection.destroy();
+    await eventually('its line', () => / 431 .*"tester"/.test(galley.log()));
 });
 
 test('a cached answer is right for each user and client', async () => {
