@@ -179,7 +179,7 @@ static void await_all(struct proxied *p)
     int64_t at_ns = p->due_ns;
     if (hedge->two)
         at_ns = least(at_ns, hedge->other.due_ns);
-    if (!p->hedged)
+    if (!p->hedged && !p->trip.began) /* else it is too late for a second */
         at_ns = least(at_ns, p->began_ns + p->settings->hedge_ns);
     struct itimerspec when = {.it_value = {at_ns / 1000000000, at_ns % 1000000000}};
     timerfd_settime(hedge->timer_fd, TFD_TIMER_ABSTIME, &when, NULL);

@@ -405,10 +405,22 @@ static bool send_piece(struct proxied *p)
 }
 
 /* Those that are announced go on to a client that takes them; what nobody expects is dropped. */
+/* Whether somebody wants to see all of the answer before anything of it is sent, if he can. */
+static size_t collect_max(const struct proxied *p)
+{
+    size_t wanted = p->request->json_max;
+    bool json = wanted > COLLECT_MAX &&
+                content_type_is_json(response_header_value(p->response, "Content-Type"));
+    return json ? wanted : COLLECT_MAX;
+}
+
+/* What is changed on its way has none: they would be of other bytes. */
 static void expect_trailers(struct proxied *p)
 {
     const struct response_head *head = &p->trip.head;
     drop_trailers(p); /* of a try before */
+    if (collect_max(p) > COLLECT_MAX)
+        return;
     if (head->framing != FRAMING_CHUNKED || !takes_trailers(p->request))
         return;
     struct buf announced = BUF_INIT;
@@ -489,15 +501,6 @@ static bool answer_head(struct proxied *p)
     return false;
 }
 
-/* Whether somebody wants to see all of the answer before anything of it is sent, if he can. */
-static size_t collect_max(const struct proxied *p)
-{
-    size_t wanted = p->request->json_max;
-    bool json = wanted > COLLECT_MAX &&
-                content_type_is_json(response_header_value(p->response, "Content-Type"));
-    return json ? wanted : COLLECT_MAX;
-}
-
 /* What is small is answered as a whole; what is large, or takes its time and does not say how large
  * it will be, as it comes. */
 static bool collect(struct proxied *p)
@@ -518,7 +521,7 @@ static bool collect(struct proxied *p)
                                                  : max > COLLECT_MAX && body->len < max;
     if (step == STEP_DONE && !p->trailers)
         finish(p);
-    else if (small)
+    else if (small && step != STEP_DONE)
         await(p, p->channel->fd, step == STEP_WANTS_WRITE, proxied_due_ns(p));
     else
         proxied_stream(p);

@@ -36,6 +36,18 @@ test('when the first server takes long the second is asked, and its answer count
     assert.equal(await galley.metric('galley_upstream_in_flight{upstream="up",server="' + a.upstream.address + '"}'), 0);
 });
 
+test('a server that has begun is waited for at rest', async () => {
+    const hinting = await startRawUpstream((socket) => socket.once('data', () => {
+        socket.write('HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n');
+        setTimeout(() => socket.end('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok'), 1500);
+    }));
+    const galley = await start([hinting, await startNamed('b')], { balance: 'round_robin' });
+    const before = await galley.metric('process_cpu_seconds_total');
+    const bodies = [(await galley.request('GET', '/up/x')).body, (await galley.request('GET', '/up/x')).body];
+    assert.ok(bodies.includes('ok'), bodies.join());
+    assert.ok(await galley.metric('process_cpu_seconds_total') - before < 0.5);
+});
+
 test('the first may still win', async () => {
     const a = await startNamed('a', true), b = await startNamed('b', true);
     const galley = await start([a, b]);

@@ -46,6 +46,20 @@ for (const size of [5, 1024 * 1024]) {
     });
 }
 
+test('an answer whose JSON is changed has none, and does not wait for them', async () => {
+    const upstream = await startUpstream((request, response) => {
+        response.writeHead(200, { 'content-type': 'application/json', trailer: 'X-Sum' });
+        response.write('{"a":1,"b":2}');
+        response.addTrailers({ 'X-Sum': '42' });
+        response.end();
+    });
+    const galley = await startGalley(passingOn(upstream, {}, { fields: 'a' }));
+    const answer = await get(galley, { te: 'trailers', connection: 'TE' });
+    assert.equal(answer.body, '{"a":1}');
+    assert.deepEqual([answer.headers.trailer, { ...answer.trailers }], [undefined, {}]);
+    assert.equal(upstream.requests.length, 1);
+});
+
 test('trailers of a request go to the server if they were announced, and are none that name its client', async () => {
     const upstream = await startUpstream(async (request, response) => {
         for await (const piece of request) piece.length;
