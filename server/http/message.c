@@ -250,3 +250,18 @@ void response_borrow(struct response *response, int status, const char *content_
     response->release = release;
     response->release_arg = arg;
 }
+
+static int fold(char c)
+{
+    if (c == '_')
+        return '-';
+    return c >= 'A' && c <= 'Z' ? c + ('a' - 'A') : c;
+}
+
+bool header_name_stands_for(struct slice name, const char *other)
+{
+    size_t i = 0;
+    while (i < name.len && other[i] && fold(name.ptr[i]) == fold(other[i]))
+        i++;
+    return i == name.len && other[i] == '\0';
+}

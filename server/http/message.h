@@ -220,6 +220,10 @@ struct slice request_param(const struct request *request, const char *name);
  * one if it is malformed: not absent, and not a value that anything asks for. */
 struct slice request_query(const struct request *request, const char *name, struct buf *scratch);
 
+/* Whether a server might take one name for the other: X_User_Id is X-User-Id to those that make
+ * variables of fields, as CGI does. */
+bool header_name_stands_for(struct slice name, const char *other);
+
 /* application/json or application/anything+json; parameters do not matter. */
 bool content_type_is_json(struct slice content_type);
 

@@ -42,24 +42,9 @@ static const char *const never_in_answers[] = {
 static const char *const security[] = {"X-Content-Type-Options", "X-Frame-Options",
                                        "Referrer-Policy", NULL};
 
-static int fold(char c)
-{
-    if (c == '_')
-        return '-';
-    return c >= 'A' && c <= 'Z' ? c + ('a' - 'A') : c;
-}
-
-static bool is_same_name(struct slice name, const char *other)
-{
-    size_t i = 0;
-    while (i < name.len && other[i] && fold(name.ptr[i]) == fold(other[i]))
-        i++;
-    return i == name.len && other[i] == '\0';
-}
-
 static bool stands_in(const char *name, const char *const *names)
 {
-    while (*names && !is_same_name(slice_str(name), *names))
+    while (*names && !header_name_stands_for(slice_str(name), *names))
         names++;
     return *names;
 }
@@ -135,7 +120,7 @@ static void drop(struct fields *fields, const char *name)
 {
     unsigned to = 0;
     for (unsigned i = 0; i < fields->count; i++) {
-        if (!is_same_name(fields->items[i].name, name))
+        if (!header_name_stands_for(fields->items[i].name, name))
             fields->items[to++] = fields->items[i];
     }
     fields->count = to;
@@ -147,7 +132,7 @@ static void rename_field(struct fields *fields, const char *name, const char *to
     if (fields_get(fields, name).ptr)
         drop(fields, to);
     for (unsigned i = 0; i < fields->count; i++) {
-        if (is_same_name(fields->items[i].name, name))
+        if (header_name_stands_for(fields->items[i].name, name))
             fields->items[i].name = slice_str(to);
     }
 }

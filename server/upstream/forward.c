@@ -34,26 +34,9 @@ static const char *const ours_in_responses[] = {
     NULL,
 };
 
-static int fold(char c)
-{
-    if (c == '_')
-        return '-';
-    return c >= 'A' && c <= 'Z' ? c + ('a' - 'A') : c;
-}
-
-/* X_User_Id is X-User-Id to servers that make variables of fields, as CGI does. Most names differ
- * in their first letter. */
-static bool is_same_name(struct slice name, const char *other)
-{
-    size_t i = 0;
-    while (i < name.len && other[i] && fold(name.ptr[i]) == fold(other[i]))
-        i++;
-    return i == name.len && other[i] == '\0';
-}
-
 static bool stands_in(struct slice name, const char *const *names)
 {
-    while (*names && !is_same_name(name, *names))
+    while (*names && !header_name_stands_for(name, *names))
         names++;
     return *names;
 }
