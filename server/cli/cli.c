@@ -130,3 +130,16 @@ struct config *cli_load_place(const struct config_source *source)
 {
     return load(source, false);
 }
+
+int cli_at_server(const struct config_source *source, bool as_json,
+                  int (*fn)(const char *data, bool as_json))
+{
+    if (source->data)
+        return fn(source->data, as_json);
+    struct config *config = cli_load_place(source);
+    if (!config)
+        return CLI_USAGE;
+    int status = fn(config_text(config_section(config, "server"), "data"), as_json);
+    config_destroy(&config);
+    return status;
+}

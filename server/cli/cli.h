@@ -58,4 +58,8 @@ struct config *cli_load_config(const struct config_source *source);
  * such as certificates, need not be right. */
 struct config *cli_load_place(const struct config_source *source);
 
+/* Runs fn with the data directory of the server: --data, else what the configuration says. */
+int cli_at_server(const struct config_source *source, bool as_json,
+                  int (*fn)(const char *data, bool as_json));
+
 #endif

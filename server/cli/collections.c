@@ -82,14 +82,7 @@ static int collections_run(int argc, char **argv)
     };
     if (!cli_read(&command_collections, options, argc, argv))
         return CLI_USAGE;
-    if (source.data)
-        return show(source.data, as_json);
-    struct config *config = cli_load_config(&source);
-    if (!config)
-        return CLI_USAGE;
-    int status = show(config_text(config_section(config, "server"), "data"), as_json);
-    config_destroy(&config);
-    return status;
+    return cli_at_server(&source, as_json, show);
 }
 
 const struct command command_collections = {

@@ -79,19 +79,6 @@ static int reload(const char *data_dir, bool as_json)
     return status;
 }
 
-/* Where the server is: --data, else what the configuration says. */
-static int find_and_reload(const struct config_source *source, bool as_json)
-{
-    if (source->data)
-        return reload(source->data, as_json);
-    struct config *config = cli_load_place(source);
-    if (!config)
-        return CLI_USAGE;
-    int status = reload(config_text(config_section(config, "server"), "data"), as_json);
-    config_destroy(&config);
-    return status;
-}
-
 static int reload_run(int argc, char **argv)
 {
     struct config_source source = {.path = cli_config_path(), .modules = galley_sections()};
@@ -104,7 +91,7 @@ static int reload_run(int argc, char **argv)
     };
     if (!cli_read(&command_reload, options, argc, argv))
         return CLI_USAGE;
-    return find_and_reload(&source, as_json);
+    return cli_at_server(&source, as_json, reload);
 }
 
 const struct command command_reload = {
